@@ -33,10 +33,11 @@ class Journals(Protocol):
     """The journals of all runs."""
 
     async def append(self, key: RunKey, record: Record, *, expect: int, family: str = "", parent: str = "") -> int:
-        """Compare-and-set: store ``record`` if the journal's last sequence is ``expect`` (0: empty). Returns its sequence.
+        """Compare-and-set: store ``record`` if the journal's last sequence is ``expect`` (0: empty).
 
-        Raises ``StaleAppend`` if the journal has moved on and ``record.id`` is not what moved it. ``family``
-        (``none`` if the run has neither a parent nor an unfinished child) and ``parent`` go into the headers.
+        Returns its sequence. Raises ``StaleAppend`` if the journal has moved on and ``record.id`` is not what moved
+        it. ``family`` (``none`` if the run has neither a parent nor an unfinished child) and ``parent`` go into the
+        headers.
         """
         ...
 

@@ -14,7 +14,7 @@ from callboard.errors import InvalidMessage
 
 Lane = Literal["high", "normal", "low"]
 LANES: Final[tuple[Lane, ...]] = ("high", "normal", "low")
-TOKEN: Final = r"[A-Za-z0-9_-]{1,64}"
+TOKEN: Final = r"[A-Za-z0-9_-]{1,64}"  # noqa: S105 - a pattern, no password
 _TOKEN = re.compile(TOKEN)
 _LANES: Final[dict[str, Lane]] = {lane: lane for lane in LANES}
 

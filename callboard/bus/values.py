@@ -1,0 +1,74 @@
+"""Pure: the values that messages are made of. Money is an integer of micro-dollars, durations are seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue, StringConstraints
+
+from callboard.bus.subjects import TOKEN
+
+VERSION: Final = 1
+Token: TypeAlias = Annotated[str, StringConstraints(pattern=f"^{TOKEN}$")]
+Effect: TypeAlias = Literal["pure", "idempotent", "at_most_once", "critical"]
+DoubtPolicy: TypeAlias = Literal["ask", "verify", "continue", "fail"]
+Outcome: TypeAlias = Literal["completed", "failed", "killed"]
+
+
+class Message(BaseModel):
+    """Base of everything that crosses the bus."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
+
+
+class Blob(Message):
+    """Content that lives in the object store, by hash. ``size`` in bytes of its JSON."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    size: int
+
+
+class Content(Message):
+    """A JSON value, or (``blob`` set) the reference to one; ``value`` is then a preview that may be cut."""
+
+    value: JsonValue = None
+    blob: Blob | None = None
+
+
+class Problem(Message):
+    """Why something did not work, for people and programs. ``kind`` is a short word, ``hint`` says what to do."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+class Parent(Message):
+    """Who spawned a run: the parent's run id (same tenant) and its call."""
+
+    run: Token
+    call: str = ""
+
+
+class ToolCall(Message):
+    """A tool call that a model asked for. ``id`` is unique in the run."""
+
+    id: str
+    name: str
+    arguments: JsonValue = None
+
+
+class Usage(Message):
+    """What a model call used. Tokens, normalised: ``input_tokens`` excludes what was read from a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd_micros: int = 0
+
+
+class Wait(Message):
+    """One thing a suspended run waits for: ``child``/run id, ``timer``/name, ``signal``/name, ``resolution``/call."""
+
+    kind: Literal["child", "timer", "signal", "resolution"]
+    name: str
