@@ -131,10 +131,10 @@ class ChildSpawned(Message):
 
 
 class RunSuspended(Message):
-    """The run holds nothing until all of ``waits`` has arrived."""
+    """The run holds nothing until all waits of one of the groups have arrived."""
 
     type: Literal["run.suspended"] = "run.suspended"
-    waits: tuple[Wait, ...] = ()
+    waits: tuple[tuple[Wait, ...], ...] = ()
 
 
 class RunCompleted(Message):

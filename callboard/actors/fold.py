@@ -1,0 +1,212 @@
+"""Pure: journal -> state. Total: late, duplicate, foreign or unknown entries leave the state as it is.
+
+The rules: the first terminal event wins and everything after it is information; an owner event whose token is not
+the last claim's, or that comes during a suspension, is ignored; a signal seen twice counts once; unknown event
+types are ignored; an unknown major version marks the state as ``foreign``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from callboard.actors.state import Call, RunState, Timer
+from callboard.bus.messages import (
+    TERMINAL,
+    VERSION,
+    ChildFinished,
+    ChildSpawned,
+    Content,
+    Event,
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    Record,
+    RunClaimed,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    RunKilled,
+    RunReleased,
+    RunSettled,
+    RunSteered,
+    RunSuspended,
+    SignalReceived,
+    TimerFired,
+    TimerSet,
+    ToolInDoubt,
+    ToolLateResult,
+    ToolRequested,
+    ToolResolved,
+    ToolReturned,
+    Usage,
+)
+from callboard.bus.ports import Stored
+
+EMPTY = RunState()
+
+
+def replay(entries: Iterable[Stored], state: RunState = EMPTY) -> RunState:
+    """Fold ``entries`` behind ``state``."""
+    for entry in entries:
+        state = fold(state, entry.sequence, entry.record)
+    return state
+
+
+def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
+    """Fold one entry; ``record`` is None for one that does not validate. Entries already folded change nothing."""
+    if sequence <= state.sequence:
+        return state
+    state = replace(state, sequence=sequence, entries=state.entries + 1)
+    if record is None:
+        return state
+    if record.v != VERSION:
+        return state if state.terminal is not None else replace(state, foreign=state.foreign or record.v)
+    for event in record.events:
+        state = _apply(state, sequence, record.owner, event)
+    return state
+
+
+def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState:
+    if state.terminal is not None:
+        return _information(state, event)
+    match event:
+        case (
+            RunKilled()
+            | RunReleased()
+            | RunSteered()
+            | ChildFinished()
+            | TimerFired()
+            | SignalReceived()
+            | ToolResolved()
+        ):
+            return _signal(state, sequence, event)
+        case RunCreated() if state.created is None and owner:
+            return replace(state, created=event)
+        case RunClaimed() if owner:
+            return replace(
+                state, owner=owner, claim=sequence, task=event.task, worker=event.worker,
+                suspended=0, waits=(), attempts=state.attempts + 1, claims=state.claims + 1,
+            )  # fmt: skip
+        case _ if state.owns(owner) and owner:
+            return _owned(state, sequence, owner, event)
+        case _:
+            return state
+
+
+def _information(state: RunState, event: Event) -> RunState:
+    match event:
+        case RunSettled() if state.settled is None:
+            return replace(state, settled=event)
+        case ToolLateResult():
+            return replace(state, late=state.late | {event.call})
+        case _:
+            return state
+
+
+def _signal(state: RunState, sequence: int, event: Event) -> RunState:
+    match event:
+        case RunKilled():
+            return replace(state, terminal=event, ended=sequence)
+        case RunReleased() if state.owner and not state.suspended:
+            return replace(state, suspended=sequence, waits=(), attempts=0)
+        case RunSteered():
+            return replace(state, turns=(*state.turns, event))
+        case ChildFinished() if event.child not in state.finished:
+            return replace(state, finished={**state.finished, event.child: event})
+        case TimerFired() if (timer := state.timers.get(event.timer)) is not None and not timer.fired:
+            return replace(state, timers={**state.timers, event.timer: replace(timer, fired=True)})
+        case SignalReceived() if event.name not in state.signals:
+            return replace(state, signals={**state.signals, event.name: event})
+        case ToolResolved() if (call := state.calls.get(event.call)) is not None and call.status == "doubt":
+            return _put(state, _resolved(call, event))
+        case _:
+            return state
+
+
+def _resolved(call: Call, event: ToolResolved) -> Call:
+    match event.decision:
+        case "done":
+            return replace(call, status="done", result=Content(value=event.value), problem=None)
+        case "retry":
+            return replace(call, status="retry")
+        case "fail":
+            who = event.by or "somebody"
+            problem = Problem(kind="resolved_failed", message=f"{who} said that this call failed: {event.value}")
+            return replace(call, status="done", problem=problem)
+
+
+def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState:
+    match event:
+        case ModelRequested() | ToolRequested():
+            return _requested(state, sequence, owner, event)
+        case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
+            return _ended(state, event)
+        case TimerSet() if event.timer not in state.timers:
+            return replace(state, timers={**state.timers, event.timer: Timer(event.at)})
+        case ChildSpawned() if event.child not in state.children:
+            return replace(state, children={**state.children, event.child: event})
+        case RunSuspended():
+            return replace(
+                state, suspended=sequence, waits=event.waits, attempts=0, published=frozenset(state.children)
+            )
+        case RunCompleted() | RunFailed():
+            return replace(state, terminal=event, ended=sequence)
+        case _:
+            return state
+
+
+def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested | ToolRequested) -> RunState:
+    known = state.calls.get(event.call)
+    if known is not None and known.status in ("done", "doubt"):
+        return state
+    match event:
+        case ModelRequested():
+            call = Call(
+                call=event.call, kind="model", status="open", owner=owner, sequence=sequence,
+                attempt=event.attempt, name=event.model,
+            )  # fmt: skip
+        case ToolRequested():
+            call = Call(
+                call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
+                name=event.tool, effect=event.effect, key=event.key, policy=event.in_doubt,
+            )  # fmt: skip
+    return _put(state, call)
+
+
+def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt) -> RunState:
+    call = state.calls.get(event.call)
+    match event:
+        case ToolReturned() if call is None:  # refused before an intent: an unknown tool, a bad delegation
+            refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
+            return _put(state, replace(refused, result=event.result, problem=event.problem))
+        case _ if call is None or call.status != "open":
+            return state
+        case ModelResponded():
+            done = _put(state, replace(call, status="done", result=event.text, problem=None))
+            return replace(done, turns=(*state.turns, event), usage=_add(state.usage, event.usage))
+        case ModelFailed():
+            return _put(state, replace(call, status="failed", problem=event.problem, retry_at=event.retry_at))
+        case ToolReturned():
+            return _put(state, replace(call, status="done", result=event.result, problem=event.problem))
+        case ToolInDoubt():
+            return _put(state, replace(call, status="doubt", policy=event.policy))
+
+
+def _put(state: RunState, call: Call) -> RunState:
+    return replace(state, calls={**state.calls, call.call: call})
+
+
+def _add(left: Usage, right: Usage) -> Usage:
+    return Usage(
+        input_tokens=left.input_tokens + right.input_tokens,
+        output_tokens=left.output_tokens + right.output_tokens,
+        cached_tokens=left.cached_tokens + right.cached_tokens,
+        cost_usd_micros=left.cost_usd_micros + right.cost_usd_micros,
+    )
+
+
+def terminal_of(record: Record) -> bool:
+    """Does the record have a terminal event?"""
+    return any(event.type in TERMINAL for event in record.events)

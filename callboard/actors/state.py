@@ -1,0 +1,169 @@
+"""Pure: what a journal says, as data. ``fold`` makes it, everything else reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from callboard.bus.messages import (
+    ChildFinished,
+    ChildSpawned,
+    Content,
+    DoubtPolicy,
+    Effect,
+    ModelResponded,
+    Outcome,
+    Problem,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    RunKilled,
+    RunSettled,
+    RunSteered,
+    SignalReceived,
+    Usage,
+    Wait,
+)
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+RERUN: frozenset[Effect] = frozenset({"pure", "idempotent"})
+"""Effects that a new owner may start again (with the same key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call or a tool call (or a step) as the journal knows it.
+
+    ``open``: an intent without a result; ``failed``: a model call that may be tried again; ``doubt``: see
+    ``tool.in_doubt``; ``retry``: in doubt, and somebody said that it did not happen; ``done``: it has its outcome.
+    """
+
+    call: str
+    kind: Literal["model", "tool"]
+    status: Literal["open", "failed", "doubt", "retry", "done"]
+    owner: str
+    sequence: int
+    attempt: int = 1
+    name: str = ""
+    effect: Effect = "idempotent"
+    key: str = ""
+    policy: DoubtPolicy = "continue"
+    result: Content = Content()
+    problem: Problem | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """May a new owner start it again without knowing what became of it?"""
+        return self.kind == "model" or self.effect in RERUN
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A durable timer: due at ``at``, ``fired`` once its signal is in the journal."""
+
+    at: datetime
+    fired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The fold of a journal up to ``sequence``. ``entries`` counts its records."""
+
+    sequence: int = 0
+    entries: int = 0
+    foreign: int = 0
+    """The first major version met that this code does not know; 0: none. Nothing may be decided from such a state."""
+    created: RunCreated | None = None
+    owner: str = ""
+    """Token of the last claim; ``""``: never claimed."""
+    claim: int = 0
+    """Journal sequence of the last claim."""
+    task: int = 0
+    """Stream sequence of the task message that the last claim rests on."""
+    worker: str = ""
+    attempts: int = 0
+    """Claims since the last suspension."""
+    claims: int = 0
+    suspended: int = 0
+    """Journal sequence of the suspension that holds; 0: not suspended."""
+    waits: tuple[tuple[Wait, ...], ...] = ()
+    terminal: RunCompleted | RunFailed | RunKilled | None = None
+    ended: int = 0
+    """Journal sequence of the terminal."""
+    settled: RunSettled | None = None
+    turns: tuple[ModelResponded | RunSteered, ...] = ()
+    calls: Mapping[str, Call] = field(default_factory=lambda: _EMPTY)
+    children: Mapping[str, ChildSpawned] = field(default_factory=lambda: _EMPTY)
+    published: frozenset[str] = frozenset()
+    """Children spawned before a suspension: their tasks are out."""
+    finished: Mapping[str, ChildFinished] = field(default_factory=lambda: _EMPTY)
+    timers: Mapping[str, Timer] = field(default_factory=lambda: _EMPTY)
+    signals: Mapping[str, SignalReceived] = field(default_factory=lambda: _EMPTY)
+    late: frozenset[str] = frozenset()
+    """Calls whose result came after the terminal."""
+    usage: Usage = Usage()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended, None while it has not."""
+        match self.terminal:
+            case RunCompleted():
+                return "completed"
+            case RunFailed():
+                return "failed"
+            case RunKilled():
+                return "killed"
+            case None:
+                return None
+
+    @property
+    def status(self) -> Literal["queued", "running", "suspended", "completed", "failed", "killed"]:
+        """One word for people."""
+        if self.outcome is not None:
+            return self.outcome
+        if not self.owner:
+            return "queued"
+        return "suspended" if self.suspended else "running"
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Children that were spawned and have not finished, in the order of their spawning."""
+        return tuple(child for child in self.children if child not in self.finished)
+
+    @property
+    def in_doubt(self) -> tuple[str, ...]:
+        """Calls that must not run twice and of which nobody knows whether they took effect."""
+        return tuple(
+            call.call
+            for call in self.calls.values()
+            if call.call not in self.late
+            and (call.status == "doubt" or (call.status == "open" and not call.repeatable))
+        )
+
+    def owns(self, token: str) -> bool:
+        """Is ``token`` the owner of a run that is neither suspended nor over?"""
+        return self.owner == token and not self.suspended and self.terminal is None
+
+
+def arrived(state: RunState, wait: Wait) -> bool:
+    """Is what ``wait`` names in the journal?"""
+    match wait.kind:
+        case "child":
+            return wait.name in state.finished
+        case "timer":
+            timer = state.timers.get(wait.name)
+            return timer is not None and timer.fired
+        case "signal":
+            return wait.name in state.signals
+        case "resolution":
+            call = state.calls.get(wait.name)
+            return call is not None and call.status != "doubt"
+
+
+def ready(state: RunState, waits: tuple[tuple[Wait, ...], ...]) -> bool:
+    """Is one of the groups complete? A suspension that names nothing (``run.released``) is always ready."""
+    return not waits or any(all(arrived(state, wait) for wait in group) for group in waits)

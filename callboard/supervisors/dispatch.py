@@ -1,0 +1,93 @@
+"""Pure: what the dispatcher owes for one journal entry. Everything in it may be done twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from callboard.actors.state import RunState, ready
+from callboard.bus.messages import TERMINAL, ChildFinished, Outcome, Problem, Record, RunCompleted, RunFailed, RunKilled
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResume:
+    """Publish a resume task for the signal at ``signal``."""
+
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellParent:
+    """Append ``child.finished`` to the parent's journal."""
+
+    parent: str
+    event: ChildFinished
+
+
+@dataclass(frozen=True, slots=True)
+class KillChild:
+    """Append ``run.killed`` to a child's journal, also to one that is still empty."""
+
+    child: str
+    event: RunKilled
+
+
+Duty: TypeAlias = PublishResume | TellParent | KillChild
+SIGNALS_THAT_WAKE = frozenset(
+    {"run.released", "run.steered", "child.finished", "timer.fired", "signal.received", "tool.resolved"}
+)
+
+
+def concerns(events: tuple[str, ...] | None, family: str) -> bool:
+    """May an entry with these headers owe anything? ``events`` None: no header, so the journal must be read."""
+    if events is None:
+        return True
+    if any(kind in SIGNALS_THAT_WAKE for kind in events):
+        return True
+    return any(kind in TERMINAL for kind in events) and family != "none"
+
+
+def duties(run: str, sequence: int, record: Record | None, state: RunState, *, parent: str = "") -> tuple[Duty, ...]:
+    """What the entry ``record`` at ``sequence`` of the journal of ``run`` owes, by ``state`` folded at least up to it.
+
+    ``parent`` is the parent's run id from the header, for a run that was killed before it was created.
+    """
+    if record is None:
+        return ()
+    kinds = {event.type for event in record.events}
+    if kinds & TERMINAL and state.terminal is not None:
+        return _after_the_end(run, record, state, parent)
+    if kinds & SIGNALS_THAT_WAKE and state.suspended and state.terminal is None:
+        released = "run.released" in kinds
+        return (PublishResume(sequence),) if released or ready(state, state.waits) else ()
+    return ()
+
+
+def _after_the_end(run: str, record: Record, state: RunState, header: str) -> tuple[Duty, ...]:
+    above = _parent_of(record, state, header)
+    owed: list[Duty] = [TellParent(above, finished(run, state))] if above else []
+    killed = RunKilled(reason=f"its parent {run} is {state.outcome}", by="dispatcher", parent=run)
+    owed += [KillChild(child, killed) for child in state.unfinished]
+    return tuple(owed)
+
+
+def _parent_of(record: Record, state: RunState, header: str) -> str:
+    if state.created is not None:
+        return state.created.parent.run if state.created.parent is not None else ""
+    named = next((event.parent for event in record.events if isinstance(event, RunKilled) and event.parent), None)
+    return named or header
+
+
+def finished(run: str, state: RunState) -> ChildFinished:
+    """The ``child.finished`` that tells how ``run`` ended. ``state`` has a terminal."""
+    outcome: Outcome = state.outcome or "killed"
+    match state.terminal:
+        case None:
+            return ChildFinished(child=run, outcome=outcome)
+        case RunKilled() as killed:
+            from_whom = Problem(kind="killed", message=killed.reason or "killed", hint=f"by {killed.by or 'unknown'}")
+            return ChildFinished(child=run, outcome=outcome, problem=from_whom)
+        case RunFailed() as failed:
+            return ChildFinished(child=run, outcome=outcome, problem=failed.problem)
+        case RunCompleted() as completed:
+            return ChildFinished(child=run, outcome=outcome, result=completed.result)
