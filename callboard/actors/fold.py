@@ -181,6 +181,8 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
         case ToolReturned() if call is None:  # refused before an intent: an unknown tool, a bad delegation
             refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
             return _put(state, replace(refused, result=event.result, problem=event.problem))
+        case ToolInDoubt() if call is not None and call.status in ("open", "doubt"):
+            return _put(state, replace(call, status="doubt", policy=event.policy))
         case _ if call is None or call.status != "open":
             return state
         case ModelResponded():
@@ -191,7 +193,7 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
         case ToolReturned():
             return _put(state, replace(call, status="done", result=event.result, problem=event.problem))
         case ToolInDoubt():
-            return _put(state, replace(call, status="doubt", policy=event.policy))
+            return state
 
 
 def _put(state: RunState, call: Call) -> RunState:

@@ -1,0 +1,252 @@
+"""Pure: what an agent's run does next. ``(state, spec, now) -> command``; the worker does it and folds the outcome.
+
+``decide`` is only asked when no effect of the run is in flight in this process. An open intent is then either this
+owner's own (its start window passed, or the answer was lost: it is armed again) or an earlier owner's (it is run
+again if that is safe, else it is in doubt).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from callboard.actors.state import Call, RunState
+from callboard.bus.messages import (
+    ChildSpawned,
+    Content,
+    ModelResponded,
+    OwnerEvent,
+    Problem,
+    RunCompleted,
+    RunFailed,
+    ToolCall,
+    ToolInDoubt,
+    ToolRequested,
+    ToolReturned,
+    Wait,
+)
+from callboard.config.spec import AgentSpec, ToolSpec
+
+MAX_ENTRIES: Final = 10_000
+"""Records of one journal. The stream's own cap lies above it, so that a kill always fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Write the intent, then call the model."""
+
+    call: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallTools:
+    """Write the intents in one record, then run the tools together."""
+
+    calls: tuple[tuple[ToolCall, ToolRequested], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write these facts; no effect is needed for them."""
+
+    events: tuple[OwnerEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the tools' ``verify`` hooks what became of these calls in doubt."""
+
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Hold nothing until one of the groups has arrived."""
+
+    waits: tuple[tuple[Wait, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Decide again at ``until``; the run keeps its worker."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Write the terminal."""
+
+    event: RunCompleted | RunFailed
+
+
+Command: TypeAlias = CallModel | CallTools | Write | Verify | Suspend | Backoff | End
+
+
+def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: str) -> Command:
+    """The next command of an agent's run. ``state`` has a claim, no terminal and no suspension."""
+    if over := limit_reached(state, now):
+        return over
+    if lost := doubts(state):
+        return Write(lost)
+    if doubtful := _doubtful(state):
+        return doubtful
+    last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    if last is None:
+        return _call_model(state, spec, now)
+    if last.tool_calls and (pending := _pending(state, spec, last, run)):
+        return pending
+    if last.tool_calls or state.turns[-1] is not last:  # results to read, or a note that came after the last turn
+        return _call_model(state, spec, now)
+    return End(RunCompleted(result=last.text))
+
+
+def limit_reached(state: RunState, now: datetime) -> End | None:
+    """The typed end of a run that is past its deadline or whose journal is full."""
+    if state.created is not None and state.created.deadline is not None and now >= state.created.deadline:
+        late = f"the deadline was {state.created.deadline.isoformat()}"
+        return _fail("deadline", late, "raise limits.deadline, or give the task a later one")
+    if state.entries >= MAX_ENTRIES:
+        return _fail("journal_full", f"the journal has {state.entries} entries", "split the work into child runs")
+    return None
+
+
+def doubts(state: RunState) -> tuple[ToolInDoubt, ...]:
+    """Open calls of an earlier owner that must not run twice: nobody knows whether they took effect."""
+    return tuple(
+        ToolInDoubt(call=call.call, policy=call.policy)
+        for call in state.calls.values()
+        if call.status == "open" and call.owner != state.owner and not call.repeatable
+    )
+
+
+def _doubtful(state: RunState) -> Command | None:
+    open_doubts = tuple(call for call in state.calls.values() if call.status == "doubt")
+    failing = next((call for call in open_doubts if call.policy == "fail"), None)
+    if failing is not None:
+        return _fail(
+            "in_doubt",
+            f"{failing.name} ({failing.call}) was started by a worker that was lost",
+            "look whether it took effect, then submit the task again or not",
+        )
+    verifiable = tuple(call for call in open_doubts if call.policy == "verify")
+    return Verify(verifiable) if verifiable else None
+
+
+def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, run: str) -> Command | None:
+    """What the last turn's tool calls still need; None when all have their outcome."""
+    writes: list[OwnerEvent] = []
+    calls: list[tuple[ToolCall, ToolRequested]] = []
+    waits: list[Wait] = []
+    for asked in last.tool_calls:
+        tool = spec.tool(asked.name)
+        if tool is None:
+            if asked.id not in state.calls:
+                writes.append(_unknown_tool(spec, asked))
+        elif tool.kind == "spawn":
+            _delegate(state, spec, asked, run=run, writes=writes, waits=waits)
+        else:
+            _call(state, asked, tool, run=run, calls=calls, waits=waits)
+    if writes:
+        return Write(tuple(writes))
+    if calls:
+        return CallTools(tuple(calls))
+    return Suspend((tuple(waits),)) if waits else None
+
+
+def _call(
+    state: RunState,
+    asked: ToolCall,
+    tool: ToolSpec,
+    *,
+    run: str,
+    calls: list[tuple[ToolCall, ToolRequested]],
+    waits: list[Wait],
+) -> None:
+    known = state.calls.get(asked.id)
+    if known is None or known.status in ("open", "retry"):
+        calls.append((asked, request(state, asked.id, tool, run=run)))
+    elif known.status == "doubt" and known.policy == "ask":
+        waits.append(Wait(kind="resolution", name=asked.id))
+
+
+def request(state: RunState, call: str, tool: ToolSpec, *, run: str) -> ToolRequested:
+    """The intent for a call: the same key on every attempt, a new attempt number if an earlier one may have started."""
+    known = state.calls.get(call)
+    armed_again = known is not None and known.status == "open" and known.owner == state.owner
+    attempt = 1 if known is None else known.attempt if armed_again else known.attempt + 1
+    return ToolRequested(
+        call=call,
+        tool=tool.name,
+        effect=tool.effect,
+        key=idempotency_key(run, call),
+        attempt=attempt,
+        in_doubt=tool.in_doubt,
+    )
+
+
+def _delegate(
+    state: RunState, spec: AgentSpec, asked: ToolCall, *, run: str, writes: list[OwnerEvent], waits: list[Wait]
+) -> None:
+    child = child_id(run, asked.id)
+    if child in state.children:
+        if child not in state.finished:
+            waits.append(Wait(kind="child", name=child))
+        return
+    if asked.id in state.calls:
+        return
+    arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
+    agent, work = arguments.get("agent"), arguments.get("task")
+    depth = state.created.depth + 1 if state.created is not None else 1
+    if not isinstance(agent, str) or agent not in spec.team or not isinstance(work, str) or not work:
+        hint = f"give agent (one of {', '.join(spec.team) or 'nobody'}) and task (a text)"
+        writes.append(_refuse(asked, "bad_arguments", f"got {asked.arguments!r}", hint))
+    elif depth > spec.limits.depth:
+        hint = "do the work yourself"
+        writes.append(_refuse(asked, "too_deep", f"delegation is {depth} deep, {spec.limits.depth} is allowed", hint))
+    else:
+        lane = state.created.lane if state.created is not None else "normal"
+        writes.append(ChildSpawned(child=child, call=asked.id, agent=agent, input=Content(value=work), lane=lane))
+
+
+def _unknown_tool(spec: AgentSpec, asked: ToolCall) -> ToolReturned:
+    known = ", ".join(tool.name for tool in spec.tools) or "none"
+    return _refuse(asked, "unknown_tool", f"there is no tool {asked.name!r}", f"the tools are: {known}")
+
+
+def _refuse(asked: ToolCall, kind: str, message: str, hint: str) -> ToolReturned:
+    return ToolReturned(call=asked.id, problem=Problem(kind=kind, message=message[:2_000], hint=hint))
+
+
+def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
+    turns = sum(1 for turn in state.turns if isinstance(turn, ModelResponded))
+    if turns >= spec.limits.turns:
+        return _fail("turns", f"the agent used its {turns} turns", "raise limits.turns, or make the task smaller")
+    name = f"m{turns + 1}"
+    call = state.calls.get(name)
+    if call is None:
+        return CallModel(name, 1)
+    if call.status == "failed":
+        if call.retry_at is None:
+            return End(RunFailed(problem=call.problem or Problem(kind="model", message="the model call failed")))
+        if now < call.retry_at:
+            return Backoff(call.retry_at)
+    armed_again = call.status == "open" and call.owner == state.owner
+    return CallModel(name, call.attempt if armed_again else call.attempt + 1)
+
+
+def _fail(kind: str, message: str, hint: str) -> End:
+    return End(RunFailed(problem=Problem(kind=kind, message=message, hint=hint)))
+
+
+def child_id(run: str, call: str) -> str:
+    """The id of the child that ``call`` of ``run`` spawns: the same on every attempt."""
+    return "c" + hashlib.sha256(f"{run}/{call}".encode()).hexdigest()[:30]
+
+
+def idempotency_key(run: str, call: str) -> str:
+    """The key of a call: the same on every attempt, different for every other call of every run."""
+    return hashlib.sha256(f"{run}/{call}/key".encode()).hexdigest()[:40]
