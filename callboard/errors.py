@@ -49,6 +49,10 @@ class StaleAppend(BusError):
     """A compare-and-set append lost: the journal has entries that the writer has not folded. Read, then decide."""
 
 
+class EntryTooLarge(BusError):
+    """A journal entry above 256 KiB. Nothing was stored; large content belongs into the object store."""
+
+
 class InvalidMessage(BusError):
     """A message that does not validate. ``reason`` is a short machine-readable word for CB_DEAD."""
 
