@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+from callboard.config.durations import parse_duration
+
+NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+PROVIDERS: Final = ("scripted",)
+"""The model providers of this version."""
+
+
+def _not_a_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected an integer")  # noqa: TRY004 - pydantic collects ValueErrors only
+    return value
+
+
+NOT_A_BOOL: Final = BeforeValidator(_not_a_bool)
+"""``true`` is not 1. Stands last, so that the bounds before it stay in the JSON schema."""
+Seconds = Annotated[
+    float, BeforeValidator(parse_duration), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
+]
+"""A number of seconds above 0, or ``15m``, ``1h30m``, ``250ms``."""
 
 
 class Strict(BaseModel):
@@ -18,20 +37,27 @@ class Strict(BaseModel):
 class Limits(Strict):
     """Where a run ends although its model would go on."""
 
-    turns: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """Model turns of one run."""
-    deadline: Annotated[float, Field(gt=0)] = 900.0
-    """Seconds from the creation of the run to its end, waiting included. Children inherit what is left."""
-    attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Claims without a suspension in between, before the run fails as poison."""
-    depth: Annotated[int, Field(ge=0, le=64)] = 8
-    """How deep delegation may nest."""
-    tool_timeout: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds for a tool that does not state its own timeout."""
-    model_timeout: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds for one model call."""
-    model_attempts: Annotated[int, Field(ge=1, le=20)] = 4
-    """Attempts of one model call that fails in a retryable way."""
+    turns: Annotated[int, Field(ge=1, le=10_000, description="Model turns of one run."), NOT_A_BOOL] = 50
+    deadline: Annotated[
+        Seconds,
+        Field(
+            description="From the creation of the run to its end, waiting included; seconds, or '15m'. "
+            "Children inherit what is left."
+        ),
+    ] = 900.0
+    attempts: Annotated[
+        int,
+        Field(ge=1, le=100, description="Claims without a suspension in between, before the run fails as poison."),
+        NOT_A_BOOL,
+    ] = 5
+    depth: Annotated[int, Field(ge=0, le=64, description="How deep delegation may nest."), NOT_A_BOOL] = 8
+    tool_timeout: Annotated[
+        Seconds, Field(description="For a tool that does not state its own timeout; seconds, or '30s'.")
+    ] = 60.0
+    model_timeout: Annotated[Seconds, Field(description="For one model call; seconds, or '5m'.")] = 300.0
+    model_attempts: Annotated[
+        int, Field(ge=1, le=20, description="Attempts of one model call that fails in a retryable way."), NOT_A_BOOL
+    ] = 4
 
 
 class ModelChoice(Strict):
@@ -40,7 +66,7 @@ class ModelChoice(Strict):
     provider: Name
     name: str = ""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
-    """For the scripted provider: ``turns`` (or ``script``, resolved by the loader)."""
+    """For the scripted provider: the fields of ``callboard.config.script.Script``."""
 
 
 class ToolSpec(Strict):

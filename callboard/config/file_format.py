@@ -1,0 +1,90 @@
+"""Pure: the format of the configuration file, as pydantic models. ``json_schema`` is what editors use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from callboard.config.script import Turns
+from callboard.config.spec import PROVIDERS, Limits, Name, Strict
+
+
+def _available(provider: str) -> str:
+    if provider not in PROVIDERS:
+        raise ValueError(f"this provider is not available in this version: use {' or '.join(map(repr, PROVIDERS))}")
+    return provider
+
+
+class ModelEntry(Strict):
+    """Which model answers. The provider ``scripted`` plays a script: from a file, or the turns right here."""
+
+    provider: Annotated[
+        Name, AfterValidator(_available), Field(description="'scripted' plays a script, without a key.")
+    ]
+    name: Annotated[str, Field(description="The provider's name of the model.")] = ""
+    script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
+    turns: Turns | None = None
+    loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
+    settings: Annotated[dict[str, JsonValue], Field(description="The provider's own settings.")] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.provider == "scripted" and (self.script is None) == (self.turns is None):
+            raise ValueError("expected either 'script' (a file) or 'turns' (a list) for the provider 'scripted'")
+        if self.script is not None and self.loop:
+            raise ValueError("'loop' belongs into the script file, beside its 'turns'")
+        if self.provider == "scripted" and self.settings:
+            raise ValueError("the provider 'scripted' has no 'settings': remove them")
+        return self
+
+
+class AgentEntry(Strict):
+    """An agent: a model in a loop with tools."""
+
+    description: Annotated[str, Field(description="Shown to the agents that may delegate to it.")] = ""
+    model: Annotated[ModelEntry | None, Field(description="Without it, the model of 'defaults'.")] = None
+    system: Annotated[str, Field(description="The system prompt.")] = ""
+    tools: Annotated[
+        tuple[str, ...],
+        Field(description="What it may call: a built-in tool's name, 'file.py:function' or 'package.module:function'."),
+    ] = ()
+    team: Annotated[
+        tuple[str, ...], Field(description="Agents of this file that it may delegate to, with the tool 'delegate'.")
+    ] = ()
+    limits: Annotated[Limits, Field(description="What is left out comes from 'defaults'.")] = Limits()
+
+
+class FilesEntry(Strict):
+    """What the built-in file tools may see."""
+
+    root: Annotated[str, Field(min_length=1, description="A directory, relative to this file.")] = "."
+
+
+class DefaultsEntry(Strict):
+    """What agents have that do not say otherwise."""
+
+    model: ModelEntry | None = None
+    limits: Limits = Limits()
+
+
+class ConfigFile(Strict):
+    """A configuration file of callboard."""
+
+    agents: Annotated[dict[Name, AgentEntry], Field(description="The agents by name.")] = Field(default_factory=dict)
+    files: FilesEntry = FilesEntry()
+    functions: Annotated[
+        tuple[str, ...],
+        Field(description="Modules with @worker functions: 'file.py', relative to this file, or 'package.module'."),
+    ] = ()
+    defaults: DefaultsEntry = DefaultsEntry()
+
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the configuration file."""
+    return {"$schema": _DIALECT, **ConfigFile.model_json_schema(mode="validation")}

@@ -1,0 +1,223 @@
+"""Shell: reads a configuration file, and what it refers to, and reports everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from callboard.config.expectations import problems_of
+from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
+from callboard.config.interpolation import Interpolation
+from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
+from callboard.config.references import BUILTIN_TOOLS, References, agent_names
+from callboard.config.resolved import AgentConfig, Config, ToolRef
+from callboard.config.script import Script
+from callboard.config.spec import Limits, ModelChoice
+from callboard.config.yaml_text import parse
+from callboard.errors import ConfigError
+
+LARGEST_FILE: Final = 1_048_576
+"""Bytes of a file that the configuration reads."""
+
+
+def load(path: Path, *, builtins: frozenset[str] = BUILTIN_TOOLS, env: Mapping[str, str] | None = None) -> Config:
+    """The configuration in ``path``, complete and checked. Raises ``ConfigError`` with one line for each problem.
+
+    ``builtins`` are the names of the built-in tools; ``env`` is the environment for ``${env:NAME}``.
+    """
+    loading = _Loading(Path(path), builtins, os.environ if env is None else env)
+    config = loading.run()
+    if config is None or loading.problems:
+        raise ConfigError(report(loading.problems))
+    return config
+
+
+def load_script(path: Path, *, env: Mapping[str, str] | None = None) -> Script:
+    """The script of a scripted model in ``path``. Raises ``ConfigError`` like ``load``."""
+    loading = _Loading(Path(path), frozenset(), os.environ if env is None else env)
+    root = loading.tree(loading.path, str(path))
+    script = None if root is None else loading.validated_script(root)
+    if script is None or loading.problems:
+        raise ConfigError(report(loading.problems))
+    return script
+
+
+@dataclass(slots=True)
+class _Loading:
+    """One call of ``load``: the problems and secrets so far."""
+
+    path: Path
+    builtins: frozenset[str]
+    env: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list[Problem])
+    secrets: set[str] = field(default_factory=set[str])
+    scripts: dict[str, Script | None] = field(default_factory=dict[str, Script | None])
+
+    def run(self) -> Config | None:
+        root = self.tree(self.path, str(self.path))
+        if root is None:
+            return None
+        for node, where in _script_names(root):
+            self._read_script(node, where)
+        references = References(root, self.path.absolute().parent, self.builtins, _is_file)
+        file = self._validated(root)
+        names = agent_names(root)
+        tools = {name: references.tools(name) for name in names}
+        functions = references.functions()
+        for name in names:
+            references.check_team(name, frozenset(names))
+        self.problems += references.problems
+        if file is None:
+            return None
+        self._check_models(file, root)
+        if self.problems:
+            return None
+        agents = {name: self._agent(name, file, references, tools[name]) for name in names}
+        return Config(
+            path=self.path,
+            agents=MappingProxyType(agents),
+            files_root=self.path.absolute().parent / file.files.root,
+            functions=functions,
+            secrets=frozenset(self.secrets),
+        )
+
+    def tree(self, path: Path, name: str) -> Node | None:
+        """The tree of a file, interpolated; None if it has none. ``name`` is the one to show."""
+        try:
+            text = _read(path)
+        except UnicodeDecodeError as error:
+            self.problems.append(_not_utf8(error, name))
+            return None
+        except ValueError as error:
+            self.problems.append(Problem(Place(name, 1, 1), "", str(error)))
+            return None
+        root, problems = parse(text, name)
+        self.problems += problems
+        if root is None:
+            return None
+        interpolation = Interpolation(lambda kind, of: self._resolve(kind, of, path.parent))
+        tree = interpolation.apply(root)
+        self.problems += interpolation.problems
+        self.secrets |= interpolation.secrets
+        return tree
+
+    def validated_script(self, root: Node) -> Script | None:
+        """The script in ``root``."""
+        try:
+            return Script.model_validate(plain(root))
+        except ValidationError as error:
+            self.problems += problems_of(error, root, Script)
+            return None
+
+    def _read_script(self, node: ScalarNode, where: str) -> None:
+        reference = str(node.value)
+        path = self.path.parent / reference
+        if reference in self.scripts:
+            return
+        self.scripts[reference] = None
+        if not _is_file(path):
+            message = f"got {shown(node)}: there is no such file (it is relative to this file)"
+            self.problems.append(Problem(node.place, where, message))
+            return
+        root = self.tree(path, str(self.path.parent / node.written))
+        self.scripts[reference] = None if root is None else self.validated_script(root)
+
+    def _validated(self, root: Node) -> ConfigFile | None:
+        try:
+            return ConfigFile.model_validate(plain(root))
+        except ValidationError as error:
+            self.problems += problems_of(error, root, ConfigFile)
+            return None
+
+    def _check_models(self, file: ConfigFile, root: Node) -> None:
+        if not file.agents and not file.functions:
+            self.problems.append(Problem(root.place, "", "there is nothing to run: add 'agents' or 'functions'"))
+        for name, agent in file.agents.items():
+            if agent.model is None and file.defaults.model is None:
+                spot = locate(root, ("agents", name, "model"))
+                message = "missing: add a 'model' here or under 'defaults'"
+                self.problems.append(Problem(spot.key, spot.path, message))
+
+    def _agent(self, name: str, file: ConfigFile, references: References, tools: tuple[ToolRef, ...]) -> AgentConfig:
+        entry = file.agents[name]
+        model = entry.model or file.defaults.model
+        assert model is not None, "checked by _check_models"
+        return AgentConfig(
+            name=name,
+            description=entry.description,
+            model=self._choice(model),
+            system=entry.system,
+            tools=tools,
+            team=entry.team,
+            limits=_merged(file.defaults, entry.limits),
+            place=locate(references.root, ("agents", name)).key,
+        )
+
+    def _choice(self, entry: ModelEntry) -> ModelChoice:
+        settings: dict[str, JsonValue] = dict(entry.settings)
+        script = self.scripts.get(entry.script) if entry.script is not None else None
+        if entry.turns is not None:
+            script = Script(turns=entry.turns, loop=entry.loop)
+        if script is not None:
+            settings = script.model_dump(mode="json", exclude_defaults=True)
+        return ModelChoice(provider=entry.provider, name=entry.name, settings=settings)
+
+    def _resolve(self, kind: str, name: str, base: Path) -> str:
+        if kind == "file":
+            try:
+                return _read(base / name).rstrip("\r\n")
+            except UnicodeDecodeError:
+                raise ValueError("the file is not UTF-8: save it as UTF-8") from None
+        value = self.env.get(name) if "\0" not in name else None
+        if value is None:
+            raise ValueError("the environment has no such variable: set it, or write '$${' for a literal '${'")
+        return value
+
+
+def _script_names(root: Node) -> Iterator[tuple[ScalarNode, str]]:
+    paths = [("agents", name, "model", "script") for name in agent_names(root)]
+    for path in (*paths, ("defaults", "model", "script")):
+        spot = locate(root, path)
+        if isinstance(spot.node, ScalarNode) and isinstance(spot.node.value, str):
+            yield spot.node, spot.path
+
+
+def _merged(defaults: DefaultsEntry, own: Limits) -> Limits:
+    """The agent's limits over those of ``defaults``."""
+    return Limits.model_validate(
+        {**defaults.limits.model_dump(exclude_unset=True), **own.model_dump(exclude_unset=True)}
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read(path: Path) -> str:
+    """A small text file. Raises ``ValueError`` (``UnicodeDecodeError`` for what is not UTF-8)."""
+    if not _is_file(path):
+        raise ValueError("there is no such file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"the file is larger than {LARGEST_FILE} bytes")
+    return content.decode("utf-8-sig")
+
+
+def _not_utf8(error: UnicodeDecodeError, name: str) -> Problem:
+    before = error.object[: error.start]
+    line = before.count(b"\n") + 1
+    column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+    return Problem(Place(name, line, column), "", "the file is not UTF-8 here: save it as UTF-8")
