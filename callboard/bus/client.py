@@ -13,11 +13,10 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
-from urllib.parse import urlsplit
 
 import anyio
 
-from callboard.bus.connection import Deliver, MendedClient, Reply, check_subscription, encode
+from callboard.bus.connection import Deliver, Hooks, MendedClient, Reply, check_subscription, encode
 from callboard.bus.subjects import Subjects
 from callboard.errors import BusError, BusRefused, BusUnreachable
 
@@ -33,13 +32,14 @@ _VIOLATION: Final = re.compile(r'permissions violation for (publish|subscription
 class _Waiter:
     """A request under way. ``unsent`` is its command while the server is away."""
 
-    __slots__ = ("done", "future", "replies", "subject", "unsent")
+    __slots__ = ("done", "error", "future", "replies", "subject", "unsent")
 
     def __init__(self, subject: str, done: Callable[[Reply], bool] | None) -> None:
         self.subject = subject
         self.done = done
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.replies: list[Reply] = []
+        self.error: Exception | None = None
         self.unsent = b""
 
     def take(self, reply: Reply) -> None:
@@ -50,11 +50,12 @@ class _Waiter:
             if self.done is None or _no_responders(reply) or self.done(reply):
                 self.future.set_result(None)
         except Exception as error:  # noqa: BLE001 - the caller's ``done`` raised: that is the caller's to see
-            self.future.set_exception(error)
+            self.fail(error)
 
-    def fail(self, error: BusError) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.future.done():
-            self.future.set_exception(error)
+            self.error = error  # not set on the future: nobody fetches it there if the caller is cancelled now
+            self.future.set_result(None)
 
     def expire(self, timeout: float) -> None:
         if self.unsent:
@@ -70,7 +71,9 @@ class Connection:
     def __init__(self, subjects: Subjects, *, shown: str) -> None:
         self.subjects = subjects
         self._shown = shown
-        self._client = MendedClient(self)
+        self._client = MendedClient(
+            Hooks(self._disconnected, reconnected=self._reconnected, closed=self._ended, failed=self._failed)
+        )
         self._waiting: dict[str, _Waiter] = {}
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
         self._requests = 0
@@ -167,30 +170,25 @@ class Connection:
         except TimeoutError as error:
             raise self._unreachable(timeout) from error
         self._client.route(f"{self._inbox}*", self._answer)
-        version = self.server_version
-        if version < OLDEST_SERVER:
-            raise BusRefused(
-                f"the nats-server at {self._shown} is {_dotted(version)},"
-                f" callboard needs {_dotted(OLDEST_SERVER)} or newer"
-            )
-        if not self._client.greeting.get("jetstream"):
+        if self.server_version < OLDEST_SERVER:
+            found, needed = (".".join(map(str, version)) for version in (self.server_version, OLDEST_SERVER))
+            raise BusRefused(f"the nats-server at {self._shown} is {found}: callboard needs {needed} or newer")
+        if not self._client.greeting.get("jetstream"):  # it may still reach one through its cluster
             await self._find_jetstream(timeout)
 
     async def close(self) -> None:
         """Close for good; requests under way end with ``BusUnreachable``."""
         await self._client.end()
-        self.closed_for_good()
+        self._ended()
 
-    def disconnected(self) -> None:
-        """The server went away: no answer will come to what was sent."""
+    def _disconnected(self) -> None:
         for waiter in tuple(self._waiting.values()):
-            if not waiter.unsent:
+            if not waiter.unsent:  # no answer will come to what was sent
                 waiter.fail(
                     BusUnreachable(f"{self._shown} went away before it answered on {waiter.subject!r}", retryable=True)
                 )
 
-    def reconnected(self) -> None:
-        """The server is back, subscriptions included."""
+    def _reconnected(self) -> None:
         for waiter in tuple(self._waiting.values()):
             if waiter.unsent:
                 self._client.send(waiter.unsent)
@@ -201,17 +199,15 @@ class Connection:
             except Exception:  # noqa: BLE001 - whatever a caller's function raises is logged, the others are called
                 _log.exception("a call on reconnect failed")
 
-    def closed_for_good(self) -> None:
-        """Nothing goes over this connection any more."""
+    def _ended(self) -> None:
         self._closed.set()
         for waiter in tuple(self._waiting.values()):
             waiter.fail(BusUnreachable(f"the connection to {self._shown} was closed"))
 
-    def failed(self, error: Exception) -> None:
-        """Something failed in the background; a permission violation is the answer to whoever waits for it."""
+    def _failed(self, error: Exception) -> None:
         self._trouble = error
         violation = _VIOLATION.search(str(error).lower())
-        if violation is None:
+        if violation is None:  # a violation is the answer to whoever waits for it
             _log.debug("nats: %r", error)
             return
         kind, subject = violation.groups()
@@ -241,6 +237,8 @@ class Connection:
         finally:
             expiry.cancel()
             del self._waiting[token]
+        if waiter.error is not None:
+            raise waiter.error
         return waiter.replies
 
     def _answer(self, reply: Reply) -> None:
@@ -249,7 +247,6 @@ class Connection:
             waiter.take(reply)
 
     async def _find_jetstream(self, timeout: float) -> None:
-        """A server without JetStream of its own may reach one through its cluster."""
         try:
             await self.request("$JS.API.INFO", timeout=timeout)
         except BusUnreachable as error:
@@ -299,14 +296,6 @@ def _answered(subject: str, replies: list[Reply]) -> list[Reply]:
     return replies
 
 
-def _dotted(version: tuple[int, int, int]) -> str:
-    return ".".join(map(str, version))
-
-
 def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return (
-        url
-        if parts.password is None and parts.username is None
-        else url.replace(f"{parts.netloc.rpartition('@')[0]}@", "")
-    )
+    scheme, found, rest = url.rpartition("://")
+    return scheme + found + rest.rpartition("@")[2]

@@ -12,13 +12,13 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 import anyio
 from nats.aio.client import Client
-from nats.errors import UnexpectedEOF
+from nats.errors import Error, UnexpectedEOF
 
-from callboard.errors import BusError, InvalidMessage
+from callboard.errors import BusError, ConfigError, InvalidMessage
 
 _log = logging.getLogger(__name__)
 
@@ -46,13 +46,14 @@ class Reply:
 Deliver = Callable[[Reply], None]
 
 
-class Listener(Protocol):
-    """Who is told what happens to the connection. No method may block."""
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What is called when something happens to the connection. None may block; what they raise is logged."""
 
-    def disconnected(self) -> None: ...
-    def reconnected(self) -> None: ...
-    def closed_for_good(self) -> None: ...
-    def failed(self, error: Exception) -> None: ...
+    disconnected: Callable[[], None]
+    reconnected: Callable[[], None]
+    closed: Callable[[], None]
+    failed: Callable[[Exception], None]
 
 
 class _Route:
@@ -77,28 +78,31 @@ class MendedClient(Client):
     _pongs: list[asyncio.Future[bool]]
     _reading_task: asyncio.Task[None] | None
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, hooks: Hooks) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
-        self._listener = listener
+        self._hooks = hooks
         self._corked = False
 
     async def open(self, servers: list[str], *, name: str, echo: bool) -> None:
         """Connect; tries for ever, so the caller sets the deadline."""
-        await self.connect(  # pyright: ignore[reportUnknownMemberType]
-            servers,
-            name=name,
-            no_echo=not echo,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_disconnected,
-            reconnected_cb=self._on_reconnected,
-            closed_cb=self._on_closed,
-            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-            connect_timeout=2,
-            max_reconnect_attempts=-1,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            pending_size=_BUFFERED_WHILE_AWAY,
-        )
+        try:
+            await self.connect(  # pyright: ignore[reportUnknownMemberType]
+                servers,
+                name=name,
+                no_echo=not echo,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                connect_timeout=2,
+                max_reconnect_attempts=-1,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                pending_size=_BUFFERED_WHILE_AWAY,
+            )
+        except (Error, ValueError) as error:  # everything else is retried inside
+            raise ConfigError(f"cannot make sense of the bus url: {error}; write nats://HOST:PORT") from error
 
     async def end(self) -> None:
         """Close, within a deadline and also when the caller is cancelled."""
@@ -204,16 +208,16 @@ class MendedClient(Client):
             await self.close()
 
     async def _on_error(self, error: Exception) -> None:
-        self._note(lambda: self._listener.failed(error))
+        self._note(lambda: self._hooks.failed(error))
 
     async def _on_disconnected(self) -> None:
-        self._note(self._listener.disconnected)
+        self._note(self._hooks.disconnected)
 
     async def _on_reconnected(self) -> None:
-        self._note(self._listener.reconnected)
+        self._note(self._hooks.reconnected)
 
     async def _on_closed(self) -> None:
-        self._note(self._listener.closed_for_good)
+        self._note(self._hooks.closed)
 
     def _note(self, call: Callable[[], None]) -> None:
         try:
