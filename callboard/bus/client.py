@@ -113,7 +113,10 @@ class Connection:
     async def request(
         self, subject: str, payload: bytes = b"", *, headers: Mapping[str, str] | None = None, timeout: float
     ) -> Reply:
-        """Send and return the one answer. Raises ``BusUnreachable`` (retryable) when there is none in time."""
+        """Send and return the one answer. Raises ``BusUnreachable`` (retryable) when there is none in time.
+
+        Not for pulls: a consumer delivers under the message's own subject, so ``subscribe`` to a ``new_inbox``.
+        """
         replies = await self._ask(_Waiter(subject, None), payload, headers=headers, timeout=timeout)
         return _answered(subject, replies)[-1]
 
@@ -139,10 +142,8 @@ class Connection:
             self._client.unroute(sid)
 
     async def barrier(self, timeout: float = 5) -> None:
-        """Return when the server has processed everything sent before: subscriptions, publishes.
-
-        A request that nobody can answer is refused by the server itself, in order and without JetStream.
-        """
+        """Return when the server has processed everything sent before: subscriptions, publishes."""
+        # a request that nobody can answer is refused by the server itself, in order and without JetStream
         await self._ask(_Waiter(self.new_inbox(), None), b"", headers=None, timeout=timeout)
 
     @contextmanager
