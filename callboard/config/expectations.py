@@ -23,8 +23,11 @@ _PLAIN: Final = {
 def problems_of(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
     """Each of pydantic's complaints about ``plain(root)``, as ``model`` made them, with its place."""
     schema = model.model_json_schema(mode="validation")
-    found = error.errors(include_url=False, include_input=False)
-    return [_problem(each["type"], each["loc"], each.get("ctx", {}), root, schema) for each in found]
+    return [
+        _problem(each["type"], each["loc"], each.get("ctx", {}), root, schema)
+        for each in error.errors(include_url=False, include_input=False)
+        if not (each["type"] == "too_short" and _has_items(locate(root, each["loc"]).node))
+    ]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -34,6 +37,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f": did you mean {close[0]!r}?"
     return f": use {', '.join(names)}" if names else ""
+
+
+def _has_items(node: Node | None) -> bool:
+    """A list whose items were all refused is reported as empty too."""
+    return isinstance(node, SequenceNode) and bool(node.items)
 
 
 def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any], root: Node, schema: Schema) -> Problem:

@@ -1,0 +1,115 @@
+"""Pure: what actors need from a language model, as a Protocol. Each provider is an adapter in this package."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from pydantic import JsonValue
+
+from callboard.config.spec import ModelChoice, ToolSpec
+
+Stop: TypeAlias = Literal["end", "tool_use", "max_tokens", "refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call that the model asks for. ``id`` is unique in the run."""
+
+    id: str
+    name: str
+    arguments: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, normalised: ``input_tokens`` excludes what was read from a cache. Money in micro-dollars."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost_usd_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UserText:
+    """What the model is asked."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantTurn:
+    """What the model answered earlier."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What became of a tool call: its result, or (``is_error``) what went wrong."""
+
+    call: str
+    name: str
+    content: JsonValue
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SteerNote:
+    """A note from outside that the model reads before its next turn."""
+
+    text: str
+    by: str = ""
+
+
+ChatMessage: TypeAlias = UserText | AssistantTurn | ToolOutcome | SteerNote
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One attempt of one model call. ``input`` is the task's; ``attempt`` counts from 1; ``timeout`` is in seconds."""
+
+    model: ModelChoice
+    system: str
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...]
+    attempt: int
+    call: str
+    run: str
+    input: JsonValue
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the text, in order. The pieces of a call join to the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    usage: Usage
+    stop: Stop
+
+
+Delta: TypeAlias = TextDelta
+
+
+class ChatModel(Protocol):
+    """A model behind a provider."""
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[Delta | ChatReply]:
+        """Deltas, then exactly one ``ChatReply``. Cancellable at any point.
+
+        Raises ``ModelError``; also (``network``, retryable) when ``timeout`` passes without a reply.
+        A stream that ends without a reply was truncated.
+        """
+        ...
