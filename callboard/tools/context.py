@@ -1,0 +1,37 @@
+"""Pure: what a tool is told about the call that it serves."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """One attempt of one call. A tool gets it by annotating a parameter with this type; the model never sees it.
+
+    ``key`` is the idempotency key, the same on every attempt. ``attempt`` counts from 1. ``deadline`` is in seconds,
+    what was left when the attempt started. A context serves one attempt: after a stop it stays stopped.
+    """
+
+    run: str
+    tenant: str
+    call: str
+    key: str
+    deadline: float
+    attempt: int = 1
+    stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+
+    def cancelled(self) -> bool:
+        """Whether the call is timed out or cancelled. For loops in sync tools; callable from any thread."""
+        return self.stop.is_set()
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A logger that says run, tenant and call on every line."""
+        logger = structlog.get_logger("callboard.tools").bind(run=self.run, tenant=self.tenant, call=self.call)
+        return cast("FilteringBoundLogger", logger)
