@@ -1,7 +1,8 @@
 """Pure: the script of the ``scripted`` model, as data. ``callboard.models.scripted`` plays it.
 
 Strings in ``text`` and ``args`` may quote: ``{{ input }}``, ``{{ input.path.0 }}``, ``{{ results.read_file.lines }}``
-(a tool's name: its latest result; or a call id such as ``t1-1``), ``{{ last }}`` (the last message).
+(a tool's name: its latest result; ``t1-2``: that of the second call of the first turn), ``{{ last }}`` (the last
+message).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -106,8 +106,8 @@ Delta: TypeAlias = TextDelta
 class ChatModel(Protocol):
     """A model behind a provider."""
 
-    def stream(self, request: ChatRequest) -> AsyncIterator[Delta | ChatReply]:
-        """Deltas, then exactly one ``ChatReply``. Cancellable at any point.
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
+        """Deltas, then exactly one ``ChatReply``. Cancellable; close it (``aclosing``) to leave early.
 
         Raises ``ModelError``; also (``network``, retryable) when ``timeout`` passes without a reply.
         A stream that ends without a reply was truncated.

@@ -62,7 +62,7 @@ def reply_of(turn: Turn, request: ChatRequest) -> ChatReply:
     text = quote_text(turn.text, sources)
     asked = _asked(request)
     calls = tuple(
-        ToolCall(f"t{asked}-{at}", use.name, quote(use.args, sources)) for at, use in enumerate(turn.tools, start=1)
+        ToolCall(_call_id(asked, at), use.name, quote(use.args, sources)) for at, use in enumerate(turn.tools, start=1)
     )
     usage = _usage(turn.usage, turn.cost_usd, request, [text, *(as_text(call.arguments) for call in calls)])
     return ChatReply(text, calls, usage, "tool_use" if calls else "end")
@@ -85,6 +85,11 @@ def _asked(request: ChatRequest) -> int:
     return 1 + sum(isinstance(message, AssistantTurn) for message in request.messages)
 
 
+def _call_id(turn: int, at: int) -> str:
+    """The id of a call in a script, both numbers from 1. A caller may give its calls ids of its own."""
+    return f"t{turn}-{at}"
+
+
 def _content(message: ChatMessage) -> JsonValue:
     match message:
         case UserText(text=text) | SteerNote(text=text) | AssistantTurn(text=text):
@@ -95,10 +100,15 @@ def _content(message: ChatMessage) -> JsonValue:
 
 def _sources(request: ChatRequest) -> Mapping[str, JsonValue]:
     results: dict[str, JsonValue] = {}
+    names: dict[str, str] = {}
+    turn = 0
     for message in request.messages:
-        if isinstance(message, ToolOutcome):
+        if isinstance(message, AssistantTurn):
+            turn += 1
+            names |= {call.id: _call_id(turn, at) for at, call in enumerate(message.tool_calls, start=1)}
+        elif isinstance(message, ToolOutcome):
             results[message.name] = message.content
-            results[message.call] = message.content
+            results[names.get(message.call, message.call)] = message.content
     last = _content(request.messages[-1]) if request.messages else ""
     return {"input": request.input, "results": results, "last": last}
 

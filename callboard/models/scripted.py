@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import anyio
 from pydantic import ValidationError
@@ -32,7 +32,7 @@ class ScriptedModel:
             )
         raise ConfigError(f"the settings of the scripted model are no script: {wrong}")
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[TextDelta | ChatReply]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
         """The turn that the request asks for; its delay is spread over its deltas."""
         turn = choose_turn(self._script, request)
         delay = turn.delay or 0.0
