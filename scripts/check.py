@@ -61,6 +61,7 @@ STEPS: Final = (
     Step("pure modules", own("pure.py")),
     Step("sizes", own("sizes.py")),
     Step("docs", tool("zensical", "build", "--strict")),
+    Step("lock file", (str(ROOT / ".uv/bin/uv"), "lock", "--check", "--offline")),
     Step("compose file", tool("docker-compose", "config", "--quiet")),
     Step("tests", ("make", "--no-print-directory", "test", "COVERAGE=1"), live=True),
     Step("coverage", own("coverage_gate.py"), live=True),
@@ -116,7 +117,11 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"no step is called {sorted(unknown)!r}: use {', '.join(step.name for step in STEPS)}")
         return 2
-    results = [run(step) for step in STEPS if not names or step.name in names]
+    return report([run(step) for step in STEPS if not names or step.name in names])
+
+
+def report(results: Sequence[Result]) -> int:
+    """Print the table and pytest's closing line; 1 if a step failed."""
     total = sum(result.seconds for result in results)
     print("\n" + "\n".join(f"{result.step.name:<14}{verdict(result)}" for result in results))
     print(f"{'all':<14}{total:7.1f} s\n\n{closing_line(results)}", flush=True)

@@ -39,11 +39,8 @@ def missing(entry: dict[str, Any]) -> str:
     return ", ".join(lines + branches)
 
 
-def main() -> int:
-    """Print the table of what is short; 1 if a threshold is missed."""
-    coverage("combine", "-q")
-    coverage("json", "-q", "-o", str(REPORT))
-    report = json.loads(REPORT.read_text(encoding="utf-8"))
+def judge(report: dict[str, Any]) -> int:
+    """Print what is short in coverage's JSON report; 1 if a threshold is missed."""
     total = float(report["totals"]["percent_covered"])
     short = [
         (name, float(entry["summary"]["percent_covered"]), missing(entry), says_pure(ROOT / name))
@@ -55,6 +52,13 @@ def main() -> int:
             print(f"{percent:5.1f} %  {'pure ' if pure else 'shell'}  {name}: {lines}")
     print(f"{total:5.1f} %  overall (at least {OVERALL:.0f} %); {len(impure)} pure modules below {PURE:.0f} %")
     return 1 if impure or total < OVERALL else 0
+
+
+def main() -> int:
+    """Combine, report, judge."""
+    coverage("combine", "-q")
+    coverage("json", "-q", "-o", str(REPORT))
+    return judge(json.loads(REPORT.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

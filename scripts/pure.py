@@ -7,6 +7,7 @@ not count: they do not exist at run time.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ PATH_IO: Final = frozenset(
     write_bytes write_text
     """.split()  # noqa: SIM905 - as above
 )
+OWN_METHOD: Final = re.compile(r"(self\.)?\w+")
 CALLS: Final = frozenset(
     {"breakpoint", "datetime.now", "datetime.today", "datetime.utcnow", "date.today", "input", "open", "print"}
     | {"datetime.datetime.now", "datetime.datetime.today", "datetime.datetime.utcnow", "datetime.date.today"}
@@ -67,7 +69,7 @@ def impurities(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, "awaits"
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if name in CALLS or (paths and isinstance(node.func, ast.Attribute) and node.func.attr in PATH_IO):
+            if name in CALLS or (paths and name.rpartition(".")[2] in PATH_IO and not OWN_METHOD.fullmatch(name)):
                 yield node.lineno, f"calls {name}"
         elif isinstance(node, (ast.Import, ast.ImportFrom)) and node not in types_only:
             impure = (name for name in imported(node) if name.partition(".")[0] in IMPURE)

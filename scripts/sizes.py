@@ -13,10 +13,10 @@ FILE_LINES: Final = 300
 FUNCTION_LINES: Final = 40
 
 
-def findings(path: Path) -> Iterator[str]:
+def findings(path: Path, root: Path = ROOT) -> Iterator[str]:
     """What is too long in one file."""
     text = path.read_text(encoding="utf-8")
-    where = path.relative_to(ROOT)
+    where = path.relative_to(root)
     if (lines := len(text.splitlines())) > FILE_LINES:
         yield f"{where}: {lines} lines, at most {FILE_LINES}: split it by concern"
     for node in ast.walk(ast.parse(text)):
