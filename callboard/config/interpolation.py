@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from callboard.config.nodes import Entry, MappingNode, Node, Problem, ScalarNode, SequenceNode
+from callboard.config.nodes import Entry, MappingNode, Node, Problem, ScalarNode, SequenceNode, joined
 
 Resolve = Callable[[str, str], str]
 """(kind, name) to the value. Raises ``ValueError`` that says what is wrong and what to do."""
@@ -34,11 +34,11 @@ class Interpolation:
             case ScalarNode():
                 return node
             case SequenceNode():
-                items = (self.apply(item, _join(path, str(at))) for at, item in enumerate(node.items))
+                items = (self.apply(item, joined(path, at)) for at, item in enumerate(node.items))
                 return SequenceNode(node.place, tuple(items))
             case MappingNode():
                 entries = (
-                    Entry(entry.place, entry.key, self.apply(entry.value, _join(path, entry.key)))
+                    Entry(entry.place, entry.key, self.apply(entry.value, joined(path, entry.key)))
                     for entry in node.entries
                 )
                 return MappingNode(node.place, tuple(entries))
@@ -68,7 +68,3 @@ class Interpolation:
         if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in found):
             raise ValueError("its value is not text: it must be UTF-8 without NUL")
         return found
-
-
-def _join(path: str, part: str) -> str:
-    return f"{path}.{part}" if path else part

@@ -32,7 +32,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path}: {self.message}" if self.path else f"{self.place}: {self.message}"
+        where = f"{self.place}: {self.path}" if self.path else str(self.place)
+        return f"{where}: {' '.join(self.message.splitlines())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,12 @@ class Spot:
         return self.key if self.node is None else self.node.place
 
 
+def joined(path: str, part: str | int) -> str:
+    """The path of ``part`` below ``path``, on one line whatever the key is."""
+    step = str(part) if str(part).isprintable() else repr(part)
+    return f"{path}.{step}" if path else step
+
+
 def plain(node: Node) -> JsonValue:
     """The tree as a JSON value."""
     match node:
@@ -132,7 +139,7 @@ def locate(root: Node, path: Sequence[str | int]) -> Spot:
 
 
 def _step(spot: Spot, node: Node, part: str | int) -> Spot:
-    path = f"{spot.path}.{part}" if spot.path else str(part)
+    path = joined(spot.path, part)
     if isinstance(node, MappingNode) and (entry := node.entry(str(part))) is not None:
         return Spot(entry.place, path, entry.value)
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):

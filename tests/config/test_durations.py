@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,10 +32,10 @@ def test_a_duration_is_its_seconds(written: object, seconds: float) -> None:
 @pytest.mark.parametrize(
     "written",
     ["", "m", "x", "1m1h", "1h 30m", "-1s", "0", "0s", 0, -1, True, None, [], float("inf"), float("nan"),
-     10**400, "367d", "1e3", "inf", "1_000", "١٥m", " 1s", "1s\n"],
+     10**400, "367d", "1e3", "inf", "1_000", "\u0661m", " 1s", "1s\n"],
 )  # fmt: skip
 def test_anything_else_is_refused_and_not_repeated_in_the_message(written: object) -> None:
-    with pytest.raises(ValueError, match="^expected seconds above 0, or a duration such as '15m'"):
+    with pytest.raises(ValueError, match=r"^expected seconds above 0, or a duration such as '15m'"):
         parse_duration(written)
 
 
@@ -45,7 +47,5 @@ def test_the_parts_add_up(days: int, hours: int, minutes: int, seconds: int, mil
 
 @given(st.text())
 def test_any_text_is_a_duration_within_bounds_or_a_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert 0 < parse_duration(text) <= LONGEST
-    except ValueError:
-        pass

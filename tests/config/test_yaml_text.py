@@ -71,7 +71,7 @@ NINES = "".join(
         ("a: 'x", "1:6", "broken YAML"),
         ("a: 1\nb: x\0y", "2:5", r"the character '\x00' may not stand in YAML"),
         ('a: "\\0"', "1:4", r"text may not hold \0"),
-        ('a: "\\uD800"', "1:4", "broken YAML after this place|half a surrogate pair"),
+        ('a: "\\uD800"', "1:4", "half a surrogate pair"),
         ('a: "\\UFFFFFFFF"', "1:1", "broken YAML after this place"),
         ("a: 1\n---\nb: 2", "2:1", "a second document"),
         ("a: !!python/object:os.system x", "1:4", "the tag"),
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_says_where_and_why(text: str, place: str, message: 
     assert node is None
     shown = str(problems[-1])
     assert shown.startswith(f"f.yaml:{place}"), shown
-    assert any(each in shown for each in message.split("|")), shown
+    assert message in shown
 
 
 def test_depth_counts_what_an_alias_stands_for() -> None:
