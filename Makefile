@@ -12,6 +12,7 @@ demo: $(READY) ## See a run survive its worker, and another one be killed
 	@$(BIN)/python -m examples.demo
 
 test: $(READY) ## Run the tests (COVERAGE=1 measures them)
+	@$(if $(COVERAGE),$(BIN)/coverage erase)
 	@$(BIN)/$(if $(COVERAGE),coverage run,python) $(PYTEST)
 
 check: $(READY) ## Run all that CI runs: static checks, docs, tests, coverage

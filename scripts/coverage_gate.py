@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 REPORT: Final = ROOT / ".coverage-report.json"
 OVERALL: Final = 90.0
 PURE: Final = 100.0
+SHOWN: Final = 12
 
 
 def coverage(*arguments: str) -> None:
@@ -33,10 +34,15 @@ def says_pure(path: Path) -> bool:
 
 
 def missing(entry: dict[str, Any]) -> str:
-    """The lines and branches that no test reached."""
-    lines = [str(line) for line in entry["missing_lines"]]
-    branches = [f"{start}->{'exit' if end < 0 else end}" for start, end in entry.get("missing_branches", [])]
-    return ", ".join(lines + branches)
+    """The lines that no test reached, as ranges, and the branches between lines that tests did reach; cut to a line."""
+    unreached = list[int](entry["missing_lines"])
+    ends = [line for line in unreached if line + 1 not in unreached]
+    starts = [line for line in unreached if line - 1 not in unreached]
+    parts = [f"{start}-{end}" if end > start else str(start) for start, end in zip(starts, ends, strict=True)]
+    for start, end in entry.get("missing_branches", []):
+        if start not in unreached and end not in unreached:
+            parts.append(f"{start}->{'exit' if end < 0 else end}")
+    return ", ".join(parts[:SHOWN]) + (f", … {len(parts) - SHOWN} more" if len(parts) > SHOWN else "")
 
 
 def judge(report: dict[str, Any]) -> int:

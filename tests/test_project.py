@@ -103,6 +103,11 @@ def test_coverage_below_a_threshold_is_found(pure_percent: float, total: float, 
     assert coverage_gate.judge({"files": files, "totals": {"percent_covered": total}}) == verdict
 
 
+def test_what_is_not_covered_is_shown_as_ranges_and_branches() -> None:
+    entry = {"missing_lines": [3, 4, 5, 9], "missing_branches": [[2, 3], [7, -1], [8, 11]]}
+    assert coverage_gate.missing(entry) == "3-5, 9, 7->exit, 8->11"
+
+
 @pytest.mark.parametrize(
     "line", ["12 passed in 3.45s", "1 failed, 2 passed, 3 warnings in 75.10s (0:01:15)", "= 5 passed in 0.1s ="]
 )
