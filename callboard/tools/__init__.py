@@ -7,9 +7,10 @@ from callboard.tools.execute import ToolResult, execute, verify
 from callboard.tools.files import file_tools
 from callboard.tools.registry import Registry
 from callboard.tools.threads import Running, still_running
-from callboard.tools.tool import AnyTool, Resolution, Tool, tool
+from callboard.tools.tool import RESULT_LIMIT, AnyTool, Resolution, Tool, tool
 
 __all__ = (
+    "RESULT_LIMIT",
     "AnyTool",
     "Capped",
     "CommandResult",

@@ -157,16 +157,14 @@ def _closed(schema: dict[str, Any]) -> dict[str, JsonValue]:
     """The schema with every object of named properties closed, as ``validate`` treats them."""
     nodes: list[object] = [schema]
     while nodes:
-        match nodes.pop():
-            case {"type": "object", "properties": dict()} as closed:
-                cast("dict[str, object]", closed)["additionalProperties"] = False
-                nodes.extend(cast("dict[str, object]", closed).values())
-            case dict() as members:
-                nodes.extend(cast("dict[str, object]", members).values())
-            case list() as items:
-                nodes.extend(cast("Sequence[object]", items))
-            case _:
-                pass
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes.extend(cast("Sequence[object]", node))
+        elif isinstance(node, dict):
+            members = cast("dict[str, object]", node)
+            if members.get("type") == "object" and "properties" in members:
+                members["additionalProperties"] = False
+            nodes.extend(members.values())
     schema.setdefault("properties", {})
     return cast("dict[str, JsonValue]", schema)
 

@@ -132,7 +132,8 @@ class _ToolThread(threading.Thread):
             try:
                 with self._lock:
                     self._stoppable = False
-                    _raise_in(self.ident, None)
+                    if self._stopping:
+                        _raise_in(self.ident, None)
             except Stopped:
                 continue
             return
