@@ -27,7 +27,7 @@ class ScriptedModel:
             return cls(Script.model_validate(choice.settings))
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+                f"{'.'.join(str(part) for part in each['loc'] if not str(part).startswith('<'))}: {each['msg']}"
                 for each in error.errors(include_url=False, include_input=False)
             )
         raise ConfigError(f"the settings of the scripted model are no script: {wrong}")
