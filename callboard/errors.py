@@ -90,6 +90,10 @@ class StepInDoubt(ToolError):
         self.call = call
 
 
+class StepConflict(CallboardError):
+    """Two steps of one name at the same time: the journal could not tell them apart."""
+
+
 class RunFailed(CallboardError):
     """The run ended without a result. ``kind`` is the typed reason from its journal."""
 

@@ -31,6 +31,8 @@ from callboard.config.spec import AgentSpec, ToolSpec
 
 MAX_ENTRIES: Final = 10_000
 """Records of one journal. The stream's own cap lies above it, so that a kill always fits."""
+DEADLINE: Final = "deadline"
+"""The timer that wakes a suspended run when it is out of time. Its server's word counts, whatever this clock says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,10 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: str) -> Comm
 
 def limit_reached(state: RunState, now: datetime) -> End | None:
     """The typed end of a run that is past its deadline or whose journal is full."""
-    if state.created is not None and state.created.deadline is not None and now >= state.created.deadline:
-        late = f"the deadline was {state.created.deadline.isoformat()}"
+    deadline = state.created.deadline if state.created is not None else None
+    alarm = state.timers.get(DEADLINE)
+    if deadline is not None and (now >= deadline or (alarm is not None and alarm.fired)):
+        late = f"the deadline was {deadline.isoformat()}"
         return _fail("deadline", late, "raise limits.deadline, or give the task a later one")
     if state.entries >= MAX_ENTRIES:
         return _fail("journal_full", f"the journal has {state.entries} entries", "split the work into child runs")

@@ -63,8 +63,12 @@ def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
         return state
     if record.v != VERSION:
         return state if state.terminal is not None else replace(state, foreign=state.foreign or record.v)
+    repeated = record.id in state.notes
     for event in record.events:
-        state = _apply(state, sequence, record.owner, event)
+        if not (repeated and isinstance(event, RunSteered)):
+            state = _apply(state, sequence, record.owner, event)
+    if any(isinstance(event, RunSteered) for event in record.events):
+        state = replace(state, notes=state.notes | {record.id})
     return state
 
 

@@ -96,6 +96,8 @@ class RunState:
     """Journal sequence of the terminal."""
     settled: RunSettled | None = None
     turns: tuple[ModelResponded | RunSteered, ...] = ()
+    notes: frozenset[str] = frozenset()
+    """Ids of the records that steered: unlike every other signal, a note has nothing else to tell its repetition by."""
     calls: Mapping[str, Call] = field(default_factory=lambda: _EMPTY)
     children: Mapping[str, ChildSpawned] = field(default_factory=lambda: _EMPTY)
     published: frozenset[str] = frozenset()

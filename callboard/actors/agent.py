@@ -1,0 +1,42 @@
+"""Shell: carries an agent's run on: ``decide``, do it, fold, again, until it ends or is suspended."""
+
+from __future__ import annotations
+
+import anyio
+
+from callboard.actors.code import AgentCode, Ports
+from callboard.actors.contents import unpack
+from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write, decide
+from callboard.actors.effects import call_model, call_tools, verify_calls
+from callboard.actors.owner import Owner
+from callboard.actors.suspend import Idle, suspend
+from callboard.config.spec import AgentSpec
+from callboard.models.port import ChatModel
+
+
+async def run_agent(
+    owner: Owner, spec: AgentSpec, code: AgentCode, *, model: ChatModel, ports: Ports, idle: Idle
+) -> None:
+    """Run until the terminal or the suspension is in the journal. Raises ``OwnershipLost``."""
+    assert owner.state.created is not None
+    given = await unpack(owner.state.created.input, ports.blobs)
+    while True:
+        command = decide(owner.view, spec, ports.clock.now(), run=owner.key.run)
+        match command:
+            case Write(events):
+                owner.defer(*events)
+            case CallModel():
+                await call_model(owner, command, spec=spec, given=given, model=model, ports=ports)
+            case CallTools():
+                await call_tools(owner, command, spec=spec, code=code, ports=ports)
+            case Verify(calls):
+                await verify_calls(owner, calls, code=code, ports=ports)
+            case Backoff(until):
+                await owner.flush()
+                await anyio.sleep(max(0.0, (until - ports.clock.now()).total_seconds()))
+            case Suspend(waits):
+                if await suspend(owner, waits, ports=ports, idle=idle):
+                    return
+            case End(event):
+                if await owner.conclude(event):
+                    return

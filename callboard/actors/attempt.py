@@ -1,0 +1,235 @@
+"""Shell: one worker's go at one task: claim the run, carry it on, leave it in a state that others can go on from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, cast
+
+import anyio
+from pydantic_core import to_json
+
+from callboard.actors.agent import run_agent
+from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
+from callboard.actors.code import AgentCode, Ports
+from callboard.actors.contents import pack
+from callboard.actors.effects import OpenModel
+from callboard.actors.fold import EMPTY, replay
+from callboard.actors.function import run_function
+from callboard.actors.owner import Fact, Owner, OwnershipLost
+from callboard.actors.state import RunState
+from callboard.actors.suspend import Idle
+from callboard.bus.messages import (
+    ChildFinished,
+    Event,
+    Parent,
+    Problem,
+    Record,
+    RunClaimed,
+    RunCreated,
+    RunFailed,
+    RunReleased,
+    RunSettled,
+    Task,
+    ToolLateResult,
+    ToolReturned,
+)
+from callboard.bus.ports import HeldTask
+from callboard.bus.subjects import RunKey
+from callboard.config.spec import AgentSpec
+from callboard.errors import EntryTooLarge
+from callboard.log import bound, get_logger
+from callboard.tools.threads import still_running
+
+log = get_logger(__name__)
+_NEWER_VERSION_SECONDS: Final = 5.0
+_BOUNDARY_SECONDS: Final = 0.02
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A held task. ``mine`` until another worker has claimed the run: from then on nothing is done with the task."""
+
+    task: HeldTask
+    agents: Mapping[str, AgentCode]
+    ports: Ports
+    worker: str
+    idle: Idle
+    open_model: OpenModel
+    mine: bool = True
+    owner: Owner | None = None
+    lost: RunState | None = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _leaving: bool = False
+
+    async def run(self, hint: Callable[[], None]) -> None:
+        """From the claim to the acknowledgement. ``hint`` is called when somebody writes to the journal."""
+        key = self.task.key
+        with bound(run=key.run, tenant=key.tenant):
+            async with self.ports.hints.listen(key, hint):
+                state = EMPTY
+                while (owner := await self._claim(state)) is not None:
+                    self.owner = owner
+                    await self._carry(owner)
+                    if owner.written or self.lost is None:
+                        await self._leave(owner)
+                        return
+                    state, self.lost = self.lost, None  # the claim itself was refused: judge again
+
+    async def look(self) -> None:
+        """Fold what somebody wrote; leave the run if it is not ours any more."""
+        if self.owner is None or not self.owner.written:
+            return  # the claim is a compare-and-set: it will see
+        try:
+            await self.owner.refresh()
+        except OwnershipLost as lost:
+            self.lost = lost.state
+            self.scope.cancel()
+
+    async def hand_over(self, grace: float) -> None:
+        """Let running effects end for up to ``grace`` seconds, start no others, and give the run to another worker."""
+        self._leaving = True
+        if self.owner is not None:
+            self.owner.leaving = True
+            with anyio.move_on_after(grace):
+                await self.owner.quiet()
+                await anyio.sleep(_BOUNDARY_SECONDS)  # what has just ended may be all that the run still needed
+        self.scope.cancel()
+
+    async def _claim(self, state: RunState) -> Owner | None:
+        """Become the owner (the claim is written with the first record), or deal with the task and return None."""
+        key, ports, body = self.task.key, self.ports, self.task.body
+        original = isinstance(body, Task)
+        if not original or state.sequence:
+            state = replay(await ports.journals.read(key, after=state.sequence), state)
+        parent = body.parent if isinstance(body, Task) else None
+        resume = 0 if isinstance(body, Task) else body.resume
+        match judge(state, TaskClaim(self.task.sequence, resume, parent)):
+            case Spent(tell):
+                await self._spent(state, tell)
+                return None
+            case NotForUs(version):
+                log.warning("journal of a newer version, left to a newer worker", version=version)
+                await self.task.release(_NEWER_VERSION_SECONDS)
+                return None
+            case Claim(creates):
+                owner = Owner(key, ports.clock.new_id(), state, journals=ports.journals, clock=ports.clock)
+                facts: list[Fact] = [RunClaimed(task=self.task.sequence, worker=self.worker)]
+                if creates and isinstance(body, Task):
+                    facts.insert(0, await self._created(body))
+                owner.defer(*facts)
+                return owner
+
+    async def _created(self, body: Task) -> RunCreated:
+        spec = self.agents[self.task.address.agent].spec
+        now = self.ports.clock.now()
+        limit = now + timedelta(seconds=spec.limits.deadline)
+        dumped = spec.model_dump(mode="json", exclude_defaults=True)
+        return RunCreated(
+            agent=self.task.address.agent,
+            lane=self.task.address.lane,
+            input=await pack(body.input, self.ports.blobs),
+            parent=body.parent,
+            depth=body.depth,
+            deadline=min(limit, body.deadline) if body.deadline is not None else limit,
+            spec=dumped,
+            digest=hashlib.sha256(to_json(dumped)).hexdigest()[:16],
+            at=now,
+        )
+
+    async def _carry(self, owner: Owner) -> None:
+        self.scope = anyio.CancelScope()
+        try:
+            with self.scope:
+                if self._leaving:
+                    self.scope.cancel()
+                await self._drive(owner)
+        except OwnershipLost as lost:
+            self.lost = lost.state
+        except EntryTooLarge as large:
+            hint = "return less, or write it to a file or a store and return where it is"
+            problem = Problem(kind="entry_too_large", message=str(large), hint=hint)
+            await self._fail(owner, problem)
+        except BaseExceptionGroup as group:
+            first = _first(group)
+            if not isinstance(first, OwnershipLost):
+                raise
+            self.lost = first.state
+
+    async def _drive(self, owner: Owner) -> None:
+        created = owner.view.created
+        assert created is not None
+        code = self.agents[created.agent]
+        spec = AgentSpec.model_validate(created.spec)
+        if owner.view.attempts > spec.limits.attempts:
+            await self._poison(owner, spec)
+        elif code.function is not None:
+            await run_function(owner, spec, code, ports=self.ports, idle=self.idle)
+        elif spec.model is not None:
+            model = self.open_model(spec.model)
+            await run_agent(owner, spec, code, model=model, ports=self.ports, idle=self.idle)
+        else:
+            hint = "start a worker that has the @worker function, or give the agent a model"
+            await self._fail(owner, Problem(kind="no_code", message=f"no code for agent {created.agent!r}", hint=hint))
+
+    async def _poison(self, owner: Owner, spec: AgentSpec) -> None:
+        tries = (
+            f"{owner.view.attempts - 1} workers took it up and were lost (limits.attempts is {spec.limits.attempts})"
+        )
+        await self._fail(
+            owner, Problem(kind="poison", message=tries, hint="look at the workers' logs, then submit it again")
+        )
+        where, payload = self.task.address, to_json(self.task.body)
+        await self.ports.graveyard.bury((where.tenant, where.agent), str(owner.key), "poison", tries, payload)
+
+    async def _fail(self, owner: Owner, problem: Problem) -> None:
+        try:
+            while not await owner.conclude(RunFailed(problem=problem)):
+                pass  # a signal came in between: it is folded, and does not change how the run ends
+        except OwnershipLost as lost:
+            self.lost = lost.state
+
+    async def _leave(self, owner: Owner) -> None:
+        if self.lost is None and owner.state.owns(owner.token):  # cancelled to hand over
+            try:
+                await owner.flush()
+                await self._signal(owner.key, RunReleased(reason=f"{self.worker} is leaving"))
+            except OwnershipLost as lost:
+                self.lost = lost.state
+        if self.lost is None and not owner.written:
+            await self.task.release()
+            return
+        state = self.lost or owner.state
+        if state.owner != owner.token and state.terminal is None:
+            self.mine = False  # fenced: the task belongs to the next owner
+            log.info("fenced", by=state.worker)
+            return
+        if self.lost is not None and state.terminal is not None and state.owner == owner.token:
+            await self._settle(owner)
+        await self.task.acknowledge()
+
+    async def _settle(self, owner: Owner) -> None:
+        late: list[Event] = [
+            ToolLateResult(call=fact.call, result=fact.result, problem=fact.problem)
+            for fact in owner.unwritten
+            if isinstance(fact, ToolReturned)
+        ]
+        running = tuple(thread.call for thread in still_running(owner.key.run))
+        await self._signal(owner.key, *late, RunSettled(running=running))
+
+    async def _spent(self, state: RunState, tell: Parent | None) -> None:
+        if tell is not None:
+            told = ChildFinished(child=self.task.key.run, outcome=state.outcome or "killed")
+            await self._signal(RunKey(self.task.key.tenant, tell.run), told)
+        await self.task.acknowledge()
+
+    async def _signal(self, key: RunKey, *events: Event) -> None:
+        clock = self.ports.clock
+        await self.ports.journals.signal(key, Record(id=clock.new_id(), at=clock.now(), events=events))
+
+
+def _first(error: BaseException) -> BaseException:
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    return _first(inner[0]) if inner else error

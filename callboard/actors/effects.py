@@ -1,0 +1,191 @@
+"""Shell: the effects of a run: model calls and tool calls, each behind its intent, each ending as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from pydantic import JsonValue
+
+from callboard.actors.code import AgentCode, Ports
+from callboard.actors.contents import pack
+from callboard.actors.conversation import conversation
+from callboard.actors.decide import CallModel, CallTools
+from callboard.actors.owner import Owner
+from callboard.actors.state import Call
+from callboard.bus.messages import (
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    ToolCall,
+    ToolInDoubt,
+    ToolRequested,
+    ToolResolved,
+    ToolReturned,
+    Usage,
+)
+from callboard.config.spec import AgentSpec, ModelChoice
+from callboard.errors import ModelError, ToolError
+from callboard.log import get_logger
+from callboard.models.port import ChatModel, ChatReply, ChatRequest
+from callboard.tools.context import ToolContext
+from callboard.tools.execute import ToolResult, execute, verify
+from callboard.tools.tool import AnyTool
+
+OpenModel = Callable[[ModelChoice], ChatModel]
+log = get_logger(__name__)
+_BACKOFF_SECONDS: Final = 0.2
+_VERIFY_SECONDS: Final = 30.0
+
+
+async def call_model(
+    owner: Owner, command: CallModel, *, spec: AgentSpec, given: JsonValue, model: ChatModel, ports: Ports
+) -> None:
+    """Write the intent, call the model, leave its reply or failure as a deferred fact."""
+    choice = spec.model
+    assert choice is not None
+    label = f"{choice.provider}/{choice.name}".rstrip("/")
+    async with owner.armed(ModelRequested(call=command.call, attempt=command.attempt, model=label)):
+        timeout = within_deadline(owner, spec.limits.model_timeout, ports)
+        request = ChatRequest(
+            model=choice,
+            system=spec.system,
+            messages=conversation(owner.state, given, run=owner.key.run),
+            tools=spec.tools,
+            attempt=command.attempt,
+            call=command.call,
+            run=owner.key.run,
+            input=given,
+            timeout=timeout,
+        )
+        try:
+            with anyio.fail_after(timeout):
+                reply = await _reply(model, request)
+            owner.defer(await _responded(command.call, reply, ports))
+        except TimeoutError:
+            late = ModelError("network", f"no reply within {timeout:g} s", retryable=True)
+            owner.defer(_failed(command, late, spec, ports))
+        except ModelError as error:
+            owner.defer(_failed(command, error, spec, ports))
+
+
+async def _reply(model: ChatModel, request: ChatRequest) -> ChatReply:
+    async with aclosing(model.stream(request)) as stream:
+        async for piece in stream:
+            if isinstance(piece, ChatReply):
+                return piece
+    raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
+
+
+async def _responded(call: str, reply: ChatReply, ports: Ports) -> ModelResponded:
+    return ModelResponded(
+        call=call,
+        text=await pack(reply.text, ports.blobs),
+        # ids of our own: unique in the run whatever the provider repeats
+        tool_calls=tuple(
+            ToolCall(id=f"{call}.{index}", name=asked.name, arguments=asked.arguments)
+            for index, asked in enumerate(reply.tool_calls)
+        ),
+        usage=Usage(
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cached_tokens=reply.usage.cached_tokens,
+            cost_usd_micros=reply.usage.cost_usd_micros,
+        ),
+        stop=reply.stop,
+    )
+
+
+def _failed(command: CallModel, error: ModelError, spec: AgentSpec, ports: Ports) -> ModelFailed:
+    problem = Problem(kind=f"model_{error.kind}", message=str(error))
+    if not error.retryable or command.attempt >= spec.limits.model_attempts:
+        return ModelFailed(call=command.call, attempt=command.attempt, problem=problem)
+    pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (command.attempt - 1)
+    retry_at = ports.clock.now() + timedelta(seconds=pause)
+    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at)
+
+
+async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code: AgentCode, ports: Ports) -> None:
+    """Write all intents in one record, run the tools together, write each result as it comes (the last: deferred)."""
+    running = len(command.calls)
+
+    async def run(asked: ToolCall, intent: ToolRequested) -> None:
+        nonlocal running
+        timeout = within_deadline(owner, _timeout(spec, intent.tool), ports)
+        owner.defer(
+            await run_tool(owner, asked, intent, tool=code.tools.get(intent.tool), timeout=timeout, ports=ports)
+        )
+        running -= 1
+        if running:
+            await owner.flush()
+
+    async with owner.armed(*(intent for _, intent in command.calls)), anyio.create_task_group() as together:
+        for asked, intent in command.calls:
+            together.start_soon(run, asked, intent)
+
+
+async def run_tool(
+    owner: Owner, asked: ToolCall, intent: ToolRequested, *, tool: AnyTool | None, timeout: float, ports: Ports
+) -> ToolReturned:
+    """Run one tool whose intent is armed. Whatever it does, the model gets something that it can read."""
+    if tool is None:
+        hint = "start a worker that has the tool, or take it off the agent's list"
+        missing = Problem(kind="tool_unavailable", message=f"this worker has no code for {intent.tool!r}", hint=hint)
+        return ToolReturned(call=asked.id, problem=missing)
+    context = _context(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout)
+    result = await execute(tool, asked.arguments, context)
+    return await returned(asked.id, result, limit=tool.result_limit, ports=ports)
+
+
+async def returned(call: str, result: ToolResult, *, limit: int, ports: Ports) -> ToolReturned:
+    """A tool's result as the fact that goes into the journal."""
+    if result.problem_kind is not None:
+        problem = Problem(kind=result.problem_kind, message=result.problem_message, hint=result.hint)
+        return ToolReturned(call=call, problem=problem)
+    return ToolReturned(call=call, result=await pack(result.value, ports.blobs, limit=limit))
+
+
+async def verify_calls(owner: Owner, calls: tuple[Call, ...], *, code: AgentCode, ports: Ports) -> None:
+    """Ask each tool's ``verify`` hook whether the call took effect; what it cannot tell is left to a person."""
+    asked = {call.id: call for turn in owner.view.turns if isinstance(turn, ModelResponded) for call in turn.tool_calls}
+    for call in calls:
+        tool = code.tools.get(call.name)
+        timeout = within_deadline(owner, _VERIFY_SECONDS, ports)
+        context = _context(owner, call.call, key=call.key, attempt=call.attempt, timeout=timeout)
+        try:
+            found = await verify(_needed(tool, call.name), asked[call.call].arguments, context)
+        except ToolError as error:
+            log.warning("verify could not tell", call=call.call, tool=call.name, problem=str(error))
+            owner.defer(ToolInDoubt(call=call.call, policy="ask"))
+        else:
+            owner.defer(ToolResolved(call=call.call, decision=found.decision, value=found.value, by="verify"))
+    await owner.flush()
+
+
+def _needed(tool: AnyTool | None, name: str) -> AnyTool:
+    if tool is None:
+        raise ToolError("tool_unavailable", f"this worker has no code for {name!r}")
+    return tool
+
+
+def _context(owner: Owner, call: str, *, key: str, attempt: int, timeout: float) -> ToolContext:
+    return ToolContext(
+        run=owner.key.run, tenant=owner.key.tenant, call=call, key=key, attempt=attempt, deadline=timeout
+    )
+
+
+def within_deadline(owner: Owner, seconds: float, ports: Ports) -> float:
+    """``seconds``, or what is left until the run's deadline if that is less (never below 0)."""
+    created = owner.state.created
+    if created is None or created.deadline is None:
+        return seconds
+    return max(0.0, min(seconds, (created.deadline - ports.clock.now()).total_seconds()))
+
+
+def _timeout(spec: AgentSpec, name: str) -> float:
+    tool = spec.tool(name)
+    return spec.limits.tool_timeout if tool is None or tool.timeout is None else tool.timeout

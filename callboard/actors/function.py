@@ -1,0 +1,129 @@
+"""Shell: function workers. A plain async function whose steps are recorded once; it is played again after a takeover.
+
+Steps are keyed by name and occurrence (the second ``fetch`` is ``fetch#2``): code between steps may run again, a
+recorded step never does. No determinism rules beyond distinct names for steps that run at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import anyio
+from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from callboard.actors.code import AgentCode, Ports
+from callboard.actors.contents import pack, unpack
+from callboard.actors.decide import doubts, limit_reached
+from callboard.actors.owner import Owner, OwnershipLost
+from callboard.actors.run_context import RunContext
+from callboard.actors.suspend import Idle, suspend
+from callboard.bus.messages import Problem, RunCompleted, RunFailed, Wait
+from callboard.config.spec import AgentSpec, Limits
+from callboard.errors import BusError, CallboardError, ConfigError, RunKilled, ToolError
+from callboard.log import get_logger
+
+log = get_logger(__name__)
+Body = Callable[[JsonValue, RunContext], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFunction:
+    """A function that is the code of an agent. Calling it calls the function, as in a unit test."""
+
+    spec: AgentSpec
+    body: Body
+
+    async def __call__(self, task: JsonValue, run: RunContext) -> object:
+        return await self.body(task, run)
+
+
+def worker(name: str, *, description: str = "", limits: Limits | None = None) -> Callable[[Body], WorkerFunction]:
+    """Make the decorated ``async def f(task, run)`` the code of the agent ``name``. Raises ``ConfigError``."""
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - @worker without parentheses
+        raise ConfigError("@worker needs the agent's name: write @worker('code_review')")
+
+    def decorate(body: Body) -> WorkerFunction:
+        try:
+            spec = AgentSpec(
+                name=name, kind="function", description=description or (body.__doc__ or ""), limits=limits or Limits()
+            )
+        except ValueError as error:
+            raise ConfigError(f"@worker name is {name!r}: use 1 to 64 letters, digits, '_' or '-'") from error
+        return WorkerFunction(spec, body)
+
+    return decorate
+
+
+async def run_function(owner: Owner, spec: AgentSpec, code: AgentCode, *, ports: Ports, idle: Idle) -> None:
+    """Play the function until the terminal or the suspension is in the journal. Raises ``OwnershipLost``."""
+    assert owner.state.created is not None
+    assert code.function is not None
+    given = await unpack(owner.state.created.input, ports.blobs)
+    owner.defer(*doubts(owner.state))
+    while True:
+        ended = await _play(owner, code.function, given, spec=spec, ports=ports, idle=idle)
+        match ended:
+            case RunCompleted() | RunFailed():
+                while not await owner.conclude(ended):
+                    pass  # a signal came in between: it is folded, and does not change how the function ended
+                return
+            case waits:
+                if await suspend(owner, waits, ports=ports, idle=idle):
+                    return
+
+
+async def _play(
+    owner: Owner, function: WorkerFunction, given: JsonValue, *, spec: AgentSpec, ports: Ports, idle: Idle
+) -> RunCompleted | RunFailed | tuple[tuple[Wait, ...], ...]:
+    run = RunContext(owner, spec=spec, ports=ports, idle=idle)
+    ended: RunCompleted | RunFailed | None = None
+    if over := limit_reached(owner.view, ports.clock.now()):
+        return over.event
+    with anyio.move_on_after(run.seconds_left):
+        async with run.playing():
+            ended = await _call(function, given, run, ports)
+    if ended is not None:
+        return ended
+    over = limit_reached(owner.view, ports.clock.now())
+    return over.event if over else run.parked
+
+
+async def _call(function: WorkerFunction, given: JsonValue, run: RunContext, ports: Ports) -> RunCompleted | RunFailed:
+    try:
+        value = to_jsonable_python(await function(given, run))
+        return RunCompleted(result=await pack(value, ports.blobs))
+    except BusError:
+        raise
+    except Exception as error:
+        first = _first(error)
+        if isinstance(first, OwnershipLost | BusError):
+            raise first from error
+        log.exception("function failed", run=run.id)
+        return RunFailed(problem=_problem(first))
+
+
+def _first(error: BaseException) -> BaseException:
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    return _first(inner[0]) if inner else error
+
+
+def _problem(error: BaseException) -> Problem:
+    match error:
+        case ToolError():
+            return Problem(kind=error.kind, message=str(error)[:4_000])
+        case PydanticSerializationError():
+            hint = "return what JSON can say: dicts, lists, texts, numbers, dataclasses, pydantic models"
+            return Problem(kind="bad_result", message=str(error)[:4_000], hint=hint)
+        case RunKilled():
+            return Problem(kind="child_killed", message=str(error)[:4_000])
+        case CallboardError():
+            return Problem(kind=_snake(type(error).__name__), message=str(error)[:4_000])
+        case _:
+            return Problem(kind="function_raised", message=f"{type(error).__name__}: {error}"[:4_000])
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,223 @@
+"""Shell: a run in the hands of its owner: the folded state, and appends by compare-and-set.
+
+Events of concurrent callers that wait at the same time travel in one record (one write). A refused append is
+followed by a read: signals are folded and the events are written again behind them; another claim, a suspension or
+a terminal raises ``OwnershipLost``, and nothing of this owner is ever written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from callboard.actors.fold import fold, replay
+from callboard.actors.receipt import START_WINDOW
+from callboard.actors.state import RunState
+from callboard.bus.messages import OwnerEvent, Record, ToolResolved
+from callboard.bus.ports import Journals
+from callboard.bus.subjects import RunKey
+from callboard.clock import Clock
+from callboard.errors import CallboardError, EntryTooLarge, StaleAppend
+from callboard.log import get_logger
+
+log = get_logger(__name__)
+Fact = OwnerEvent | ToolResolved
+"""What an owner writes: its own events, and what a ``verify`` hook found out."""
+
+
+class OwnershipLost(CallboardError):
+    """This process may not write to the run any more. ``state`` says why: another owner, suspended, or over."""
+
+    def __init__(self, state: RunState) -> None:
+        super().__init__(f"the run is {state.status}, owner {state.owner!r}")
+        self.state = state
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """Events that wait for their record; ``armed_at`` is set once they are written. ``awaited``: by a caller."""
+
+    events: tuple[Fact, ...]
+    awaited: bool
+    armed_at: float | None = None
+    refused: EntryTooLarge | None = None
+
+
+class Owner:
+    """Ownership of one run by the claim ``token``. Not for several event loops.
+
+    The claim itself is a deferred fact: it travels with whatever is written first.
+    """
+
+    def __init__(self, key: RunKey, token: str, state: RunState, *, journals: Journals, clock: Clock) -> None:
+        self.key = key
+        self.token = token
+        self.state = state
+        """The fold of what is in the journal."""
+        self.view = state
+        """``state`` and the facts that wait to be written: what decisions are made from."""
+        self.sent: frozenset[str] = frozenset()
+        """Children whose task this owner has published."""
+        self.written = False
+        """Is a record of this owner, and so its claim, in the journal?"""
+        self.leaving = False
+        """Set when the worker hands the run over: no effect starts any more."""
+        self.in_flight = 0
+        """Effects that run right now."""
+        self.on_signal: Callable[[], None] = _nobody
+        """Called when entries of others were folded."""
+        self._journals = journals
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._quiet = anyio.Event()
+        self._waiting: list[_Ticket] = []
+
+    @property
+    def unwritten(self) -> tuple[Fact, ...]:
+        """Facts that are not in the journal (yet, or for ever once ownership is lost)."""
+        return tuple(event for ticket in self._waiting for event in ticket.events)
+
+    def defer(self, *facts: Fact) -> None:
+        """Let ``facts`` travel with the next record. They are in ``view`` at once."""
+        self._waiting.append(_Ticket(facts, awaited=False))
+        self.view = self._imagine(self.view, facts)
+
+    async def append(self, *events: Fact) -> float:
+        """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish."""
+        ticket = _Ticket(events, awaited=True)
+        self._waiting.append(ticket)
+        with anyio.CancelScope(shield=True):  # a cancelled publish would leave others' events in the dark
+            async with self._lock:
+                if ticket.armed_at is None and ticket.refused is None:
+                    await self._flush()
+        if ticket.refused is not None:
+            raise ticket.refused
+        if ticket.armed_at is None:
+            raise OwnershipLost(self.state)
+        return ticket.armed_at
+
+    @asynccontextmanager
+    async def armed(self, *intents: Fact) -> AsyncGenerator[None]:
+        """Write intents until a write was acknowledged within the start window; the body starts the effect at once."""
+        if self.leaving:
+            await anyio.sleep_forever()  # until the worker cancels the run
+        await self._arm(intents)
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Return when no effect runs."""
+        while self.in_flight:
+            self._quiet = anyio.Event()
+            await self._quiet.wait()
+
+    async def _arm(self, intents: Sequence[Fact]) -> None:
+        while True:
+            published = await self.append(*intents)
+            await checkpoint_if_cancelled()
+            took = self._clock.monotonic() - published
+            if took <= START_WINDOW:
+                return
+            log.warning("start window missed, arming again", run=self.key.run, seconds=round(took, 3))
+
+    async def flush(self) -> None:
+        """Write what is deferred, if anything is."""
+        if self._waiting:
+            with anyio.CancelScope(shield=True):
+                async with self._lock:
+                    await self._flush()
+
+    async def conclude(self, *events: Fact) -> bool:
+        """Write ``events`` only if no signal has come since ``view``: False means decide again."""
+        decided = self.state.sequence
+        written = False
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
+                if self.state.sequence == decided:
+                    written = await self._write((*self.unwritten, *events), self._waiting, again=False)
+        return written
+
+    async def refresh(self) -> RunState:
+        """Fold what others have written. Raises ``OwnershipLost``."""
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
+                await self._catch_up()
+        return self.state
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            size = len(self._waiting)
+            while True:
+                batch = self._waiting[:size]
+                try:
+                    await self._write(tuple(event for ticket in batch for event in ticket.events), batch, again=True)
+                    break
+                except EntryTooLarge as error:
+                    if size == 1:
+                        self._refuse(batch[0], error)
+                        break
+                    size = (size + 1) // 2
+
+    def _refuse(self, ticket: _Ticket, error: EntryTooLarge) -> None:
+        self._forget((ticket,))
+        ticket.refused = error
+        if not ticket.awaited:
+            raise error
+
+    async def _write(self, events: Sequence[Fact], tickets: Sequence[_Ticket], *, again: bool) -> bool:
+        if not self.view.owns(self.token):
+            raise OwnershipLost(self.state)
+        record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
+        while True:
+            after = fold(self.state, self.state.sequence + 1, record)
+            parent = after.created.parent.run if after.created and after.created.parent else ""
+            family = "none" if after.outcome and not parent and not after.unfinished else ""
+            published = self._clock.monotonic()
+            try:
+                sequence = await self._journals.append(
+                    self.key, record, expect=self.state.sequence, family=family, parent=parent
+                )
+            except StaleAppend:
+                await self._catch_up()
+                if not again:
+                    return False
+                continue
+            self.state = fold(self.state, sequence, record)
+            self.written = True
+            for ticket in tickets:
+                ticket.armed_at = published
+            self._forget(tickets)
+            return True
+
+    async def _catch_up(self) -> None:
+        before = self.state.sequence
+        self.state = replay(await self._journals.read(self.key, after=before), self.state)
+        self._see()
+        self.on_signal()
+        if not self.state.owns(self.token) or self.state.foreign:
+            raise OwnershipLost(self.state)
+
+    def _forget(self, tickets: Sequence[_Ticket]) -> None:
+        gone = {id(ticket) for ticket in tickets}
+        self._waiting = [ticket for ticket in self._waiting if id(ticket) not in gone]
+        self._see()
+
+    def _see(self) -> None:
+        self.view = self._imagine(self.state, self.unwritten)
+
+    def _imagine(self, state: RunState, facts: Sequence[Fact]) -> RunState:
+        if not facts:
+            return state
+        return fold(state, state.sequence + 1, Record(id="-", owner=self.token, events=tuple(facts)))
+
+
+def _nobody() -> None:
+    """Nobody listens."""

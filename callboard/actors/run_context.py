@@ -1,0 +1,247 @@
+"""Shell: what a function worker's code is handed: ``run.step``, ``run.sleep``, ``run.spawn``, ``run.wait``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, overload
+
+import anyio
+from anyio.lowlevel import checkpoint
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
+from callboard.actors.code import Ports
+from callboard.actors.contents import pack, unpack
+from callboard.actors.decide import child_id, idempotency_key, limit_reached, request
+from callboard.actors.effects import within_deadline
+from callboard.actors.owner import Owner
+from callboard.actors.parking import Parking
+from callboard.actors.state import RERUN, Call, arrived
+from callboard.actors.steps import perform
+from callboard.actors.suspend import Idle, publish_child
+from callboard.bus.messages import ChildSpawned, Content, DoubtPolicy, Effect, Problem, TimerSet, ToolReturned, Wait
+from callboard.bus.subjects import Lane
+from callboard.config.spec import AgentSpec, ToolSpec
+from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
+from callboard.log import get_logger
+from callboard.tools.context import ToolContext
+
+HELD_SECONDS: Final = 2.0
+"""A sleep of at most this is waited out on the worker; a longer one holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A spawned run: its id, and the agent that works on it."""
+
+    id: str
+    agent: str
+
+
+class RunContext:
+    """One play of a function. Values that come from it are JSON, the same on the first play and on every later one."""
+
+    def __init__(self, owner: Owner, *, spec: AgentSpec, ports: Ports, idle: Idle) -> None:
+        self._owner = owner
+        self._spec = spec
+        self._ports = ports
+        self._idle = idle
+        self._parking = Parking()
+        self._unwritten = anyio.Event()
+        self.log = get_logger("callboard.run")
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._owner.key.run
+
+    @property
+    def tenant(self) -> str:
+        """The run's tenant."""
+        return self._owner.key.tenant
+
+    @property
+    def attempt(self) -> int:
+        """How many workers have taken up the run so far, this one included."""
+        return self._owner.state.claims
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the run ends whatever it does, aware UTC."""
+        return None if self._owner.state.created is None else self._owner.state.created.deadline
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
+        return within_deadline(self._owner, float("inf"), self._ports)
+
+    @property
+    def parked(self) -> tuple[tuple[Wait, ...], ...]:
+        """What the branches of the function wait for."""
+        return self._parking.waits
+
+    async def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *arguments: object,
+        effect: Effect = "at_most_once",
+        timeout: float | None = None,
+    ) -> Any:
+        """Call ``function(*arguments)`` (async, or sync in a thread) and record what it returns; recorded once.
+
+        ``effect`` says what a crash may do: ``pure`` and ``idempotent`` steps start again, the others raise
+        ``StepInDoubt`` (``critical``: the run first waits for a person). Raises ``ToolError`` if the function raises,
+        on every play. ``timeout`` in seconds, by default the agent's ``limits.tool_timeout``.
+        """
+        with self._parking.named(name):
+            call = self._parking.occurrence(name)
+            known = await self._known(call, name)
+            if known is not None:
+                return await self._outcome(known)
+            work = partial(function, *arguments)
+            return await self._perform(call, name, work, effect=effect, timeout=timeout)
+
+    def key(self, name: str) -> str:
+        """The idempotency key of the next step called ``name``: the same on every attempt of that step."""
+        return idempotency_key(self.id, self._parking.upcoming(name))
+
+    async def sleep(self, seconds: float, name: str = "sleep") -> None:
+        """Sleep. Longer ones suspend the run: no worker holds it, and it survives every restart."""
+        timer = self._parking.occurrence(name, "-")
+        if timer not in self._owner.view.timers:
+            self._fact(TimerSet(timer=timer, at=self._ports.clock.now() + timedelta(seconds=seconds)))
+        left = self._left(timer)
+        if left > HELD_SECONDS:
+            with anyio.move_on_after(
+                left
+            ):  # as long as another branch holds the worker, nobody else looks at the clock
+                await self._park((Wait(kind="timer", name=timer),))
+        elif left > 0:
+            with self._parking.holding():
+                await anyio.sleep(left)
+
+    async def spawn(self, agent: str, task: object, *, name: str | None = None, lane: Lane | None = None) -> Child:
+        """Start a child run of ``agent``. It shares the tenant, the deadline and the end: kills travel down."""
+        call = self._parking.occurrence(name or f"spawn {agent}")
+        child = child_id(self.id, call)
+        if child not in self._owner.view.children:
+            created = self._owner.state.created
+            depth = 1 if created is None else created.depth + 1
+            if depth > self._spec.limits.depth:
+                raise ToolError("too_deep", f"child runs are {depth} deep, limits.depth is {self._spec.limits.depth}")
+            given = await pack(to_jsonable_python(task), self._ports.blobs)
+            lane = lane or (created.lane if created is not None else "normal")
+            await self._owner.append(ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane))
+        spawned = self._owner.view.children[child]
+        await publish_child(self._owner, spawned, ports=self._ports, idle=self._idle)
+        return Child(child, agent)
+
+    @overload
+    async def wait(self, child: Child, /) -> Any: ...
+    @overload
+    async def wait(self, child: Child, second: Child, /, *more: Child) -> list[Any]: ...
+    async def wait(self, *children: Child) -> Any:
+        """The results of child runs, in the order given. Raises ``RunFailed`` or ``RunKilled`` for one without."""
+        await self._park(tuple(Wait(kind="child", name=child.id) for child in children))
+        results = [await self._result(child) for child in children]
+        return results[0] if len(results) == 1 else results
+
+    async def signal(self, name: str) -> JsonValue:
+        """Wait until somebody sends the signal ``name`` to the run, and return its value."""
+        await self._park((Wait(kind="signal", name=name),))
+        return self._owner.view.signals[name].value
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncGenerator[None]:
+        """Write facts in the background while the body plays; leave the body when the run is to be suspended."""
+        self._owner.on_signal = self._parking.wake
+        self._unwritten.set()  # the claim, at first
+        async with anyio.create_task_group() as beside:
+            with anyio.CancelScope() as play:
+                beside.start_soon(self._write_facts)
+                beside.start_soon(self._cancel_when_parked, play)
+                yield
+            beside.cancel_scope.cancel()
+
+    async def _write_facts(self) -> None:
+        while True:
+            await self._unwritten.wait()
+            await checkpoint()  # the next step's intent may take the fact along
+            self._unwritten = anyio.Event()
+            await self._owner.flush()
+
+    async def _cancel_when_parked(self, play: anyio.CancelScope) -> None:
+        await self._parking.all_parked.wait()
+        play.cancel()
+
+    async def _known(self, call: str, name: str) -> Call | None:
+        """The call if it has its outcome, None if it may be performed. A doubt that a person resolves is waited for."""
+        while True:
+            known = self._owner.view.calls.get(call)
+            if known is None or known.status in ("open", "retry"):
+                return None
+            if known.status == "done":
+                return known
+            if known.policy != "ask":
+                raise StepInDoubt(
+                    call, f"step {name!r} was started by a worker that was lost; look whether it took effect"
+                )
+            await self._park((Wait(kind="resolution", name=call),))
+
+    async def _outcome(self, known: Call) -> JsonValue:
+        if known.problem is not None:
+            raise ToolError(known.problem.kind, known.problem.message)
+        return await unpack(known.result, self._ports.blobs)
+
+    async def _perform(
+        self, call: str, name: str, work: partial[Any], *, effect: Effect, timeout: float | None
+    ) -> JsonValue:
+        if over := limit_reached(self._owner.view, self._ports.clock.now()):
+            raise ToolError("limit", f"the run may not start another step: {over.event}")
+        policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
+        spec = ToolSpec.model_construct(name=name, effect=effect, in_doubt=policy)
+        intent = request(self._owner.view, call, spec, run=self.id)
+        with self._parking.holding():
+            async with self._owner.armed(intent):
+                seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)
+                context = ToolContext(
+                    run=self.id, tenant=self.tenant, call=call, key=intent.key, attempt=intent.attempt, deadline=seconds
+                )
+                value, problem = await perform(work, context, name=name)
+            content = Content() if problem else await pack(value, self._ports.blobs)
+            self._fact(ToolReturned(call=call, result=content, problem=problem))
+            if effect not in RERUN:
+                await self._owner.flush()
+        if problem is not None:
+            raise ToolError(problem.kind, problem.message)
+        return value
+
+    async def _result(self, child: Child) -> JsonValue:
+        finished = self._owner.view.finished[child.id]
+        problem = finished.problem or Problem(kind=finished.outcome, message=f"child run {child.id} {finished.outcome}")
+        match finished.outcome:
+            case "completed":
+                return await unpack(finished.result, self._ports.blobs)
+            case "failed":
+                raise RunFailed(child.id, problem.kind, problem.message)
+            case "killed":
+                raise RunKilled(child.id, problem.message, problem.hint)
+
+    async def _park(self, group: tuple[Wait, ...]) -> None:
+        await self._parking.park(group, self._has)
+
+    def _has(self, wait: Wait) -> bool:
+        return arrived(self._owner.view, wait) or (wait.kind == "timer" and self._left(wait.name) <= 0)
+
+    def _left(self, timer: str) -> float:
+        due = self._owner.view.timers[timer]
+        return 0.0 if due.fired else (due.at - self._ports.clock.now()).total_seconds()
+
+    def _fact(self, fact: TimerSet | ToolReturned) -> None:
+        self._owner.defer(fact)
+        self._unwritten.set()

@@ -1,0 +1,128 @@
+"""Shell: the dispatcher. It follows all journals and pays what their entries owe: wake, tell the parent, end the children.
+
+It keeps nothing that the journals do not have, may do everything twice, and acknowledges last. Several share the work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from callboard.actors.fold import replay
+from callboard.actors.state import RunState
+from callboard.bus.messages import ChildFinished, Record, Resume, RunKilled, TimerFired
+from callboard.bus.ports import DueTimer, DueTimers, Feed, FeedEntry, Graveyard, Journals, Tasks
+from callboard.bus.subjects import RunKey, TaskAddress
+from callboard.clock import Clock
+from callboard.errors import BusError, QueueFull
+from callboard.log import bound, get_logger
+from callboard.supervisors.dispatch import Duty, KillChild, PublishResume, TellParent, concerns, duties
+
+log = get_logger(__name__)
+_BATCH: Final = 256
+_AT_ONCE: Final = 64
+_WAIT_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Run it under a supervisor; any number of them, anywhere."""
+
+    journals: Journals
+    tasks: Tasks
+    feed: Feed
+    due: DueTimers
+    graveyard: Graveyard
+    clock: Clock
+
+    async def run(self, ready: anyio.Event) -> None:
+        """Follow the feed and the due timers until cancelled."""
+        limiter = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._follow_feed, limiter)
+            group.start_soon(self._follow_timers, limiter)
+            ready.set()
+
+    async def _follow_feed(self, limiter: anyio.CapacityLimiter) -> None:
+        async with anyio.create_task_group() as group:
+            while True:
+                try:
+                    entries = await self.feed.pull(batch=_BATCH, wait=_WAIT_SECONDS)
+                    for entry in entries:
+                        if concerns(entry.events, entry.family):
+                            await limiter.acquire_on_behalf_of(entry)
+                            group.start_soon(self._handle, entry, limiter)
+                        else:
+                            await entry.acknowledge()
+                except BusError as error:
+                    log.warning("cannot follow the journals, trying again", error=str(error))
+                    await anyio.sleep(_RETRY_SECONDS)
+
+    async def _follow_timers(self, limiter: anyio.CapacityLimiter) -> None:
+        async with anyio.create_task_group() as group:
+            while True:
+                try:
+                    for timer in await self.due.pull(batch=_BATCH, wait=_WAIT_SECONDS):
+                        await limiter.acquire_on_behalf_of(timer)
+                        group.start_soon(self._fire, timer, limiter)
+                except BusError as error:
+                    log.warning("cannot follow the timers, trying again", error=str(error))
+                    await anyio.sleep(_RETRY_SECONDS)
+
+    async def _handle(self, entry: FeedEntry, limiter: anyio.CapacityLimiter) -> None:
+        try:
+            with bound(run=entry.key.run, tenant=entry.key.tenant):
+                await self._pay(entry)
+                await entry.acknowledge()
+        except BusError as error:  # not acknowledged: it comes again
+            log.warning("could not finish an entry, it comes again", sequence=entry.sequence, error=str(error))
+        finally:
+            limiter.release_on_behalf_of(entry)
+
+    async def _pay(self, entry: FeedEntry) -> None:
+        state, record = await self._read(entry)
+        for duty in duties(entry.key.run, entry.sequence, record, state, parent=entry.parent):
+            while True:
+                try:
+                    await self._do(entry.key, duty, state)
+                    break
+                except QueueFull as full:
+                    log.warning("the queue is full, a resume waits", retry_after=full.retry_after)
+                    await anyio.sleep(full.retry_after or 1.0)
+
+    async def _read(self, entry: FeedEntry) -> tuple[RunState, Record | None]:
+        entries = await self.journals.read(entry.key)
+        stored = next((each for each in entries if each.sequence == entry.sequence), None)
+        if stored is not None and stored.record is None:
+            subject = f"{entry.key} entry {entry.sequence}"
+            await self.graveyard.bury((entry.key.tenant, "-"), subject, "bad_entry", stored.problem, b"")
+        return replay(entries), None if stored is None else stored.record
+
+    async def _do(self, key: RunKey, duty: Duty, state: RunState) -> None:
+        match duty:
+            case PublishResume(signal):
+                assert state.created is not None
+                address = TaskAddress(key.tenant, state.created.agent, state.created.lane, key.run)
+                await self.tasks.publish(address, Resume(resume=signal, run=key.run), dedup=f"{key}@{signal}")
+            case TellParent(parent, event):
+                await self._signal(RunKey(key.tenant, parent), event)
+            case KillChild(child, event):
+                await self._signal(RunKey(key.tenant, child), event, parent=key.run)
+
+    async def _fire(self, timer: DueTimer, limiter: anyio.CapacityLimiter) -> None:
+        try:
+            state = replay(await self.journals.read(timer.key))
+            if state.terminal is None:
+                await self._signal(timer.key, TimerFired(timer=timer.timer))
+            await timer.acknowledge()
+        except BusError as error:
+            log.warning("could not fire a timer, it comes again", run=timer.key.run, error=str(error))
+        finally:
+            limiter.release_on_behalf_of(timer)
+
+    async def _signal(self, key: RunKey, event: ChildFinished | RunKilled | TimerFired, *, parent: str = "") -> None:
+        record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
+        await self.journals.signal(key, record, parent=parent)
