@@ -20,8 +20,10 @@ from callboard.tools.context import ToolContext
 
 KEPT: Final = 1_000_000
 """Bytes of each output stream that are kept; the rest is read and counted."""
-_REAPING: Final = 2.0
-"""Seconds to wait for killed processes to go; only one that hangs in the kernel takes longer."""
+_DYING: Final = 2.0
+"""Seconds to wait for killed processes; only one that hangs in the kernel takes longer."""
+_DRAINING: Final = 0.5
+"""Seconds to wait for the end of the output, once nothing of the group is left to write it."""
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 """Loaded before any fork: the child may not import or load anything."""
@@ -134,12 +136,30 @@ async def _end(transport: asyncio.SubprocessTransport, output: _Output) -> None:
     group = transport.get_pid()
     _signal_group(group, signal.SIGKILL)
     await output.exited.wait()
-    with anyio.move_on_after(_REAPING):
-        while _signal_group(group, 0):  # noqa: ASYNC110  # nothing announces the end of a group
+    with anyio.move_on_after(_DYING):
+        while _is_alive(group):  # noqa: ASYNC110  # nothing announces the end of a group
             await anyio.sleep(0.005)
+    with anyio.move_on_after(_DRAINING):
         # Only a process that left the group can still hold the pipes open.
         await output.closed.wait()
     transport.close()
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group can still do anything. Orphans may stay zombies: not every PID 1 reaps them."""
+    if not _signal_group(group, 0):
+        return False
+    states = (_state_in(group, stat) for stat in Path("/proc").glob("[0-9]*/stat"))
+    return not _LIBC or any(state not in {"", "Z", "X"} for state in states)
+
+
+def _state_in(group: int, stat: Path) -> str:
+    """The state letter of a process of the group, ``""`` for all others. Fields as in proc(5)."""
+    try:
+        state, _, group_of_process, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+    except (OSError, ValueError):  # it ended meanwhile
+        return ""
+    return state if int(group_of_process) == group else ""
 
 
 def _signal_group(group: int, number: int) -> bool:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import cast
 
-import structlog
-from structlog.typing import FilteringBoundLogger
+from callboard.log import Logger, get_logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,6 @@ class ToolContext:
         return self.stop.is_set()
 
     @property
-    def log(self) -> FilteringBoundLogger:
-        """A logger that says run, tenant and call on every line."""
-        logger = structlog.get_logger("callboard.tools").bind(run=self.run, tenant=self.tenant, call=self.call)
-        return cast("FilteringBoundLogger", logger)
+    def log(self) -> Logger:
+        """A logger whose lines say run, tenant, call and tool while ``execute`` runs the tool."""
+        return get_logger("callboard.tools")

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
 from callboard.errors import ToolError
+from callboard.log import bound
 from callboard.tools.context import ToolContext
 from callboard.tools.threads import run_in_thread, still_running
 from callboard.tools.tool import AnyTool, Body, Resolution
@@ -61,14 +62,14 @@ async def execute(tool: AnyTool, arguments: JsonValue, context: ToolContext) -> 
     scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
     try:
         keywords = tool.body.parameters.validate(arguments, context)
-        with scope:
+        with scope, bound(run=context.run, tenant=context.tenant, call=context.call, tool=tool.spec.name):
             return ToolResult(value=await _call(tool.body, keywords, tool=tool, context=context, accept=_json_value))
     except ToolError as error:
         if not scope.cancel_called:
             return _problem(error.kind, str(error))
     except (Exception, SystemExit) as error:  # whatever a tool does must not end its worker
         if not scope.cancel_called:
-            context.log.exception("tool crashed", tool=tool.spec.name)
+            context.log.exception("tool crashed", run=context.run, call=context.call, tool=tool.spec.name)
             return _problem("tool_crashed", _one_line(error))
     return _timed_out(tool, context, seconds=seconds)
 
@@ -87,7 +88,7 @@ async def verify(tool: AnyTool, arguments: JsonValue, context: ToolContext) -> R
     except ToolError:
         raise
     except (Exception, SystemExit) as error:
-        context.log.exception("verify hook crashed", tool=tool.spec.name)
+        context.log.exception("verify hook crashed", run=context.run, call=context.call, tool=tool.spec.name)
         raise ToolError("verify_failed", _one_line(error)) from error
     raise ToolError("timeout", f"the verify hook of {tool.spec.name!r} took longer than {seconds:g} s")
 

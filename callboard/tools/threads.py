@@ -114,7 +114,8 @@ class _ToolThread(threading.Thread):
             await self.done.wait()
         if not self.done.is_set():
             self.given_up = True
-            self.context.log.warning("tool is still running, its thread cannot be stopped", tool=self.tool)
+            where = {"run": self.context.run, "call": self.context.call, "tool": self.tool}
+            self.context.log.warning("tool is still running, its thread cannot be stopped", **where)
 
     def _keep_stopping(self) -> None:
         pause = _COURTESY

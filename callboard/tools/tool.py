@@ -11,7 +11,10 @@ from pydantic import JsonValue, ValidationError
 
 from callboard.config.spec import ToolSpec
 from callboard.errors import ConfigError
+from callboard.tools.context import ToolContext
 from callboard.tools.schema import Parameters, description_of, parameters_of
+
+__all__ = ("RESULT_LIMIT", "AnyTool", "Body", "DoubtPolicy", "Effect", "Resolution", "Tool", "ToolContext", "tool")
 
 Effect: TypeAlias = Literal["pure", "idempotent", "at_most_once", "critical"]
 DoubtPolicy: TypeAlias = Literal["ask", "verify", "continue", "fail"]
