@@ -13,7 +13,7 @@ import logging
 import re
 import sys
 from collections.abc import Generator, Iterable, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final, cast
 from urllib.parse import quote, quote_plus
@@ -39,7 +39,7 @@ class _Entry:
         self.fields = {**_context.get(), **fields}
 
     def __str__(self) -> str:
-        return " ".join([self.event, *(f"{name}={value!r}" for name, value in self.fields.items())])
+        return " ".join([self.event, *(f"{name}={_shown(value)}" for name, value in self.fields.items())])
 
 
 class Logger:
@@ -126,7 +126,7 @@ def configure(*, json: bool, level: str, secrets: frozenset[str] = frozenset()) 
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    handler = _Handler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each, _Handler)]:
@@ -135,8 +135,22 @@ def configure(*, json: bool, level: str, secrets: frozenset[str] = frozenset()) 
     root.setLevel(level.upper())
 
 
-class _Handler(logging.StreamHandler[Any]):
-    """The one handler that ``configure`` owns."""
+class _Handler(logging.Handler):
+    """The one handler that ``configure`` owns. It writes to what stderr is by then: a progress display may own it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001 - logging's own fallback would show the entry with its secrets
+            entry = _Entry("an entry could not be rendered", {"error": type(error).__name__, "at": _place(record)})
+            line = self.format(logging.LogRecord(record.name, logging.ERROR, "", 0, entry, None, None))
+        with suppress(OSError, ValueError):  # stderr is gone: no reason to end the work
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+
+def _place(record: logging.LogRecord) -> str:
+    return f"{record.pathname}:{record.lineno}"
 
 
 def _add_fields(_: object, __: str, event: _EventDict) -> _EventDict:
@@ -153,7 +167,7 @@ class Redactor:
 
     def __init__(self, secrets: frozenset[str]) -> None:
         forms = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
+        self._pattern = re.compile("|".join(map(_expression, forms))) if forms else None
 
     def __call__(self, _: object, __: str, event: _EventDict) -> _EventDict:
         return {self._text(str(key)): self._value(value, 0) for key, value in event.items()}
@@ -185,12 +199,16 @@ def _shown(value: object) -> str:
         return f"<{type(value).__name__}: repr raised {type(error).__name__}>"
 
 
+def _expression(form: str) -> str:
+    """``form`` as a regular expression; the escapes of URLs may be written in either case."""
+    return re.sub("%[0-9A-F]{2}", lambda escape: f"(?i:{escape[0]})", re.escape(form))
+
+
 def _forms(secret: str) -> set[str]:
     """The secret and how it looks in base64 (also inside a longer text), in URLs, in JSON and in a ``repr``."""
     raw = secret.encode("utf-8", "surrogatepass")
     escaped = {json_module.dumps(secret)[1:-1], json_module.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     quoted = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    quoted |= {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in quoted}
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     for before in range(3):
         whole = base64.b64encode(b"\0" * before + raw).decode()
