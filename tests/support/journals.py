@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from callboard.bus.messages import (
@@ -43,6 +44,8 @@ from callboard.bus.messages import (
 )
 from callboard.bus.ports import Stored
 
+few = settings(max_examples=50, deadline=None)
+"""Enough for properties over whole journals; ``make test`` has ten seconds for all of them."""
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PROBLEM = Problem(kind="broken", message="it broke")
 FREE = SIGNALS | {"run.settled", "tool.late_result"}
@@ -146,7 +149,9 @@ immortal = st.lists(events.filter(lambda event: event.type not in ends), min_siz
 
 def records(of=immortal | immortal | immortal | mortal):
     """Any record, of a newer version too, by any owner."""
-    return st.builds(Record, v=st.sampled_from((1,) * 30 + (2,)), id=st.just("i"), owner=owners, events=of)
+    return st.builds(
+        Record, v=st.sampled_from((1,) * 30 + (2,)), id=st.sampled_from(("i1", "i2", "i3")), owner=owners, events=of
+    )
 
 
 bodies = st.lists(records() | records() | records() | st.none(), max_size=14)
