@@ -179,8 +179,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close for good; requests under way end with ``BusUnreachable``."""
-        await self._client.end()
         self._ended()
+        await self._client.end()
 
     def _disconnected(self) -> None:
         for waiter in tuple(self._waiting.values()):

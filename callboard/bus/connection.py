@@ -189,7 +189,7 @@ class MendedClient(Client):
             parsed = parse_headers(headers) if headers else {}
             route.deliver(Reply(subject.decode("utf-8", "replace"), data, parsed, reply.decode("utf-8", "replace")))
         except Exception:  # noqa: BLE001 - a raising deliver must not end the read loop
-            _log.exception("deliver failed for a message on %r", subject)
+            _log.exception("deliver failed for a message on %r", subject.decode("utf-8", "replace"))
 
     async def _read_loop(self) -> None:
         """Upstream logs an unexpected error and leaves a client that is connected and deaf. Ours reconnects."""
