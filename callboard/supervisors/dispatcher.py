@@ -1,4 +1,4 @@
-"""Shell: the dispatcher. It follows all journals and pays what their entries owe: wake, tell the parent, end the children.
+"""Shell: the dispatcher. It follows all journals and pays what entries owe: wake, tell the parent, end the children.
 
 It keeps nothing that the journals do not have, may do everything twice, and acknowledges last. Several share the work.
 """
@@ -40,39 +40,39 @@ class Dispatcher:
 
     async def run(self, ready: anyio.Event) -> None:
         """Follow the feed and the due timers until cancelled."""
-        limiter = anyio.CapacityLimiter(_AT_ONCE)
+        room = anyio.Semaphore(_AT_ONCE)
         async with anyio.create_task_group() as group:
-            group.start_soon(self._follow_feed, limiter)
-            group.start_soon(self._follow_timers, limiter)
+            group.start_soon(self._follow_feed, room)
+            group.start_soon(self._follow_timers, room)
             ready.set()
 
-    async def _follow_feed(self, limiter: anyio.CapacityLimiter) -> None:
+    async def _follow_feed(self, room: anyio.Semaphore) -> None:
         async with anyio.create_task_group() as group:
             while True:
                 try:
                     entries = await self.feed.pull(batch=_BATCH, wait=_WAIT_SECONDS)
                     for entry in entries:
                         if concerns(entry.events, entry.family):
-                            await limiter.acquire_on_behalf_of(entry)
-                            group.start_soon(self._handle, entry, limiter)
+                            await room.acquire()
+                            group.start_soon(self._handle, entry, room)
                         else:
                             await entry.acknowledge()
                 except BusError as error:
                     log.warning("cannot follow the journals, trying again", error=str(error))
                     await anyio.sleep(_RETRY_SECONDS)
 
-    async def _follow_timers(self, limiter: anyio.CapacityLimiter) -> None:
+    async def _follow_timers(self, room: anyio.Semaphore) -> None:
         async with anyio.create_task_group() as group:
             while True:
                 try:
                     for timer in await self.due.pull(batch=_BATCH, wait=_WAIT_SECONDS):
-                        await limiter.acquire_on_behalf_of(timer)
-                        group.start_soon(self._fire, timer, limiter)
+                        await room.acquire()
+                        group.start_soon(self._fire, timer, room)
                 except BusError as error:
                     log.warning("cannot follow the timers, trying again", error=str(error))
                     await anyio.sleep(_RETRY_SECONDS)
 
-    async def _handle(self, entry: FeedEntry, limiter: anyio.CapacityLimiter) -> None:
+    async def _handle(self, entry: FeedEntry, room: anyio.Semaphore) -> None:
         try:
             with bound(run=entry.key.run, tenant=entry.key.tenant):
                 await self._pay(entry)
@@ -80,7 +80,7 @@ class Dispatcher:
         except BusError as error:  # not acknowledged: it comes again
             log.warning("could not finish an entry, it comes again", sequence=entry.sequence, error=str(error))
         finally:
-            limiter.release_on_behalf_of(entry)
+            room.release()
 
     async def _pay(self, entry: FeedEntry) -> None:
         state, record = await self._read(entry)
@@ -112,7 +112,7 @@ class Dispatcher:
             case KillChild(child, event):
                 await self._signal(RunKey(key.tenant, child), event, parent=key.run)
 
-    async def _fire(self, timer: DueTimer, limiter: anyio.CapacityLimiter) -> None:
+    async def _fire(self, timer: DueTimer, room: anyio.Semaphore) -> None:
         try:
             state = replay(await self.journals.read(timer.key))
             if state.terminal is None:
@@ -121,7 +121,7 @@ class Dispatcher:
         except BusError as error:
             log.warning("could not fire a timer, it comes again", run=timer.key.run, error=str(error))
         finally:
-            limiter.release_on_behalf_of(timer)
+            room.release()
 
     async def _signal(self, key: RunKey, event: ChildFinished | RunKilled | TimerFired, *, parent: str = "") -> None:
         record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))

@@ -1,0 +1,76 @@
+"""Shell: kill a run and everything that it spawned, and bring back a receipt that is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import anyio
+
+from callboard.actors.fold import replay
+from callboard.actors.receipt import MARGIN, START_WINDOW, Receipt, receipt
+from callboard.actors.state import RunState
+from callboard.bus.messages import Record, RunKilled
+from callboard.bus.ports import Journals, Watch
+from callboard.bus.subjects import RunKey
+from callboard.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Killer:
+    """Appends kills. Anybody may be one: the journal is what ends a run, not who writes to it."""
+
+    journals: Journals
+    watch: Watch
+    clock: Clock
+
+    async def kill(self, key: RunKey, *, reason: str, by: str) -> Receipt:
+        """Kill ``key`` and its children. Returns once the kill is settled, at most 0.5 s after it was accepted.
+
+        Raises ``BusUnreachable`` if the bus did not acknowledge the kill: then nothing is known, kill again.
+        """
+        given = await self._accept(key, RunKilled(reason=reason, by=by))
+        async with anyio.create_task_group() as tree:
+            for child in given.state.unfinished:
+                tree.start_soon(self._kill_below, RunKey(key.tenant, child), key.run, given.state)
+            settled = await self._settled(key, given)
+        return settled
+
+    async def _accept(self, key: RunKey, event: RunKilled) -> _Accepted:
+        record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
+        await self.journals.signal(key, record, parent=event.parent or "")
+        at = self.clock.now()
+        return _Accepted(at, replay(await self.journals.read(key)))
+
+    async def _kill_below(self, key: RunKey, parent: str, above: RunState) -> None:
+        killed = RunKilled(reason=f"its parent {parent} is {above.outcome}", by="killer", parent=parent)
+        given = await self._accept(key, killed)
+        async with anyio.create_task_group() as tree:
+            for child in given.state.unfinished:
+                tree.start_soon(self._kill_below, RunKey(key.tenant, child), key.run, given.state)
+
+    async def _settled(self, key: RunKey, given: _Accepted) -> Receipt:
+        state = given.state
+        paper = self._write(key, given, state)
+        if paper.settled_at is not None:
+            return paper
+        left = START_WINDOW + MARGIN - (self.clock.now() - given.at).total_seconds()
+        with anyio.move_on_after(max(0.0, left)):
+            async with self.watch.follow(key, after=state.sequence) as entries:
+                async for entry in entries:
+                    state = replay((entry,), state)
+                    paper = self._write(key, given, state)
+                    if paper.settled_at is not None:
+                        return paper
+        return self._write(key, given, state)
+
+    def _write(self, key: RunKey, given: _Accepted, state: RunState) -> Receipt:
+        return receipt(state, key, accepted_at=given.at, now=self.clock.now(), window=START_WINDOW)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A kill that the bus acknowledged, and what the journal said then."""
+
+    at: datetime
+    state: RunState
