@@ -30,11 +30,8 @@ class Killer:
         Raises ``BusUnreachable`` if the bus did not acknowledge the kill: then nothing is known, kill again.
         """
         given = await self._accept(key, RunKilled(reason=reason, by=by))
-        async with anyio.create_task_group() as tree:
-            for child in given.state.unfinished:
-                tree.start_soon(self._kill_below, RunKey(key.tenant, child), key.run, given.state)
-            settled = await self._settled(key, given)
-        return settled
+        await self._kill_children(key, given)
+        return await self._settled(key, given)
 
     async def _accept(self, key: RunKey, event: RunKilled) -> _Accepted:
         record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
@@ -42,12 +39,15 @@ class Killer:
         at = self.clock.now()
         return _Accepted(at, replay(await self.journals.read(key)))
 
-    async def _kill_below(self, key: RunKey, parent: str, above: RunState) -> None:
-        killed = RunKilled(reason=f"its parent {parent} is {above.outcome}", by="killer", parent=parent)
-        given = await self._accept(key, killed)
+    async def _kill_children(self, key: RunKey, given: _Accepted) -> None:
+        killed = RunKilled(reason=f"its parent {key.run} is {given.state.outcome}", by="killer", parent=key.run)
+
+        async def kill(child: RunKey) -> None:
+            await self._kill_children(child, await self._accept(child, killed))
+
         async with anyio.create_task_group() as tree:
             for child in given.state.unfinished:
-                tree.start_soon(self._kill_below, RunKey(key.tenant, child), key.run, given.state)
+                tree.start_soon(kill, RunKey(key.tenant, child))
 
     async def _settled(self, key: RunKey, given: _Accepted) -> Receipt:
         state = given.state
