@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from callboard.config.script import Turns
 from callboard.config.spec import PROVIDERS, Limits, Name, Strict
@@ -26,18 +26,13 @@ class ModelEntry(Strict):
     script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
     turns: Turns | None = None
     loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
-    settings: Annotated[dict[str, JsonValue], Field(description="The provider's own settings.")] = Field(
-        default_factory=dict
-    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.provider == "scripted" and (self.script is None) == (self.turns is None):
+        if (self.script is None) == (self.turns is None):
             raise ValueError("expected either 'script' (a file) or 'turns' (a list) for the provider 'scripted'")
         if self.script is not None and self.loop:
             raise ValueError("'loop' belongs into the script file, beside its 'turns'")
-        if self.provider == "scripted" and self.settings:
-            raise ValueError("the provider 'scripted' has no 'settings': remove them")
         return self
 
 

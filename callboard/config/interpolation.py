@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, assert_never
 
 from callboard.config.nodes import Entry, MappingNode, Node, Problem, ScalarNode, SequenceNode, joined
 
@@ -42,6 +42,8 @@ class Interpolation:
                     for entry in node.entries
                 )
                 return MappingNode(node.place, tuple(entries))
+            case _:
+                assert_never(node)
 
     def _text(self, node: ScalarNode, path: str) -> str:
         def value(match: re.Match[str]) -> str:

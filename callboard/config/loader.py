@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
@@ -160,12 +160,11 @@ class _Loading:
         )
 
     def _choice(self, entry: ModelEntry) -> ModelChoice:
-        settings: dict[str, JsonValue] = dict(entry.settings)
-        script = self.scripts.get(entry.script) if entry.script is not None else None
+        script = self.scripts.get(entry.script or "")
         if entry.turns is not None:
             script = Script(turns=entry.turns, loop=entry.loop)
-        if script is not None:
-            settings = script.model_dump(mode="json", exclude_defaults=True)
+        assert script is not None, "a script with problems ends the loading before"
+        settings = script.model_dump(mode="json", exclude_defaults=True)
         return ModelChoice(provider=entry.provider, name=entry.name, settings=settings)
 
     def _resolve(self, kind: str, name: str, base: Path) -> str:

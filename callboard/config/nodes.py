@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from pydantic import JsonValue
 
@@ -106,6 +106,8 @@ def plain(node: Node) -> JsonValue:
             return [plain(item) for item in node.items]
         case MappingNode():
             return {entry.key: plain(entry.value) for entry in node.entries}
+        case _:
+            assert_never(node)
 
 
 def shown(node: Node) -> str:
@@ -122,6 +124,8 @@ def shown(node: Node) -> str:
             return "a list"
         case MappingNode():
             return "a mapping"
+        case _:
+            assert_never(node)
 
 
 def locate(root: Node, path: Sequence[str | int]) -> Spot:

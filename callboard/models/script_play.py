@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, assert_never
 
 from pydantic import JsonValue
 
@@ -96,6 +96,8 @@ def _content(message: ChatMessage) -> JsonValue:
             return text
         case ToolOutcome(content=content):
             return content
+        case _:
+            assert_never(message)
 
 
 def _sources(request: ChatRequest) -> Mapping[str, JsonValue]:

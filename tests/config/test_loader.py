@@ -84,6 +84,7 @@ def test_a_valid_file_becomes_a_complete_configuration(folder: Path) -> None:
         ("file", str(folder / "etl.py")),
         ("module", "pkg.jobs"),
     ]
+    assert config.functions[0].at == "agents.yaml:13:13: functions.0"
     assert config.files_root == folder / "logs"
     assert config.secrets == {"s3cret"}
     assert "s3cret" not in repr(config)
@@ -168,6 +169,14 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
             ),
         ),
         (["system: '${env:EMPTY}'"], "4:13: agents.a.system: '${env:EMPTY}': it is empty: give it a value"),
+        (
+            ["system: '${env:BYTES}'"],
+            "4:13: agents.a.system: '${env:BYTES}': its value is not text: it must be UTF-8 without NUL",
+        ),
+        (
+            ["system: '${file:/proc/self/mem}'"],
+            "4:13: agents.a.system: '${file:/proc/self/mem}': the file cannot be read: Input/output error",
+        ),
         (["tools: ['${file:no.txt}']"], "4:13: agents.a.tools.0: '${file:no.txt}': there is no such file"),
         (["system: '${file:bin}'"], "4:13: agents.a.system: '${file:bin}': the file is not UTF-8: save it as UTF-8"),
         (
@@ -187,7 +196,7 @@ def test_a_problem_in_an_agent_has_its_place_its_value_and_what_is_expected(
     folder: Path, lines: list[str], error: str
 ) -> None:
     (folder / "bin").write_bytes(b"\xff\xfe")
-    found = errors(agent(MODEL, *lines), EMPTY="")
+    found = errors(agent(MODEL, *lines), EMPTY="", BYTES="\udcff")
     assert f"agents.yaml:{error}" in found
     assert {line.partition(" agents.")[0] for line in found} == {f"agents.yaml:{error}".partition(" agents.")[0]}
 
@@ -223,10 +232,6 @@ def test_a_problem_in_an_agent_has_its_place_its_value_and_what_is_expected(
             "2:14: agents.a.model: 'loop' belongs into the script file, beside its 'turns'",
         ),
         (
-            "agents:\n  a: {model: {provider: scripted, turns: [{text: a}], settings: {x: 1}}}\n",
-            "2:14: agents.a.model: the provider 'scripted' has no 'settings': remove them",
-        ),
-        (
             "agents:\n  a: {model: {provider: scripted, turns: []}}\n",
             "2:42: agents.a.model.turns: got a list: expected a list that is not empty",
         ),
@@ -250,7 +255,7 @@ def test_a_problem_of_the_file_has_its_place_and_what_to_do(folder: Path, text: 
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
-    for path in (Path("/nowhere/agents.yaml"), Path("/"), Path("a\0b")):
+    for path in (Path("/nowhere/agents.yaml"), Path("/"), Path("a\0b"), Path("a" * 5_000)):
         with pytest.raises(ConfigError) as caught:
             load(path)
         assert str(caught.value) == f"{path}:1:1: there is no such file"
@@ -306,3 +311,11 @@ def test_a_script_can_be_loaded_by_itself(folder: Path) -> None:
     (folder / "x.yaml").write_text("turn: []")
     with pytest.raises(ConfigError, match=r"^x\.yaml:1:1: turn: unknown key 'turn': did you mean 'turns'"):
         load_script(Path("x.yaml"))
+
+
+def test_a_script_that_two_agents_share_is_reported_once(folder: Path) -> None:
+    (folder / "triage.script.yaml").write_text("turns: 1")
+    shared = "{model: {provider: scripted, script: triage.script.yaml}}"
+    assert errors(f"agents:\n  a: {shared}\n  b: {shared}\n") == [
+        "triage.script.yaml:1:8: turns: got 1: expected a list that is not empty"
+    ]
