@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
 
+_NOT_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
+_TIMER_NAME: Final = 50
 HELD_SECONDS: Final = 2.0
 """A sleep of at most this is waited out on the worker; a longer one holds none."""
 
@@ -112,7 +115,7 @@ class RunContext:
 
     async def sleep(self, seconds: float, name: str = "sleep") -> None:
         """Sleep. Longer ones suspend the run: no worker holds it, and it survives every restart."""
-        timer = self._parking.occurrence(name, "-")
+        timer = self._parking.occurrence(_NOT_TOKEN.sub("-", name)[:_TIMER_NAME], "-")
         if timer not in self._owner.view.timers:
             self._fact(TimerSet(timer=timer, at=self._ports.clock.now() + timedelta(seconds=seconds)))
         left = self._left(timer)
