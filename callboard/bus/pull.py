@@ -93,7 +93,7 @@ class Puller:
         self._pulls = pulls
         self._connection = pulls.connection
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        self._inbox = inbox
+        self.inbox = inbox
         self._ready: deque[Held] = deque()
         self._changed = anyio.Event()
         self._open: set[str] = set()
@@ -155,7 +155,7 @@ class Puller:
         """One pull: returns when something is ready or the server has ended it."""
         self._gone = ""
         self._number += 1
-        inbox = f"{self._inbox}.{self._number}"
+        inbox = f"{self.inbox}.{self._number}"
         body: dict[str, object] = {"batch": batch, "no_wait": True}
         if wait > 0:
             body["expires"] = round(wait * _NANO)
@@ -183,6 +183,7 @@ class Pulls:
         self._inbox = inbox
         self._by_consumer: dict[tuple[str, str], Puller] = {}
         self._by_inbox: dict[str, Puller] = {}
+        self._made = 0
         self._parked: set[Puller] = set()
         self._has_parked = anyio.Event()
 
@@ -190,9 +191,17 @@ class Pulls:
         """The puller of a consumer; always the same one."""
         found = self._by_consumer.get((stream, name))
         if found is None:
-            inbox = f"{self._inbox}.{len(self._by_consumer)}"
+            self._made += 1
+            inbox = f"{self._inbox}.{self._made}"
             found = self._by_consumer[stream, name] = self._by_inbox[inbox] = Puller(self, stream, name, inbox)
         return found
+
+    def forget(self, stream: str, name: str) -> None:
+        """The consumer is gone for good."""
+        gone = self._by_consumer.pop((stream, name), None)
+        if gone is not None:
+            self._parked.discard(gone)
+            del self._by_inbox[gone.inbox]
 
     def deliver(self, message: Reply) -> None:
         """Route a message by its reply subject (its own subject is the stored one), a status by its inbox."""

@@ -1,4 +1,4 @@
-"""Shell: the task queue. What does not validate is buried with its reason, and only then removed."""
+"""Shell: the task queue."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
-
 from callboard.bus import storage
 from callboard.bus.client import Connection
 from callboard.bus.codec import decode_task, encode, run_key
+from callboard.bus.intake import Intake
 from callboard.bus.messages import Resume, Task
 from callboard.bus.ports import Graveyard, HeldTask
-from callboard.bus.pull import ConsumerGone, Held, Puller, Pulls
-from callboard.bus.reconcile import ensure_consumer
-from callboard.bus.subjects import Lane, RunKey, TaskAddress
+from callboard.bus.pull import Held, Pulls
+from callboard.bus.subjects import Lane, RunKey, Subjects, TaskAddress
 from callboard.bus.topology import task_consumer
-from callboard.errors import InvalidMessage, QueueFull
+from callboard.errors import QueueFull
 
 _RETRY_AFTER: Final = 1.0
-_ELECTION_PAUSE: Final = 0.1
-"""Seconds: a consumer that exists and is not served has no leader yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class JetStreamTasks:
         self._pulls = pulls
         self._graveyard = graveyard
         self._ack_wait = ack_wait
-        self._pullers: dict[tuple[str, Lane], Puller] = {}
+        self._intakes: dict[tuple[str, Lane], Intake[HeldTask]] = {}
 
     async def publish(self, address: TaskAddress, body: Task | Resume, *, dedup: str = "") -> int:
         subject = self._subjects.task(address)
@@ -74,40 +70,24 @@ class JetStreamTasks:
         return await storage.by_sequence(self._connection, self._stream, sequence) is not None
 
     async def pull(self, agent: str, at: Lane, *, batch: int, wait: float) -> Sequence[HeldTask]:
-        puller = self._pullers.get((agent, at)) or await self._ensured(agent, at)
-        try:
-            taken = await puller.pull(batch=batch, wait=wait)
-        except ConsumerGone:
-            await self._ensured(agent, at)
-            await anyio.sleep(min(wait, _ELECTION_PAUSE))
-            return ()
-        tasks: list[HeldTask] = []
-        try:
-            for held in taken:
-                try:
-                    tasks.append(self._opened(held))
-                except InvalidMessage as error:
-                    await self._bury(held, error)
-        except BaseException:
-            puller.give_back(taken)
-            raise
-        return tasks
+        intake = self._intakes.get((agent, at)) or self._intake(agent, at)
+        return await intake.pull(batch=batch, wait=wait)
 
-    async def _ensured(self, agent: str, at: Lane) -> Puller:
+    def _intake(self, agent: str, at: Lane) -> Intake[HeldTask]:
         spec = task_consumer(self._subjects, agent, at, ack_wait=self._ack_wait)
-        await ensure_consumer(self._connection, self._stream, spec)
-        puller = self._pullers[agent, at] = self._pulls.consumer(self._stream, spec.name)
-        return puller
+        intake = self._intakes[agent, at] = Intake[HeldTask](
+            self._pulls,
+            self._stream,
+            spec=spec,
+            graveyard=self._graveyard,
+            read=lambda held: _read(held, self._subjects),
+        )
+        return intake
 
-    def _opened(self, held: Held) -> JetStreamHeldTask:
-        address = self._subjects.parse_task(held.message.subject)
-        body = decode_task(held.message.payload)
-        delivery = held.delivery
-        key = run_key(address, body, sequence=delivery.sequence, stored_at=delivery.stored_at)
-        return JetStreamHeldTask(held, address, key, body)
 
-    async def _bury(self, held: Held, error: InvalidMessage) -> None:
-        message = held.message
-        tenant, agent = (*message.subject.split(".")[2:4], "-", "-")[:2]
-        await self._graveyard.bury((tenant, agent), message.subject, error.reason, str(error), message.payload)
-        await held.acknowledge()
+def _read(held: Held, subjects: Subjects) -> JetStreamHeldTask:
+    address = subjects.parse_task(held.message.subject)
+    body = decode_task(held.message.payload)
+    delivery = held.delivery
+    key = run_key(address, body, sequence=delivery.sequence, stored_at=delivery.stored_at)
+    return JetStreamHeldTask(held, address, key, body)
