@@ -175,8 +175,6 @@ class _Shell:
             error = stray
         except ExceptionGroup as group:
             error = sole(group)
-        except Exception as failure:  # noqa: BLE001 - whatever ends a child is what its supervisor is for
-            error = failure
         self._report(start, life, error)
 
     def _report(self, start: Start, life: _Life, error: BaseException | None) -> None:

@@ -253,7 +253,7 @@ def _plan(tree: Tree) -> Reaction:
 def _stops(tree: Tree) -> tuple[Tree, tuple[Stop, ...]]:
     turn = [index for index, child in reversed(tuple(enumerate(tree.children))) if child.phase == "condemned"]
     if tree.spec.strategy != "one_for_one":
-        busy = any(child.phase in ("stopping", "stalled") for child in tree.children)
+        busy = any(child.phase == "stopping" for child in tree.children)
         turn = [] if busy else turn[:1]
     stops = tuple(Stop(tree.children[index].spec.name, tree.children[index].life) for index in turn)
     return _set(tree, turn, "stopping"), stops

@@ -270,6 +270,29 @@ async def test_escalation_is_the_last_event():
     assert isinstance(witness.heard[-1], Escalate)
 
 
+async def test_children_that_crash_at_the_same_instant_are_one_restart_of_all():
+    spec, scripts, journal = family("abc", strategy="one_for_all", max_restarts=1)
+    with Witness() as witness:
+        async with running(supervisor(spec, scripts, on_event=witness)):
+            for script in scripts.values():
+                script.crash.set()
+            await witness.until(Started, child="c", life=2)
+    assert journal[6:9] == ["a starts", "b starts", "c starts"]
+
+
+async def test_a_listener_that_raises_ends_the_supervisor_and_its_children():
+    spec, scripts, journal = family("ab")
+
+    def refuse(event):
+        if isinstance(event, Exited):
+            raise KeyError("listener")
+
+    scripts["a"].fail = ValueError("down")
+    with pytest.RaisesGroup(KeyError), fail_after(5):
+        await supervise(spec, scripts, on_event=refuse)
+    assert sorted(journal) == ["a ends", "a starts", "b ends", "b starts"]
+
+
 async def test_spec_and_callables_must_name_the_same_children():
     with pytest.raises(Bug, match=r"\['a'\].*\['b'\]"):
         supervisor(SupervisorSpec((ChildSpec("a"),)), {"b": Script("b", [])})

@@ -269,6 +269,19 @@ def test_a_request_to_stop_goes_in_reverse_order(strategy, stops):
     assert world.log[3:] == [Stop("c", 1), Stop("b", 1), Stop("a", 1), Finished()]
 
 
+def test_a_supervisor_that_gives_up_escalates_even_if_it_is_asked_to_stop_meanwhile():
+    world = World(spec("one_for_one", "permanent", "permanent", max_restarts=0)).up()
+    world.exit("a")
+    assert world.say(StopRequested()) == ()
+    assert isinstance(world.exit("b", "normal")[0], Escalate)
+
+
+def test_a_child_that_is_being_killed_does_not_hold_up_the_stops_behind_it():
+    world = World(spec("rest_for_one", *["permanent"] * 3)).up()
+    world.stall("a")
+    assert world.exit("b") == (Stop("c", 1),)
+
+
 def test_a_child_that_waits_for_its_restart_can_be_stopped():
     world = World(spec("one_for_one", "permanent", backoff=1.0)).up()
     world.exit("a")
