@@ -18,8 +18,8 @@ async def run_agent(
     owner: Owner, spec: AgentSpec, code: AgentCode, *, model: ChatModel, ports: Ports, idle: Idle
 ) -> None:
     """Run until the terminal or the suspension is in the journal. Raises ``OwnershipLost``."""
-    assert owner.state.created is not None
-    given = await unpack(owner.state.created.input, ports.blobs)
+    assert owner.view.created is not None
+    given = await unpack(owner.view.created.input, ports.blobs)
     while True:
         command = decide(owner.view, spec, ports.clock.now(), run=owner.key.run)
         match command:

@@ -180,7 +180,7 @@ def _context(owner: Owner, call: str, *, key: str, attempt: int, timeout: float)
 
 def within_deadline(owner: Owner, seconds: float, ports: Ports) -> float:
     """``seconds``, or what is left until the run's deadline if that is less (never below 0)."""
-    created = owner.state.created
+    created = owner.view.created
     if created is None or created.deadline is None:
         return seconds
     return max(0.0, min(seconds, (created.deadline - ports.clock.now()).total_seconds()))

@@ -59,9 +59,9 @@ def worker(name: str, *, description: str = "", limits: Limits | None = None) ->
 
 async def run_function(owner: Owner, spec: AgentSpec, code: AgentCode, *, ports: Ports, idle: Idle) -> None:
     """Play the function until the terminal or the suspension is in the journal. Raises ``OwnershipLost``."""
-    assert owner.state.created is not None
+    assert owner.view.created is not None
     assert code.function is not None
-    given = await unpack(owner.state.created.input, ports.blobs)
+    given = await unpack(owner.view.created.input, ports.blobs)
     owner.defer(*doubts(owner.state))
     while True:
         ended = await _play(owner, code.function, given, spec=spec, ports=ports, idle=idle)

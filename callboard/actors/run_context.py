@@ -70,12 +70,12 @@ class RunContext:
     @property
     def attempt(self) -> int:
         """How many workers have taken up the run so far, this one included."""
-        return self._owner.state.claims
+        return self._owner.view.claims
 
     @property
     def deadline(self) -> datetime | None:
         """When the run ends whatever it does, aware UTC."""
-        return None if self._owner.state.created is None else self._owner.state.created.deadline
+        return None if self._owner.view.created is None else self._owner.view.created.deadline
 
     @property
     def seconds_left(self) -> float:
@@ -133,7 +133,7 @@ class RunContext:
         call = self._parking.occurrence(name or f"spawn {agent}")
         child = child_id(self.id, call)
         if child not in self._owner.view.children:
-            created = self._owner.state.created
+            created = self._owner.view.created
             depth = 1 if created is None else created.depth + 1
             if depth > self._spec.limits.depth:
                 raise ToolError("too_deep", f"child runs are {depth} deep, limits.depth is {self._spec.limits.depth}")

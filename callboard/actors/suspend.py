@@ -22,7 +22,7 @@ Idle = Callable[[], AbstractAsyncContextManager[None]]
 
 async def suspend(owner: Owner, waits: tuple[tuple[Wait, ...], ...], *, ports: Ports, idle: Idle) -> bool:
     """Suspend until one group of ``waits`` has arrived. False: a signal came first, decide again."""
-    created = owner.state.created
+    created = owner.view.created
     if created is not None and created.deadline is not None:
         if DEADLINE not in owner.view.timers:
             owner.defer(TimerSet(timer=DEADLINE, at=created.deadline))
@@ -43,7 +43,7 @@ async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle
     """Publish a child's task unless this owner or a suspension before it already has. Waits for room in the queue."""
     if child.child in owner.sent or child.child in owner.state.published:
         return
-    created = owner.state.created
+    created = owner.view.created
     task = Task(
         input=await unpack(child.input, ports.blobs),
         parent=Parent(run=owner.key.run, call=child.call),
