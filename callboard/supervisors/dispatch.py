@@ -58,8 +58,7 @@ def duties(run: str, sequence: int, record: Record | None, state: RunState, *, p
     if kinds & TERMINAL and state.terminal is not None:
         return _after_the_end(run, record, state, parent)
     if kinds & SIGNALS_THAT_WAKE and state.suspended and state.terminal is None:
-        released = "run.released" in kinds
-        return (PublishResume(sequence),) if released or ready(state, state.waits) else ()
+        return (PublishResume(sequence),) if ready(state, state.waits) else ()
     return ()
 
 
