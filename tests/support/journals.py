@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from callboard.bus.messages import (
     SIGNALS,
+    TERMINAL,
     ChildFinished,
     ChildSpawned,
     Content,
@@ -44,7 +46,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.ports import Stored
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=100, deadline=None)
 """Enough for properties over whole journals; ``make test`` has ten seconds for all of them."""
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PROBLEM = Problem(kind="broken", message="it broke")
@@ -85,83 +87,91 @@ def claimed(task: int = 1, **fields) -> tuple[RunCreated, RunClaimed]:
 
 
 # ---- strategies ---------------------------------------------------------------------------------------------------
-owners = st.sampled_from(("", "o1", "o2"))
-calls = st.sampled_from(("m1", "m2", "t1", "t2"))
-names = st.sampled_from(("x", "y"))
-children = st.sampled_from(("c1", "c2"))
-tasks = st.integers(1, 4)
-policies = st.sampled_from(("ask", "verify", "continue", "fail"))
-effects = st.sampled_from(("pure", "idempotent", "at_most_once", "critical"))
-outcomes = st.sampled_from(("completed", "failed", "killed"))
-instants = st.integers(-5, 5).map(lambda n: T0 + timedelta(seconds=n))
-problems = st.sampled_from((None, PROBLEM))
-contents = st.sampled_from((Content(), Content(value="text"), Content(value={"n": 1})))
-waits = st.lists(
-    st.lists(
-        st.one_of(
-            st.builds(Wait, kind=st.just("child"), name=children),
-            st.builds(Wait, kind=st.sampled_from(("timer", "signal")), name=names),
-            st.builds(Wait, kind=st.just("resolution"), name=calls),
-        ),
-        max_size=2,
-    ).map(tuple),
-    max_size=2,
-).map(tuple)
-usages = st.builds(Usage, input_tokens=st.integers(0, 9), cost_usd_micros=st.integers(0, 9))
-tool_calls = st.lists(st.builds(ToolCall, id=calls, name=names), max_size=2).map(tuple)
-owner_events = st.one_of(
-    st.builds(RunCreated, agent=st.just("a"), at=instants, parent=st.sampled_from((None, Parent(run="p1")))),
-    st.builds(RunClaimed, task=tasks),
-    st.builds(ModelRequested, call=calls, attempt=st.integers(1, 3)),
-    st.builds(ModelResponded, call=calls, text=contents, tool_calls=tool_calls, usage=usages),
-    st.builds(ModelFailed, call=calls, problem=st.just(PROBLEM), retry_at=st.none() | instants),
-    st.builds(ToolRequested, call=calls, tool=names, effect=effects, key=calls, in_doubt=policies),
-    st.builds(ToolReturned, call=calls, result=contents, problem=problems),
-    st.builds(ToolInDoubt, call=calls, policy=policies),
-    st.builds(TimerSet, timer=names, at=instants),
-    st.builds(ChildSpawned, child=children, call=calls, agent=st.just("b")),
-    st.builds(RunSuspended, waits=waits),
-    st.builds(RunCompleted, result=contents),
-    st.builds(RunFailed, problem=st.just(PROBLEM)),
+def every(kind: type[Message], **fields: Sequence[object]) -> tuple[Message, ...]:
+    """All ``kind`` with these values of its fields; made once, because validation is what costs."""
+    return tuple(kind(**dict(zip(fields, values, strict=True))) for values in product(*fields.values()))
+
+
+CALLS = ("m1", "t1", "t2")
+NAMES = ("x", "y")
+CHILDREN = ("c1", "c2")
+POLICIES = ("ask", "verify", "continue", "fail")
+EFFECTS = ("pure", "idempotent", "at_most_once", "critical")
+INSTANTS = (T0, T0 + timedelta(seconds=1))
+CONTENTS = (Content(), Content(value={"n": 1}))
+CALLED = ((), (ToolCall(id="t1", name="x"),), (ToolCall(id="t1", name="x"), ToolCall(id="t2", name="y")))
+X, Y = Wait(kind="signal", name="x"), Wait(kind="timer", name="y")
+C1, T1 = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1")
+OWNER = (
+    every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
+    every(RunClaimed, task=(1, 2, 3)),
+    every(ModelRequested, call=CALLS, attempt=(1, 2)),
+    every(ModelResponded, call=CALLS, text=CONTENTS, tool_calls=CALLED, usage=(Usage(), Usage(input_tokens=3))),
+    every(ModelFailed, call=CALLS, problem=(PROBLEM,), retry_at=(None, *INSTANTS)),
+    every(ToolRequested, call=CALLS, tool=NAMES, effect=EFFECTS, key=("k",), in_doubt=POLICIES),
+    every(ToolReturned, call=CALLS, result=CONTENTS, problem=(None, PROBLEM)),
+    every(ToolInDoubt, call=CALLS, policy=POLICIES),
+    every(TimerSet, timer=NAMES, at=INSTANTS),
+    every(ChildSpawned, child=CHILDREN, call=CALLS, agent=("b",)),
+    every(RunSuspended, waits=((), ((X,),), ((Y,), (C1,)), ((C1, X),), ((T1,),), ((),))),
+    every(RunCompleted, result=CONTENTS),
+    every(RunFailed, problem=(PROBLEM,)),
 )
-waking = st.one_of(
-    st.builds(RunReleased),
-    st.builds(RunSteered, text=names),
-    st.builds(ChildFinished, child=children, outcome=outcomes, result=contents, problem=problems),
-    st.builds(TimerFired, timer=names),
-    st.builds(SignalReceived, name=names, value=st.integers(0, 1)),
-    st.builds(
-        ToolResolved, call=calls, decision=st.sampled_from(("done", "retry", "fail")), by=st.sampled_from(("", "me"))
-    ),
+SIGNALLED = (
+    every(RunKilled, reason=NAMES, by=NAMES, parent=(None, "p1")),
+    every(RunReleased),
+    every(RunSteered, text=NAMES),
+    every(ChildFinished, child=CHILDREN, outcome=("completed", "failed", "killed"), problem=(None, PROBLEM)),
+    every(TimerFired, timer=NAMES),
+    every(SignalReceived, name=NAMES, value=(0, 1)),
+    every(ToolResolved, call=CALLS, decision=("done", "retry", "fail"), by=("", "me")),
 )
-signals = waking | st.builds(RunKilled, reason=names, by=names, parent=st.sampled_from((None, "p1")))
-information = st.one_of(
-    st.builds(ToolLateResult, call=calls),
-    st.builds(RunSettled, running=st.lists(calls, max_size=1).map(tuple)),
-    st.builds(UnknownEvent, type=st.just("run.dreamt"), depth=st.integers(0, 3)),
+INFORMATION = (
+    every(ToolLateResult, call=CALLS),
+    every(RunSettled, running=((), ("t1",))),
+    every(UnknownEvent, type=("run.dreamt",), depth=(1,)),
 )
-events = owner_events | signals | information
-ends = {"run.completed", "run.failed", "run.killed"}
-mortal = st.lists(events, min_size=1, max_size=3).map(tuple)
-immortal = st.lists(events.filter(lambda event: event.type not in ends), min_size=1, max_size=3).map(tuple)
-"""Events of one record; ``immortal`` ones do not end the run, so that journals get long enough to be interesting."""
 
 
-def records(of=immortal | immortal | immortal | mortal):
-    """Any record, of a newer version too, by any owner."""
-    return st.builds(
-        Record, v=st.sampled_from((1,) * 30 + (2,)), id=st.sampled_from(("i1", "i2", "i3")), owner=owners, events=of
-    )
+def pick(pools: Sequence[Sequence[Message]], n: int) -> Message:
+    """The ``n``-th of them; every kind has the same share."""
+    pool = pools[n % len(pools)]
+    return pool[n // len(pools) % len(pool)]
 
 
-bodies = st.lists(records() | records() | records() | st.none(), max_size=14)
+def some(pools: Sequence[Sequence[Message]]):
+    """A strategy for one of them."""
+    return st.integers(0, len(pools) * 30).map(lambda n: pick(pools, n))
 
 
-def stored(bodies: Sequence[Record | None], *, after: int = 0, step: int = 1) -> tuple[Stored, ...]:
+owner_events = some(OWNER)
+signals = some(SIGNALLED)
+
+
+def entry(n: int, twist: int) -> Record | None:
+    """Any entry: mostly of ``o1``, one in eight by a stranger, one in sixteen of a newer version or no record at all.
+
+    Two of three ends become something else, so that journals get long enough to be interesting.
+    """
+    event = pick((*OWNER, *SIGNALLED, *INFORMATION), n)
+    if event.type in TERMINAL and twist % 3:
+        event = pick((*OWNER[1:10], *SIGNALLED[1:]), n + twist)
+    if twist == 31:
+        return None
+    events = (event,) if twist % 4 else (event, pick((*OWNER[:10], *SIGNALLED[1:]), n // 7 + twist))
+    signal = event.type in FREE and twist % 2
+    owner = "" if signal else "o2" if twist % 8 == 5 else "o1"
+    return Record(v=2 if twist == 30 else 1, id=f"i{n % 3}", owner=owner, events=events)
+
+
+def stored(bodies: Iterable[Record | None], *, after: int = 0) -> tuple[Stored, ...]:
     """The entries of ``bodies`` behind sequence ``after``."""
-    return tuple(Stored(after + step * n, record) for n, record in enumerate(bodies, 1))
+    return tuple(Stored(after + n, record) for n, record in enumerate(bodies, 1))
 
 
-starts = st.sampled_from(((), (Record(id="i", owner="o1", events=claimed()),)))
-journals = st.builds(lambda start, rest: stored((*start, *rest)), starts, bodies)
+records = st.builds(entry, st.integers(0, 700), st.integers(0, 30))
+seeds = st.lists(st.tuples(st.integers(0, 700), st.integers(0, 31)), max_size=24)
+START = Record(id="i", owner="o1", events=claimed())
+beginnings = st.sampled_from(((), (START,), (START,), (START,)))
+journals = st.builds(lambda start, rest: stored((*start, *(entry(*each) for each in rest))), beginnings, seeds)
 """Anything that could lie in a journal: most of it nonsense, and none of it may surprise a fold."""
