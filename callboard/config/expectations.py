@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
@@ -22,7 +23,7 @@ _PLAIN: Final = {
 
 def problems_of(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
     """Each of pydantic's complaints about ``plain(root)``, as ``model`` made them, with its place."""
-    schema = model.model_json_schema(mode="validation")
+    schema = _schema_of(model)
     return [
         _problem(each["type"], each["loc"], each.get("ctx", {}), root, schema)
         for each in error.errors(include_url=False, include_input=False)
@@ -37,6 +38,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f": did you mean {close[0]!r}?"
     return f": use {', '.join(names)}" if names else ""
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema(mode="validation")
 
 
 def _has_items(node: Node | None) -> bool:

@@ -39,7 +39,7 @@ SPLICES = st.sampled_from(
      '"\\uD800"', "\\x00"]
 )  # fmt: skip
 
-fuzz = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
