@@ -28,8 +28,8 @@ class JetStreamGraveyard:
     async def bury(self, address: tuple[str, str], subject: str, reason: str, message: str, payload: bytes) -> None:
         letter = DeadLetter(
             reason=reason,
-            message=message.encode("utf-8", "replace").decode(),
-            subject=subject[:_SUBJECT],
+            message=_text(message),
+            subject=_text(subject[:_SUBJECT]),
             payload=base64.b64encode(payload[:_KEPT_BYTES]).decode(),
             at=self._clock.now(),
         )
@@ -53,3 +53,8 @@ class JetStreamGraveyard:
                 continue
             letters.append(letter.model_copy(update={"sequence": message.sequence}))
         return letters
+
+
+def _text(value: str) -> str:
+    """Without lone surrogates, which JSON cannot carry."""
+    return value.encode("utf-8", "replace").decode()

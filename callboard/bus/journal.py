@@ -33,7 +33,7 @@ class JetStreamJournals:
     async def append(self, key: RunKey, record: Record, *, expect: int, family: str = "", parent: str = "") -> int:
         subject = self._subjects.run(key)
         payload = encode(record)
-        headers = _headers(record, family=family, parent=parent)
+        headers = _headers(key, record, family=family, parent=parent)
         headers[_EXPECTED] = str(expect)
         patience = Patience()
         while True:
@@ -49,14 +49,16 @@ class JetStreamJournals:
                 found = await storage.next_of(self._connection, self._stream, subject, after=expect)
                 if found is not None:
                     return _own(found, record, key, expect)
+            if ack.duplicate:  # remembered and not there: without a Msg-Id the expectation alone decides
+                headers.pop(_MSG_ID, None)
             await patience.pause(BusUnreachable(f"run {str(key)!r}: {ack.description}", retryable=True))
 
     async def signal(self, key: RunKey, record: Record, *, parent: str = "") -> int:
         subject = self._subjects.run(key)
         payload = encode(record)
-        headers = _headers(record, family="", parent=parent)
+        headers = _headers(key, record, family="", parent=parent)
         ack = await storage.publish_until_stored(self._connection, subject, payload, headers=headers)
-        if ack.duplicate and not await self._is_at(ack.sequence, record.id):
+        if ack.duplicate and not await self._is_at(ack.sequence, subject, record.id):
             # three replicas remember a Msg-Id before its message is committed: without one it is surely stored
             del headers[_MSG_ID]
             ack = await storage.publish_until_stored(self._connection, subject, payload, headers=headers)
@@ -89,9 +91,9 @@ class JetStreamJournals:
                 raise
             return _SILENCE
 
-    async def _is_at(self, sequence: int, record_id: str) -> bool:
+    async def _is_at(self, sequence: int, subject: str, record_id: str) -> bool:
         found = await storage.by_sequence(self._connection, self._stream, sequence)
-        return found is not None and _record_id(found) == record_id
+        return found is not None and found.subject == subject and _record_id(found) == record_id
 
 
 def opened(message: StreamMessage) -> Stored:
@@ -116,8 +118,9 @@ def _record_id(message: StreamMessage) -> str:
         return ""
 
 
-def _headers(record: Record, *, family: str, parent: str) -> dict[str, str]:
-    headers = {_MSG_ID: record.id, EVENTS: event_types(record)}
+def _headers(key: RunKey, record: Record, *, family: str, parent: str) -> dict[str, str]:
+    # the server compares Msg-Ids over the whole stream, and one signal may go to several runs
+    headers = {_MSG_ID: f"{key.tenant}.{key.run}.{record.id}", EVENTS: event_types(record)}
     if family:
         headers[FAMILY] = family
     if parent:

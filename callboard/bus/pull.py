@@ -250,12 +250,17 @@ async def open_pulls(connection: Connection) -> AsyncGenerator[Pulls]:
     """The pullers of a connection; at the end what nobody took is given back."""
     inbox = connection.new_inbox()
     pulls = Pulls(connection, inbox)
-    async with connection.subscribe(f"{inbox}.>", pulls.deliver), anyio.create_task_group() as group:
-        with connection.on_reconnect(pulls.reconnected):
-            group.start_soon(pulls.return_parked)
-            try:
-                yield pulls
-            finally:
-                group.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await pulls.release_parked()
+    try:
+        async with connection.subscribe(f"{inbox}.>", pulls.deliver), anyio.create_task_group() as group:
+            with connection.on_reconnect(pulls.reconnected):
+                group.start_soon(pulls.return_parked)
+                try:
+                    yield pulls
+                finally:
+                    group.cancel_scope.cancel()
+                    with anyio.CancelScope(shield=True):
+                        await pulls.release_parked()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:  # what the caller's block raised: that we have a task group is our business
+            raise errors.exceptions[0] from None
+        raise

@@ -151,3 +151,23 @@ async def test_no_empty_header_ever_leaves():
         stored = await storage.last_of(bus, bus.subjects.stream("RUNS"), bus.subjects.run(KEY))
         assert all(stored.headers.values()), json.dumps(dict(stored.headers))
         assert stored.headers["Nats-Expected-Last-Subject-Sequence"] == "0"
+
+
+async def test_one_signal_goes_to_several_runs_although_its_id_is_the_same():
+    async with fresh_bus() as bus:
+        journals = JetStreamJournals(bus)
+        kill = Record(id="k", events=(RunKilled(),))
+        for run in ("r1", "r2"):
+            await journals.signal(RunKey("default", run), kill)
+            assert [entry.record for entry in await journals.read(RunKey("default", run))] == [kill]
+
+
+async def test_a_msg_id_that_somebody_else_has_used_swallows_nothing():
+    async with fresh_bus() as bus:
+        journals = JetStreamJournals(bus)
+        for name in ("s", "a"):
+            forged = {"Nats-Msg-Id": f"default.r1.{name}"}
+            await bus.request(bus.subjects.run(RunKey("default", "x")), b"{}", headers=forged, timeout=2)
+        sequence = await journals.signal(KEY, steered("s"))
+        await journals.append(KEY, steered("a"), expect=sequence)
+        assert [entry.record.id for entry in await journals.read(KEY)] == ["s", "a"]
