@@ -58,11 +58,9 @@ class _Waiter:
             self.future.set_result(None)
 
     def expire(self, timeout: float) -> None:
-        if self.unsent:
-            text = f"the bus was away for {timeout} s: the request on {self.subject!r} was not sent"
-        else:
-            text = f"no answer on {self.subject!r} within {timeout} s"
-        self.fail(BusUnreachable(text, retryable=True))
+        unsent = f"the bus was away for {timeout} s: the request on {self.subject!r} was not sent"
+        silent = f"no answer on {self.subject!r} within {timeout} s"
+        self.fail(BusUnreachable(unsent if self.unsent else silent, retryable=True))
 
 
 class Connection:

@@ -136,7 +136,7 @@ class MendedClient(Client):
         if self.is_connected and self._transport is not None:
             if self._pending_data_size > _BUFFERED_WHILE_AWAY:
                 self._write()
-            await self._transport.drain()
+            await self._transport.drain()  # type: ignore[no-untyped-call]
 
     def route(self, subject: str, deliver: Deliver, *, queue: str = "") -> int:
         """Subscribe: ``deliver`` is called in the read loop. Returns the id for ``unroute``."""

@@ -192,6 +192,7 @@ async def test_a_flush_of_nats_py_that_is_cancelled_before_its_pong_leaves_the_c
                 await bus._client.rtt()
         await bus.barrier()
         assert await works(bus)
+        assert bus._client.stats["reconnects"] == 0
 
 
 async def test_a_publish_loop_under_back_pressure_can_be_cancelled():
@@ -401,6 +402,17 @@ async def test_a_subscription_made_while_the_server_is_away_works_when_it_is_bac
             await inbox.wait_for(1)
             await connection.barrier()
             assert len(inbox.messages) == 1
+
+
+async def test_a_subscription_that_has_ended_does_not_come_back_with_the_server(tmp_path):
+    async with own_server(tmp_path) as (server, connection):
+        inbox = Inbox()
+        async with connection.subscribe("ended", inbox.deliver):
+            pass
+        await back(connection, server)
+        with pytest.raises(BusUnreachable, match="nobody answers"):
+            await connection.request("ended", timeout=5)
+        assert inbox.messages == []
 
 
 async def test_a_protocol_error_leads_to_a_reconnect_and_not_to_a_deaf_client():
