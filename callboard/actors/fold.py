@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
@@ -139,6 +140,8 @@ def _resolved(call: Call, event: ToolResolved) -> Call:
             who = event.by or "somebody"
             problem = Problem(kind="resolved_failed", message=f"{who} said that this call failed: {event.value}")
             return replace(call, status="done", problem=problem)
+        case _:
+            assert_never(event.decision)
 
 
 def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState:
@@ -176,19 +179,23 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
                 call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
                 name=event.tool, effect=event.effect, key=event.key, policy=event.in_doubt,
             )  # fmt: skip
+        case _:
+            assert_never(event)
     return _put(state, call)
 
 
 def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt) -> RunState:
     call = state.calls.get(event.call)
-    match event:
-        case ToolReturned() if call is None:  # refused before an intent: an unknown tool, a bad delegation
-            refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
-            return _put(state, replace(refused, result=event.result, problem=event.problem))
-        case ToolInDoubt() if call is not None and call.status in ("open", "doubt"):
-            return _put(state, replace(call, status="doubt", policy=event.policy))
-        case _ if call is None or call.status != "open":
+    if isinstance(event, ToolInDoubt):
+        if call is None or call.status not in ("open", "doubt"):
             return state
+        return _put(state, replace(call, status="doubt", policy=event.policy))
+    if isinstance(event, ToolReturned) and call is None:  # refused before an intent: an unknown tool, a bad delegation
+        refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
+        return _put(state, replace(refused, result=event.result, problem=event.problem))
+    if call is None or call.status != "open":
+        return state
+    match event:
         case ModelResponded():
             done = _put(state, replace(call, status="done", result=event.text, problem=None))
             return replace(done, turns=(*state.turns, event), usage=_add(state.usage, event.usage))
@@ -196,8 +203,8 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
             return _put(state, replace(call, status="failed", problem=event.problem, retry_at=event.retry_at))
         case ToolReturned():
             return _put(state, replace(call, status="done", result=event.result, problem=event.problem))
-        case ToolInDoubt():
-            return state
+        case _:
+            assert_never(event)
 
 
 def _put(state: RunState, call: Call) -> RunState:

@@ -8,7 +8,7 @@ about each one (0 for a lane that had nothing), and ask again after the first on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from callboard.bus.subjects import Lane
 
@@ -47,6 +47,8 @@ def taken(quota: Quota, lane: Lane, count: int) -> Quota:
             return Quota(0, quota.since_low + count)
         case "low":
             return Quota(quota.since_normal + count, 0)
+        case _:
+            assert_never(lane)
 
 
 def _order(quota: Quota) -> tuple[Lane, ...]:
@@ -68,3 +70,5 @@ def _batch(quota: Quota, lane: Lane) -> int:
             return 1 if to_normal <= 0 else to_low
         case "low":
             return 1 if to_low <= 0 else to_normal
+        case _:
+            assert_never(lane)

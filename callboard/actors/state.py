@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from callboard.bus.messages import (
     ChildFinished,
@@ -121,6 +121,8 @@ class RunState:
                 return "killed"
             case None:
                 return None
+            case _:
+                assert_never(self.terminal)
 
     @property
     def status(self) -> Literal["queued", "running", "suspended", "completed", "failed", "killed"]:
@@ -164,6 +166,8 @@ def arrived(state: RunState, wait: Wait) -> bool:
         case "resolution":
             call = state.calls.get(wait.name)
             return call is not None and call.status != "doubt"
+        case _:
+            assert_never(wait.kind)
 
 
 def ready(state: RunState, waits: tuple[tuple[Wait, ...], ...]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from callboard.actors.state import RunState, ready
 from callboard.bus.messages import TERMINAL, ChildFinished, Outcome, Problem, Record, RunCompleted, RunFailed, RunKilled
@@ -90,3 +90,5 @@ def finished(run: str, state: RunState) -> ChildFinished:
             return ChildFinished(child=run, outcome=outcome, problem=failed.problem)
         case RunCompleted() as completed:
             return ChildFinished(child=run, outcome=outcome, result=completed.result)
+        case _:
+            assert_never(state.terminal)
