@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.actors.lanes import PERIOD, Quota, next_pull, taken
+from tests.support.journals import few
 
 LANES = ("high", "normal", "low")
 frees = st.lists(st.integers(1, 40), min_size=1, max_size=12)
@@ -31,6 +32,7 @@ def run(work: dict[str, int], free: list[int], rounds: int = 60) -> list[str]:
     return order
 
 
+@few
 @given(frees)
 def test_any_sixteen_tasks_in_a_row_have_one_of_each_lane_that_always_has_work(free):
     order = run(dict.fromkeys(LANES, 10_000), free)
@@ -39,12 +41,14 @@ def test_any_sixteen_tasks_in_a_row_have_one_of_each_lane_that_always_has_work(f
         assert set(order[start : start + PERIOD]) == set(LANES)
 
 
+@few
 @given(frees)
 def test_of_saturated_lanes_high_gets_all_but_two_of_sixteen(free):
     order = run(dict.fromkeys(LANES, 10_000), free, rounds=400)
     assert order.count("high") >= (PERIOD - 3) / PERIOD * len(order) - PERIOD
 
 
+@few
 @given(frees, st.lists(st.tuples(st.sampled_from(LANES), st.integers(1, 40)), max_size=40))
 def test_a_lane_that_keeps_work_is_served_within_sixteen_tasks_whatever_else_comes_and_goes(free, arrivals):
     work, quota = dict.fromkeys(LANES, 0), Quota()
@@ -58,6 +62,7 @@ def test_a_lane_that_keeps_work_is_served_within_sixteen_tasks_whatever_else_com
             assert each == "high" or passed[each] < PERIOD
 
 
+@few
 @given(frees, st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
 def test_no_slot_is_wasted_and_nothing_is_left_behind(free, high, normal, low):
     waiting = {"high": high, "normal": normal, "low": low}
@@ -70,6 +75,7 @@ def test_no_slot_is_wasted_and_nothing_is_left_behind(free, high, normal, low):
         turn += 1
 
 
+@few
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 64))
 def test_every_lane_is_tried_once_and_only_a_lane_that_is_due_comes_before_a_higher_one(since_normal, since_low, free):
     order = [lane for lane, _ in next_pull(Quota(since_normal, since_low), free)]

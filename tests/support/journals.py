@@ -46,7 +46,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.ports import Stored
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=50, deadline=None)
 """Enough for properties over whole journals; ``make test`` has ten seconds for all of them."""
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PROBLEM = Problem(kind="broken", message="it broke")
