@@ -58,6 +58,7 @@ class Attempt:
     worker: str
     idle: Idle
     open_model: OpenModel
+    lane: anyio.Semaphore
     mine: bool = True
     owner: Owner | None = None
     lost: RunState | None = None
@@ -115,7 +116,8 @@ class Attempt:
                 await self.task.release(_NEWER_VERSION_SECONDS)
                 return None
             case Claim(creates):
-                owner = Owner(key, ports.clock.new_id(), state, journals=ports.journals, clock=ports.clock)
+                token = ports.clock.new_id()
+                owner = Owner(key, token, state, journals=ports.journals, clock=ports.clock, lane=self.lane)
                 facts: list[Fact] = [RunClaimed(task=self.task.sequence, worker=self.worker)]
                 if creates and isinstance(body, Task):
                     facts.insert(0, await self._created(body))

@@ -16,6 +16,8 @@ from callboard.actors.state import Call, RunState
 from callboard.bus.messages import (
     ChildSpawned,
     Content,
+    DoubtPolicy,
+    Effect,
     ModelResponded,
     OwnerEvent,
     Problem,
@@ -172,24 +174,19 @@ def _call(
 ) -> None:
     known = state.calls.get(asked.id)
     if known is None or known.status in ("open", "retry"):
-        calls.append((asked, request(state, asked.id, tool, run=run)))
+        intent = request(state, asked.id, run=run, tool=tool.name, effect=tool.effect, in_doubt=tool.in_doubt)
+        calls.append((asked, intent))
     elif known.status == "doubt" and known.policy == "ask":
         waits.append(Wait(kind="resolution", name=asked.id))
 
 
-def request(state: RunState, call: str, tool: ToolSpec, *, run: str) -> ToolRequested:
+def request(state: RunState, call: str, *, run: str, tool: str, effect: Effect, in_doubt: DoubtPolicy) -> ToolRequested:
     """The intent for a call: the same key on every attempt, a new attempt number if an earlier one may have started."""
     known = state.calls.get(call)
     armed_again = known is not None and known.status == "open" and known.owner == state.owner
     attempt = 1 if known is None else known.attempt if armed_again else known.attempt + 1
-    return ToolRequested(
-        call=call,
-        tool=tool.name,
-        effect=tool.effect,
-        key=idempotency_key(run, call),
-        attempt=attempt,
-        in_doubt=tool.in_doubt,
-    )
+    key = idempotency_key(run, call)
+    return ToolRequested(call=call, tool=tool, effect=effect, key=key, attempt=attempt, in_doubt=in_doubt)
 
 
 def _delegate(

@@ -59,17 +59,17 @@ def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
     """Fold one entry; ``record`` is None for one that does not validate. Entries already folded change nothing."""
     if sequence <= state.sequence:
         return state
-    state = replace(state, sequence=sequence, entries=state.entries + 1)
+    state = state.evolve(sequence=sequence, entries=state.entries + 1)
     if record is None:
         return state
     if record.v != VERSION:
-        return state if state.terminal is not None else replace(state, foreign=state.foreign or record.v)
+        return state if state.terminal is not None else state.evolve(foreign=state.foreign or record.v)
     repeated = record.id in state.notes
     for event in record.events:
         if not (repeated and isinstance(event, RunSteered)):
             state = _apply(state, sequence, record.owner, event)
     if any(isinstance(event, RunSteered) for event in record.events):
-        state = replace(state, notes=state.notes | {record.id})
+        state = state.evolve(notes=state.notes | {record.id})
     return state
 
 
@@ -88,10 +88,9 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
         ):
             return _signal(state, sequence, event)
         case RunCreated() if state.created is None and owner:
-            return replace(state, created=event)
+            return state.evolve(created=event)
         case RunClaimed() if owner:
-            return replace(
-                state, owner=owner, claim=sequence, task=event.task, worker=event.worker,
+            return state.evolve(owner=owner, claim=sequence, task=event.task, worker=event.worker,
                 suspended=0, waits=(), attempts=state.attempts + 1, claims=state.claims + 1,
             )  # fmt: skip
         case _ if state.owns(owner) and owner:
@@ -103,9 +102,9 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
 def _information(state: RunState, event: Event) -> RunState:
     match event:
         case RunSettled() if state.settled is None:
-            return replace(state, settled=event)
+            return state.evolve(settled=event)
         case ToolLateResult():
-            return replace(state, late=state.late | {event.call})
+            return state.evolve(late=state.late | {event.call})
         case _:
             return state
 
@@ -113,17 +112,17 @@ def _information(state: RunState, event: Event) -> RunState:
 def _signal(state: RunState, sequence: int, event: Event) -> RunState:
     match event:
         case RunKilled():
-            return replace(state, terminal=event, ended=sequence)
+            return state.evolve(terminal=event, ended=sequence)
         case RunReleased() if state.owner and not state.suspended:
-            return replace(state, suspended=sequence, waits=(), attempts=0)
+            return state.evolve(suspended=sequence, waits=(), attempts=0)
         case RunSteered():
-            return replace(state, turns=(*state.turns, event))
+            return state.evolve(turns=(*state.turns, event))
         case ChildFinished() if event.child not in state.finished:
-            return replace(state, finished={**state.finished, event.child: event})
+            return state.evolve(finished={**state.finished, event.child: event})
         case TimerFired() if (timer := state.timers.get(event.timer)) is not None and not timer.fired:
-            return replace(state, timers={**state.timers, event.timer: replace(timer, fired=True)})
+            return state.evolve(timers={**state.timers, event.timer: replace(timer, fired=True)})
         case SignalReceived() if event.name not in state.signals:
-            return replace(state, signals={**state.signals, event.name: event})
+            return state.evolve(signals={**state.signals, event.name: event})
         case ToolResolved() if (call := state.calls.get(event.call)) is not None and call.status == "doubt":
             return _put(state, _resolved(call, event))
         case _:
@@ -151,15 +150,13 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
         case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
             return _ended(state, event)
         case TimerSet() if event.timer not in state.timers:
-            return replace(state, timers={**state.timers, event.timer: Timer(event.at)})
+            return state.evolve(timers={**state.timers, event.timer: Timer(event.at)})
         case ChildSpawned() if event.child not in state.children:
-            return replace(state, children={**state.children, event.child: event})
+            return state.evolve(children={**state.children, event.child: event})
         case RunSuspended():
-            return replace(
-                state, suspended=sequence, waits=event.waits, attempts=0, published=frozenset(state.children)
-            )
+            return state.evolve(suspended=sequence, waits=event.waits, attempts=0, published=frozenset(state.children))
         case RunCompleted() | RunFailed():
-            return replace(state, terminal=event, ended=sequence)
+            return state.evolve(terminal=event, ended=sequence)
         case _:
             return state
 
@@ -198,7 +195,7 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
     match event:
         case ModelResponded():
             done = _put(state, replace(call, status="done", result=event.text, problem=None))
-            return replace(done, turns=(*state.turns, event), usage=_add(state.usage, event.usage))
+            return done.evolve(turns=(*state.turns, event), usage=_add(state.usage, event.usage))
         case ModelFailed():
             return _put(state, replace(call, status="failed", problem=event.problem, retry_at=event.retry_at))
         case ToolReturned():
@@ -208,7 +205,7 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
 
 
 def _put(state: RunState, call: Call) -> RunState:
-    return replace(state, calls={**state.calls, call.call: call})
+    return state.evolve(calls={**state.calls, call.call: call})
 
 
 def _add(left: Usage, right: Usage) -> Usage:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
-from callboard.actors.fold import fold, replay
+from callboard.actors.fold import fold, replay, terminal_of
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
 from callboard.bus.messages import OwnerEvent, Record, ToolResolved
@@ -53,7 +53,16 @@ class Owner:
     The claim itself is a deferred fact: it travels with whatever is written first.
     """
 
-    def __init__(self, key: RunKey, token: str, state: RunState, *, journals: Journals, clock: Clock) -> None:
+    def __init__(
+        self,
+        key: RunKey,
+        token: str,
+        state: RunState,
+        *,
+        journals: Journals,
+        clock: Clock,
+        lane: anyio.Semaphore | None = None,
+    ) -> None:
         self.key = key
         self.token = token
         self.state = state
@@ -70,6 +79,8 @@ class Owner:
         """Effects that run right now."""
         self.on_signal: Callable[[], None] = _nobody
         """Called when entries of others were folded."""
+        self._lane = lane or anyio.Semaphore(1)
+        """Shared by the owners of a process: with too many appends on their way none is back within its window."""
         self._journals = journals
         self._clock = clock
         self._lock = anyio.Lock()
@@ -177,14 +188,13 @@ class Owner:
             raise OwnershipLost(self.state)
         record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
         while True:
-            after = fold(self.state, self.state.sequence + 1, record)
-            parent = after.created.parent.run if after.created and after.created.parent else ""
-            family = "none" if after.outcome and not parent and not after.unfinished else ""
-            published = self._clock.monotonic()
+            family, parent = self._family(record)
             try:
-                sequence = await self._journals.append(
-                    self.key, record, expect=self.state.sequence, family=family, parent=parent
-                )
+                async with self._lane:
+                    published = self._clock.monotonic()
+                    sequence = await self._journals.append(
+                        self.key, record, expect=self.state.sequence, family=family, parent=parent
+                    )
             except StaleAppend:
                 await self._catch_up()
                 if not again:
@@ -204,6 +214,14 @@ class Owner:
         self.on_signal()
         if not self.state.owns(self.token) or self.state.foreign:
             raise OwnershipLost(self.state)
+
+    def _family(self, record: Record) -> tuple[str, str]:
+        """What the headers of a terminal say, so that the dispatcher need not read the journal of every run."""
+        if not terminal_of(record):
+            return "", ""
+        after = fold(self.state, self.state.sequence + 1, record)
+        parent = after.created.parent.run if after.created and after.created.parent else ""
+        return "" if parent or after.unfinished else "none", parent
 
     def _forget(self, tickets: Sequence[_Ticket]) -> None:
         gone = {id(ticket) for ticket in tickets}

@@ -26,7 +26,7 @@ from callboard.actors.steps import perform
 from callboard.actors.suspend import Idle, publish_child
 from callboard.bus.messages import ChildSpawned, Content, DoubtPolicy, Effect, Problem, TimerSet, ToolReturned, Wait
 from callboard.bus.subjects import Lane
-from callboard.config.spec import AgentSpec, ToolSpec
+from callboard.config.spec import AgentSpec
 from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
@@ -207,8 +207,7 @@ class RunContext:
         if over := limit_reached(self._owner.view, self._ports.clock.now()):
             raise ToolError("limit", f"the run may not start another step: {over.event}")
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
-        spec = ToolSpec.model_construct(name=name, effect=effect, in_doubt=policy)
-        intent = request(self._owner.view, call, spec, run=self.id)
+        intent = request(self._owner.view, call, run=self.id, tool=name, effect=effect, in_doubt=policy)
         with self._parking.holding():
             async with self._owner.armed(intent):
                 seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)

