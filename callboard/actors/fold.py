@@ -1,8 +1,9 @@
 """Pure: journal -> state. Total: late, duplicate, foreign or unknown entries leave the state as it is.
 
 The rules: the first terminal event wins and everything after it is information; an owner event whose token is not
-the last claim's, or that comes during a suspension, is ignored; a signal seen twice counts once; unknown event
-types are ignored; an unknown major version marks the state as ``foreign``.
+the last claim's, or that comes during a suspension, is ignored; so is a claim of a run that was never created; a
+signal seen twice counts once; unknown event types are ignored; an unknown major version marks the state as
+``foreign``.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             return _signal(state, sequence, event)
         case RunCreated() if state.created is None and owner:
             return state.evolve(created=event)
-        case RunClaimed() if owner:
+        case RunClaimed() if owner and state.created is not None:
             return state.evolve(owner=owner, claim=sequence, task=event.task, worker=event.worker,
                 suspended=0, waits=(), attempts=state.attempts + 1, claims=state.claims + 1,
             )  # fmt: skip

@@ -63,6 +63,10 @@ def test_the_first_record_creates_and_claims():
     assert (state.attempts, state.claims) == (1, 1)
 
 
+def test_a_claim_of_a_run_that_was_never_created_means_nothing():
+    assert state_of(RunClaimed(task=1), RunSuspended()).status == "queued"
+
+
 def test_attempts_are_the_claims_since_the_last_suspension():
     state = state_of(claimed(), ("o2", RunClaimed(task=1)), ("o2", RunSuspended()), ("o3", RunClaimed(task=2)))
     assert (state.attempts, state.claims, state.owner) == (1, 3, "o3")

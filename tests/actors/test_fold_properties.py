@@ -66,6 +66,7 @@ def test_a_fold_keeps_its_books(entries):
     assert (state.terminal is None) == (state.ended == 0) == (state.outcome is None)
     assert state.attempts <= state.claims
     assert bool(state.owner) == bool(state.claims) == bool(state.claim)
+    assert state.created is not None or not state.owner
     assert not (state.settled and state.outcome is None)
     assert set(state.published) <= set(state.children)
     assert state.status in ("queued", "running", "suspended", "completed", "failed", "killed")

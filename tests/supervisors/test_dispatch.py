@@ -120,6 +120,7 @@ def test_a_release_of_a_run_that_is_suspended_already_wakes_nobody():
 def test_a_signal_to_a_running_or_finished_run_owes_nothing():
     assert owed(journal(claimed(), SignalReceived(name="go"))) == ()
     assert owed(journal(claimed(), GO, RunKilled(), SignalReceived(name="go"))) == ()
+    assert owed(journal(claimed(), RunReleased(), RunKilled(), SignalReceived(name="go"))) == ()
 
 
 def test_an_entry_that_does_not_validate_owes_nothing():
