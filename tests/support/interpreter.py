@@ -21,7 +21,7 @@ from callboard.actors.decide import (
     Write,
     decide,
 )
-from callboard.actors.fold import EMPTY, fold, replay
+from callboard.actors.fold import EMPTY, fold
 from callboard.actors.history import EffectStart
 from callboard.actors.state import RunState, ready
 from callboard.bus.messages import (
@@ -35,7 +35,6 @@ from callboard.bus.messages import (
     Record,
     RunClaimed,
     RunCompleted,
-    RunFailed,
     RunKilled,
     RunReleased,
     RunSteered,
@@ -51,7 +50,7 @@ from callboard.bus.messages import (
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, Limits, ToolSpec
-from tests.support.journals import PROBLEM, T0, at, created, journal
+from tests.support.journals import PROBLEM, T0, at, created
 
 KEY = RunKey("acme", "r1")
 
@@ -64,18 +63,27 @@ SIGNALS = (
     RunSteered(text="left"),
     RunReleased(),
     ToolResolved(call="t1", decision="done"),
+    ToolResolved(call="t1", decision="retry"),
 )
 WAITS = (
     ((Wait(kind="signal", name="x"),),),
     ((Wait(kind="child", name="c1"), Wait(kind="signal", name="y")),),
     ((Wait(kind="signal", name="x"),), (Wait(kind="signal", name="y"),)),
 )
-WORK = (
-    ChildSpawned(child="c1", call="t1", agent="b"),
-    ToolRequested(call="t1", tool="pay", key="k"),
-    ToolReturned(call="t1"),
-    ToolInDoubt(call="t1", policy="ask"),
-)
+INTENT = ToolRequested(call="t1", tool="pay", key="k")
+SPAWNED = ChildSpawned(child="c1", call="t2", agent="b")
+
+
+def _work(state: RunState, which: int) -> Message:
+    """What the owner may write about its only call, a payment, or its only child."""
+    call = state.calls.get("t1")
+    if which % 3 == 0 or (call is not None and call.status in ("done", "doubt")):
+        return SPAWNED
+    if call is None or call.status == "retry":
+        return INTENT
+    if call.owner != state.owner or which % 3 == 1:
+        return ToolInDoubt(call="t1", policy="ask")
+    return ToolReturned(call="t1")
 
 
 def legal(choices: Sequence[tuple[int, int]]) -> tuple[Stored, ...]:
@@ -102,7 +110,7 @@ def _legal(state: RunState, what: int, which: int) -> Record | None:
         case 2 if owned and not ready(state, waits := WAITS[which % len(WAITS)]):
             return Record(id="i", owner=state.owner, events=(RunSuspended(waits=waits),))
         case 3 if owned:
-            return Record(id="i", owner=state.owner, events=(WORK[which % len(WORK)],))
+            return Record(id="i", owner=state.owner, events=(_work(state, which),))
         case 4:
             return Record(id=f"s{sequence}", events=(SIGNALS[which % len(SIGNALS)],))
         case 5 if which == 0:
@@ -249,6 +257,3 @@ class _Chance:
     def __call__(self, sides: int) -> int:
         self._asked += 1
         return (self._answers[self._asked % len(self._answers)] + self._asked // len(self._answers)) % sides
-
-
-__all__ = ("KEY", "Machine", "RunFailed", "journal", "legal_journals", "machines", "replay", "spec")
