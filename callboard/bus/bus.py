@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -54,7 +54,7 @@ class Bus:
 
 @asynccontextmanager
 async def open_bus(
-    url: str,
+    url: str | Sequence[str],
     *,
     subjects: Subjects = _DEFAULT_SUBJECTS,
     name: str,

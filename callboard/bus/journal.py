@@ -19,6 +19,8 @@ from callboard.errors import BusError, BusUnreachable, InvalidMessage, StaleAppe
 
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _MSG_ID: Final = "Nats-Msg-Id"
+_STALE_ATTEMPTS: Final = 10
+"""About a second: a write in flight, or a new leader, may answer "stale" before a read shows why."""
 _SILENCE: Final = Ack(description="no answer", retryable=True)
 
 
@@ -35,7 +37,7 @@ class JetStreamJournals:
         payload = encode(record)
         headers = _headers(key, record, family=family, parent=parent)
         headers[_EXPECTED] = str(expect)
-        patience = Patience()
+        patience, stale = Patience(), 0
         while True:
             ack = await self._attempt(subject, payload, headers)
             if ack.sequence and not ack.duplicate:
@@ -51,6 +53,11 @@ class JetStreamJournals:
                     return _own(found, record, key, expect)
             if ack.duplicate:  # remembered and not there: without a Msg-Id the expectation alone decides
                 headers.pop(_MSG_ID, None)
+            stale += ack.err_code == storage.STALE
+            if stale == _STALE_ATTEMPTS:
+                raise StaleAppend(
+                    f"run {str(key)!r} ends before {expect} ({ack.description}): read it, then decide again"
+                )
             await patience.pause(BusUnreachable(f"run {str(key)!r}: {ack.description}", retryable=True))
 
     async def signal(self, key: RunKey, record: Record, *, parent: str = "") -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from callboard.bus import storage
 from callboard.bus.client import Connection
@@ -13,6 +14,10 @@ from callboard.bus.ports import DueTimer, Graveyard
 from callboard.bus.pull import Held, Pulls
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.bus.topology import due_consumer
+
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""The server counts nanoseconds in 64 bits: year 2300 would fire at once, and year 1600 never."""
 
 
 class JetStreamTimers:
@@ -24,7 +29,7 @@ class JetStreamTimers:
     async def schedule(self, key: RunKey, timer: str, at: datetime) -> None:
         subjects = self._connection.subjects
         headers = {
-            "Nats-Schedule": f"@at {at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+            "Nats-Schedule": f"@at {min(max(at, _EARLIEST), _LATEST).astimezone(UTC).isoformat()}",
             "Nats-Schedule-Target": subjects.due(key, timer),
         }
         subject = subjects.timer(key, timer)

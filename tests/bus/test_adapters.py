@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import anyio
 import pytest
@@ -94,6 +94,28 @@ async def test_a_timer_fires_a_replaced_one_only_at_its_new_instant_and_a_past_o
         assert due == [(KEY, "past"), (KEY, "moved")]
         assert datetime.now(UTC) - start >= timedelta(seconds=0.5)
         assert list(await bus.due.pull(batch=10, wait=0)) == []
+
+
+async def test_no_instant_is_too_far_or_too_odd_for_a_timer():
+    async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
+        west, east = timezone(-timedelta(hours=23, seconds=1)), timezone(timedelta(hours=14))
+        await bus.timers.schedule(KEY, "never", datetime(9999, 12, 31, 23, 59, 59, tzinfo=west))
+        await bus.timers.schedule(KEY, "future", datetime(2300, 1, 1, tzinfo=UTC))
+        for name, at in (("first", datetime(1, 1, 1, tzinfo=east)), ("old", datetime(1600, 1, 1, tzinfo=UTC))):
+            await bus.timers.schedule(KEY, name, at)
+        due = []
+        with anyio.fail_after(20):
+            while len(due) < 2:
+                due += [timer.timer for timer in await bus.due.pull(batch=10, wait=1)]
+        assert sorted(due) == ["first", "old"]
+        assert list(await bus.due.pull(batch=10, wait=0)) == []
+
+
+async def test_what_the_callers_block_raises_comes_out_as_it_is():
+    async with fresh_bus() as made:
+        with pytest.raises(LookupError, match="mine"):
+            async with open_bus(bus_url(), subjects=made.subjects, name="x"):
+                raise LookupError("mine")
 
 
 @pytest.mark.parametrize("size", [0, 1, 511 * 1024, 512 * 1024, 1024 * 1024, 5 * 1024 * 1024])

@@ -171,3 +171,9 @@ async def test_a_msg_id_that_somebody_else_has_used_swallows_nothing():
         sequence = await journals.signal(KEY, steered("s"))
         await journals.append(KEY, steered("a"), expect=sequence)
         assert [entry.record.id for entry in await journals.read(KEY)] == ["s", "a"]
+
+
+async def test_an_expectation_beyond_the_end_of_the_journal_is_stale_too():
+    async with fresh_bus() as bus:
+        with anyio.fail_after(10), pytest.raises(StaleAppend, match="ends before"):
+            await JetStreamJournals(bus).append(KEY, steered("a"), expect=5)

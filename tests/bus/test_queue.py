@@ -30,12 +30,12 @@ async def take(tasks: JetStreamTasks, *, wait: float = 5.0):
     return held
 
 
-async def until_pulled(bus, count: int) -> None:
-    """Wait until the server holds ``count`` open pulls of the consumer."""
+async def until_pulled(bus) -> None:
+    """Wait until the server holds an open pull of the consumer."""
     with anyio.fail_after(5):
         while True:
             info = await storage.api(bus, f"CONSUMER.INFO.{bus.subjects.stream('TASKS')}.triage_normal", {})
-            if info.get("num_waiting") == count:
+            if info.get("num_waiting"):
                 return
 
 
@@ -124,7 +124,7 @@ async def test_a_cancelled_pull_loses_nothing():
         for number in range(20):
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: tasks.pull("triage", "normal", batch=1, wait=5))
-                await until_pulled(bus, 1)
+                await until_pulled(bus)
                 group.cancel_scope.cancel()
             await tasks.publish(ADDRESS, Task(input=number))
             held = await take(tasks)  # it went to the pull that was given up, and would lie there for a minute
@@ -137,7 +137,7 @@ async def test_what_nobody_pulls_any_more_goes_back_to_the_queue():
         await tasks.pull("triage", "normal", batch=1, wait=0)
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: tasks.pull("triage", "normal", batch=1, wait=5))
-            await until_pulled(bus, 1)
+            await until_pulled(bus)
             group.cancel_scope.cancel()
         await tasks.publish(ADDRESS, Task(input=1))
         other = JetStreamTasks(bus, pulls, JetStreamGraveyard(bus, SystemClock()), ack_wait=60)
