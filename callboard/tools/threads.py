@@ -3,7 +3,8 @@
 Each call has a daemon thread of its own: there is no pool to fill up, and none that holds the interpreter's exit. A
 stop raises ``Stopped`` in the thread, again and again until it ends. Python delivers it between two bytecodes, so a
 thread that sits in C code ends only when that call returns; it is given up after ``GRACE`` seconds, what it still
-returns is dropped, and ``still_running`` names it for as long as it lives.
+returns is dropped, and ``still_running`` names it for as long as it lives. The stop stays pending for it, so that it
+does nothing more when the call returns. On Python 3.11 a tracer (a debugger, coverage) hangs while one is pending.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _COURTESY: Final = 0.05
 """Seconds in which a tool that polls ``cancelled()`` may end by itself."""
 _SLOWEST: Final = 1.0
 """Seconds between two attempts on a thread that does not end."""
+_CHECKS: Final = 10
+"""Turns of an empty loop, each of which lets a pending exception in; one would do."""
 
 T = TypeVar("T")
 
@@ -123,24 +126,28 @@ class _ToolThread(threading.Thread):
         while self.is_alive():
             with self._lock:
                 if self._stoppable:
-                    _raise_in(self.ident, ctypes.py_object(Stopped))
+                    _raise_stopped(self.ident)
             self.join(pause)
             pause = min(pause * 1.1, _SLOWEST)
 
     def _close(self) -> None:
-        """From here on nothing is raised in this thread; retried, because one may be on its way already."""
+        """From here on nothing is raised in this thread; what is on its way already is let in and dropped.
+
+        Taking it back (``SetAsyncExc`` with NULL) would leave the interpreter's pending flag set on Python 3.11: all
+        calls in the process are then slower for good, and under a tracer they never return.
+        """
         while True:
             try:
                 with self._lock:
                     self._stoppable = False
-                    if self._stopping:
-                        _raise_in(self.ident, None)
+                for _ in range(_CHECKS):
+                    pass
             except Stopped:
                 continue
             return
 
 
-def _raise_in(ident: int | None, kind: object) -> None:
-    """Raise ``kind`` in the thread at its next bytecode; None takes back what was not delivered yet."""
+def _raise_stopped(ident: int | None) -> None:
+    """Raise ``Stopped`` in the thread at its next bytecode that looks for it."""
     assert ident is not None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), kind)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Stopped))
