@@ -85,7 +85,10 @@ class Owner:
         self._clock = clock
         self._lock = anyio.Lock()
         self._quiet = anyio.Event()
+        self._lost = False
         self._waiting: list[_Ticket] = []
+        self._on_their_way = 0
+        """How many tickets, from the first, are in the record that is being written."""
 
     @property
     def unwritten(self) -> tuple[Fact, ...]:
@@ -140,8 +143,8 @@ class Owner:
             log.warning("start window missed, arming again", run=self.key.run, seconds=round(took, 3))
 
     async def flush(self) -> None:
-        """Write what is deferred, if anything is."""
-        if self._waiting:
+        """Write what is deferred, if anything is that is not on its way already."""
+        if len(self._waiting) > self._on_their_way:
             with anyio.CancelScope(shield=True):
                 async with self._lock:
                     await self._flush()
@@ -153,7 +156,7 @@ class Owner:
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 if self.state.sequence == decided:
-                    written = await self._write((*self.unwritten, *events), self._waiting, again=False)
+                    written = await self._write((*self.unwritten, *events), tuple(self._waiting), again=False)
         return written
 
     async def refresh(self) -> RunState:
@@ -184,11 +187,12 @@ class Owner:
             raise error
 
     async def _write(self, events: Sequence[Fact], tickets: Sequence[_Ticket], *, again: bool) -> bool:
-        if not self.view.owns(self.token):
+        if self._lost or not self.view.owns(self.token):
             raise OwnershipLost(self.state)
         record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
         while True:
             family, parent = self._family(record)
+            self._on_their_way = len(tickets)
             try:
                 async with self._lane:
                     published = self._clock.monotonic()
@@ -200,6 +204,8 @@ class Owner:
                 if not again:
                     return False
                 continue
+            finally:
+                self._on_their_way = 0
             self.state = fold(self.state, sequence, record)
             self.written = True
             for ticket in tickets:
@@ -213,6 +219,7 @@ class Owner:
         self._see()
         self.on_signal()
         if not self.state.owns(self.token) or self.state.foreign:
+            self._lost = True  # for good: a claim that was refused must be judged again, not written again
             raise OwnershipLost(self.state)
 
     def _family(self, record: Record) -> tuple[str, str]:

@@ -22,10 +22,8 @@ log = get_logger(__name__)
 async def perform(work: partial[Any], context: ToolContext, *, name: str) -> tuple[JsonValue, Problem | None]:
     """What ``work`` returned as JSON, or the problem. Cancellation passes through."""
     try:
-        with anyio.fail_after(context.deadline):
+        with anyio.CancelScope(deadline=anyio.current_time() + context.deadline):
             return to_jsonable_python(await _call(work, context, name)), None
-    except TimeoutError:
-        return None, Problem(kind="timeout", message=f"step {name!r} took longer than {context.deadline:g} s")
     except BusError:
         raise
     except ToolError as error:
@@ -36,6 +34,7 @@ async def perform(work: partial[Any], context: ToolContext, *, name: str) -> tup
     except Exception as error:
         log.exception("step failed", step=name)
         return None, Problem(kind="step_raised", message=f"{type(error).__name__}: {error}"[:4_000])
+    return None, Problem(kind="timeout", message=f"step {name!r} took longer than {context.deadline:g} s")
 
 
 async def _call(work: partial[Any], context: ToolContext, name: str) -> object:
