@@ -47,7 +47,8 @@ class Registry:
             return self._builtin(reference)
         if not place or not attribute:
             raise ConfigError(f"tool {reference!r}: write `file.py:function` or `package.module:function`")
-        module = _from_file(base / place, reference) if place.endswith(".py") else _from_package(place, reference)
+        source = str(base / place) if place.endswith(".py") else place
+        module = load_module(source, f"tool {reference!r}")
         return _tool_in(module, attribute, reference=reference)
 
     def _builtin(self, name: str) -> AnyTool:
@@ -60,14 +61,22 @@ class Registry:
         return self._builtins[name]
 
 
-def _from_file(path: Path, reference: str) -> ModuleType:
+def load_module(source: str, what: str) -> ModuleType:
+    """The module in the file ``source`` (``….py``; loaded once in a process), or the one of that dotted name.
+
+    Raises ``ConfigError``, which begins with ``what`` it is loaded for.
+    """
+    return _from_file(Path(source), what) if source.endswith(".py") else _from_package(source, what)
+
+
+def _from_file(path: Path, what: str) -> ModuleType:
     path = path.resolve()
     # Unique for the path: two files of the same name stay apart, and one file is loaded once in a process.
     name = f"callboard_tools_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():
-        raise ConfigError(f"tool {reference!r}: there is no file {str(path)!r}")
+        raise ConfigError(f"{what}: there is no file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -77,26 +86,26 @@ def _from_file(path: Path, reference: str) -> ModuleType:
         spec.loader.exec_module(module)
     except BaseException as error:
         del sys.modules[name]
-        _reject(error, reference, path=path)
+        _reject(error, what, path=path)
         raise
     return module
 
 
-def _from_package(name: str, reference: str) -> ModuleType:
+def _from_package(name: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except BaseException as error:
-        _reject(error, reference)
+        _reject(error, what)
         raise
 
 
-def _reject(error: BaseException, reference: str, *, path: Path | None = None) -> None:
+def _reject(error: BaseException, what: str, *, path: Path | None = None) -> None:
     """Raise ``ConfigError`` for what an import can do wrong, ``sys.exit()`` at module level included."""
     if not isinstance(error, (Exception, SystemExit)):
         return
-    what = "".join(traceback.format_exception_only(error)).strip().rsplit("\n", maxsplit=1)[-1]
-    message = str(error) if isinstance(error, ConfigError) else what
-    raise ConfigError(f"tool {reference!r} cannot be imported: {_where(error, path)}{message}") from error
+    shown = "".join(traceback.format_exception_only(error)).strip().rsplit("\n", maxsplit=1)[-1]
+    message = str(error) if isinstance(error, ConfigError) else shown
+    raise ConfigError(f"{what} cannot be imported: {_where(error, path)}{message}") from error
 
 
 def _where(error: BaseException, path: Path | None) -> str:
