@@ -1,0 +1,5 @@
+"""Shell: ``python -m callboard`` is ``callboard``."""
+
+from callboard.cli.main import main
+
+main()

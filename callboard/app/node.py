@@ -1,0 +1,118 @@
+"""Shell: the processes of a deployment as children of a supervision tree: worker, supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+import anyio
+
+from callboard.actors.actor import Run
+from callboard.actors.code import AgentCode, Ports
+from callboard.actors.worker import Drain, Worker
+from callboard.bus.bus import Bus, open_bus
+from callboard.bus.client import Connection
+from callboard.bus.messages import TERMINAL
+from callboard.bus.service import Service, announced
+from callboard.bus.subjects import RunKey, Subjects
+from callboard.errors import BusUnreachable
+from callboard.supervisors.dispatcher import Dispatcher
+from callboard.supervisors.supervisor import supervisor
+from callboard.supervisors.sweeper import Sweeper
+from callboard.supervisors.tree import ChildSpec, SupervisorSpec
+
+SLOTS: Final = 100
+_SETTLED: Final = frozenset({*TERMINAL, "run.settled"})
+
+
+@dataclass(frozen=True, slots=True)
+class BusAt:
+    """Where the bus is: the servers' urls, and the prefix of the deployment."""
+
+    urls: tuple[str, ...]
+    subjects: Subjects = Subjects()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker works: its name, how many runs at the same time, how long (seconds) effects get when it leaves."""
+
+    name: str
+    slots: int = SLOTS
+    grace: float = 0.8
+
+
+def worker_child(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, leaving: anyio.Event) -> Run:
+    """A worker on a connection of its own (echo off: its own appends are no hints). Drains, then ends, on ``leaving``."""
+
+    async def run(ready: anyio.Event) -> None:
+        async with open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus:
+            worker = Worker(agents, ports(bus), name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
+            about = {"agents": ",".join(sorted(agents)), "slots": str(settings.slots), "prefix": at.subjects.prefix}
+            async with (
+                announced(bus.connection, _service("callboard-worker", settings.name, about)),
+                worker,
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(_fail_when_closed, bus.connection)
+                group.start_soon(_drain, worker, leaving, settings.grace)
+                ready.set()
+                await worker.drained.wait()
+                group.cancel_scope.cancel()
+
+    return run
+
+
+def supervisor_child(at: BusAt, name: str) -> Run:
+    """The dispatcher and the sweeper, on a connection of their own."""
+
+    async def run(ready: anyio.Event) -> None:
+        async with open_bus(at.urls, subjects=at.subjects, name=name) as bus:
+            dispatcher = Dispatcher(bus.journals, bus.tasks, bus.feed, bus.due, bus.graveyard, bus.clock)
+            sweeper = Sweeper(bus.journals, bus.tasks, lambda: _open_runs(bus), bus.clock)
+            spec = SupervisorSpec((ChildSpec("dispatcher"), ChildSpec("sweeper")))
+            about = {"prefix": at.subjects.prefix}
+            async with (
+                announced(bus.connection, _service("callboard-supervisor", name, about)),
+                anyio.create_task_group() as group,
+            ):
+                group.start_soon(_fail_when_closed, bus.connection)
+                await supervisor(spec, {"dispatcher": dispatcher.run, "sweeper": sweeper.run})(ready)
+                group.cancel_scope.cancel()
+
+    return run
+
+
+def ports(bus: Bus) -> Ports:
+    """What a worker needs of a bus."""
+    return Ports(
+        journals=bus.journals,
+        tasks=bus.tasks,
+        hints=bus.hints,
+        timers=bus.timers,
+        blobs=bus.blobs,
+        graveyard=bus.graveyard,
+        clock=bus.clock,
+    )
+
+
+async def _open_runs(bus: Bus) -> AsyncGenerator[RunKey]:
+    async for entry in bus.scan():
+        if not _SETTLED.intersection(entry.events or ()):
+            yield entry.key
+
+
+async def _fail_when_closed(connection: Connection) -> None:
+    await connection.closed()
+    raise BusUnreachable("the connection to the bus was closed for good", retryable=True)
+
+
+async def _drain(worker: Worker, leaving: anyio.Event, grace: float) -> None:
+    await leaving.wait()
+    worker.address.tell(Drain(grace))
+
+
+def _service(kind: str, name: str, about: Mapping[str, str]) -> Service:
+    return Service(name=kind, id=name, version=version("callboard"), metadata=about)
