@@ -49,16 +49,19 @@ class StaleAppend(BusError):
     """A compare-and-set append lost: the journal has entries that the writer has not folded. Read, then decide."""
 
 
-class EntryTooLarge(BusError):
-    """A journal entry above 256 KiB. Nothing was stored; large content belongs into the object store."""
-
-
 class InvalidMessage(BusError):
     """A message that does not validate. ``reason`` is a short machine-readable word for CB_DEAD."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class EntryTooLarge(InvalidMessage):
+    """A journal entry above 256 KiB. Nothing was stored; large content belongs into the object store."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("too_large", message)
 
 
 class ModelError(CallboardError):

@@ -204,6 +204,9 @@ class Attempt:
             await self.task.release()
             return
         state = self.lost or owner.state
+        if state.foreign and state.terminal is None:
+            await self.task.release(_NEWER_VERSION_SECONDS)
+            return
         if state.owner != owner.token and state.terminal is None:
             self.mine = False  # fenced: the task belongs to the next owner
             log.info("fenced", by=state.worker)

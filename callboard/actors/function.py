@@ -12,7 +12,6 @@ from typing import cast
 
 import anyio
 from pydantic import JsonValue
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack, unpack
@@ -24,6 +23,7 @@ from callboard.bus.messages import Problem, RunCompleted, RunFailed, Wait
 from callboard.config.spec import AgentSpec, Limits
 from callboard.errors import BusError, CallboardError, ConfigError, RunKilled, ToolError
 from callboard.log import get_logger
+from callboard.tools.execute import json_value
 
 log = get_logger(__name__)
 Body = Callable[[JsonValue, RunContext], Awaitable[object]]
@@ -62,7 +62,7 @@ async def run_function(owner: Owner, spec: AgentSpec, code: AgentCode, *, ports:
     assert owner.view.created is not None
     assert code.function is not None
     given = await unpack(owner.view.created.input, ports.blobs)
-    owner.defer(*doubts(owner.state))
+    owner.defer(*doubts(owner.view))
     while True:
         ended = await _play(owner, code.function, given, spec=spec, ports=ports, idle=idle)
         match ended:
@@ -93,7 +93,7 @@ async def _play(
 
 async def _call(function: WorkerFunction, given: JsonValue, run: RunContext, ports: Ports) -> RunCompleted | RunFailed:
     try:
-        value = to_jsonable_python(await function(given, run))
+        value = json_value(await function(given, run))
         return RunCompleted(result=await pack(value, ports.blobs))
     except BusError:
         raise
@@ -114,9 +114,6 @@ def _problem(error: BaseException) -> Problem:
     match error:
         case ToolError():
             return Problem(kind=error.kind, message=str(error)[:4_000])
-        case PydanticSerializationError():
-            hint = "return what JSON can say: dicts, lists, texts, numbers, dataclasses, pydantic models"
-            return Problem(kind="bad_result", message=str(error)[:4_000], hint=hint)
         case RunKilled():
             return Problem(kind="child_killed", message=str(error)[:4_000])
         case CallboardError():

@@ -13,7 +13,6 @@ from typing import Any, Final, overload
 import anyio
 from anyio.lowlevel import checkpoint
 from pydantic import JsonValue
-from pydantic_core import to_jsonable_python
 
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
@@ -30,6 +29,7 @@ from callboard.config.spec import AgentSpec
 from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
+from callboard.tools.execute import json_value
 
 _NOT_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TIMER_NAME: Final = 50
@@ -137,7 +137,7 @@ class RunContext:
             depth = 1 if created is None else created.depth + 1
             if depth > self._spec.limits.depth:
                 raise ToolError("too_deep", f"child runs are {depth} deep, limits.depth is {self._spec.limits.depth}")
-            given = await pack(to_jsonable_python(task), self._ports.blobs)
+            given = await pack(json_value(task), self._ports.blobs)
             lane = lane or (created.lane if created is not None else "normal")
             await self._owner.append(ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane))
         spawned = self._owner.view.children[child]

@@ -8,12 +8,12 @@ from typing import Any
 
 import anyio
 from pydantic import JsonValue
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from callboard.bus.messages import Problem
 from callboard.errors import BusError, ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
+from callboard.tools.execute import json_value
 from callboard.tools.threads import run_in_thread
 
 log = get_logger(__name__)
@@ -23,14 +23,11 @@ async def perform(work: partial[Any], context: ToolContext, *, name: str) -> tup
     """What ``work`` returned as JSON, or the problem. Cancellation passes through."""
     try:
         with anyio.CancelScope(deadline=anyio.current_time() + context.deadline):
-            return to_jsonable_python(await _call(work, context, name)), None
+            return json_value(await _call(work, context, name)), None
     except BusError:
         raise
     except ToolError as error:
         return None, Problem(kind=error.kind, message=str(error)[:4_000])
-    except PydanticSerializationError as error:
-        hint = "return what JSON can say: dicts, lists, texts, numbers, dataclasses, pydantic models"
-        return None, Problem(kind="bad_result", message=str(error)[:4_000], hint=hint)
     except Exception as error:
         log.exception("step failed", step=name)
         return None, Problem(kind="step_raised", message=f"{type(error).__name__}: {error}"[:4_000])

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from callboard.bus.messages import KNOWN, VERSION, Record, Resume, Task
+from callboard.bus.messages import KNOWN, VERSION, Record, Resume, Task, UnknownEvent
 from callboard.bus.subjects import RunKey, TaskAddress
-from callboard.errors import InvalidMessage
+from callboard.errors import EntryTooLarge, InvalidMessage
 
 EVENTS: Final = "Cb-Events"
 """Header: the event types of a record, comma separated."""
@@ -42,7 +42,7 @@ def encode(message: Record | Task | Resume) -> bytes:
         raise InvalidMessage("bad_json", f"cannot be written as JSON: {error}") from error
     limit = RECORD_BYTES if isinstance(message, Record) else TASK_BYTES
     if len(data) > limit:
-        raise InvalidMessage("too_large", _too_large(len(data), limit))
+        raise EntryTooLarge(_too_large(len(data), limit))
     if b"NaN" in data or b"Infinity" in data or b"\\ud" in data or _may_be_deep(data):
         parse(data, limit=limit)
     return data
@@ -68,7 +68,7 @@ def event_types(record: Record) -> str:
 def decode_record(payload: bytes, *, sequence: int = 0) -> Record:
     """A journal entry. A bare event is a record of one event; without ``id`` one is derived from content and sequence.
 
-    Raises ``InvalidMessage``: ``too_large``, ``bad_json``, ``bad_shape``, ``bad_version``.
+    Raises ``InvalidMessage``: ``too_large``, ``bad_json``, ``bad_shape``. A newer version is a record of unknown events.
     """
     value = _object(parse(payload, limit=RECORD_BYTES))
     if "events" not in value:
@@ -76,10 +76,11 @@ def decode_record(payload: bytes, *, sequence: int = 0) -> Record:
     version = value.get("v", VERSION)
     if type(version) is not int or version < 1:
         raise InvalidMessage("bad_shape", f"v is {_shown(version)}: give an integer of at least 1")
-    if version > VERSION:
-        raise InvalidMessage("bad_version", f"v is {_shown(version)}, this program reads up to {VERSION}: update it")
+    derived = f"{sequence}-{hashlib.sha256(payload).hexdigest()[:40]}"
+    if version > VERSION:  # not ours to read, and not wrong: who folds it leaves the run to a newer worker
+        return Record(v=version, id=derived, events=(UnknownEvent(type="unknown"),))
     if value.get("id") is None:
-        value["id"] = f"{sequence}-{hashlib.sha256(payload).hexdigest()[:40]}"
+        value["id"] = derived
     return _validated(Record, value)
 
 

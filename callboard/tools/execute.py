@@ -63,7 +63,7 @@ async def execute(tool: AnyTool, arguments: JsonValue, context: ToolContext) -> 
     try:
         keywords = tool.body.parameters.validate(arguments, context)
         with scope, bound(run=context.run, tenant=context.tenant, call=context.call, tool=tool.spec.name):
-            return ToolResult(value=await _call(tool.body, keywords, tool=tool, context=context, accept=_json_value))
+            return ToolResult(value=await _call(tool.body, keywords, tool=tool, context=context, accept=json_value))
     except ToolError as error:
         if not scope.cancel_called:
             return _problem(error.kind, str(error))
@@ -115,22 +115,21 @@ def _is_cancelled() -> bool:
     return anyio.get_current_task().has_pending_cancellation() or (task is not None and task.cancelling() > 0)
 
 
-def _json_value(value: object) -> JsonValue:
+def json_value(value: object) -> JsonValue:
+    """What ``value`` is in JSON, to its last leaf. Raises ``ToolError`` (``bad_result``) for what JSON cannot hold."""
     if isinstance(value, Iterator):  # it might never end
-        raise ToolError(
-            "bad_result", f"the tool returned an iterator ({type(cast('object', value)).__name__}), not a list"
-        )
+        raise ToolError("bad_result", f"it returned an iterator ({type(cast('object', value)).__name__}), not a list")
     try:
         # There and back: what returns is JSON to its last leaf, with string keys and valid UTF-8.
         return cast("JsonValue", from_json(to_json(value)))
     except Exception as error:
-        raise ToolError("bad_result", f"the tool returned what JSON cannot hold: {_one_line(error)}") from error
+        raise ToolError("bad_result", f"it returned what JSON cannot hold: {_one_line(error)}") from error
 
 
 def _resolution(value: object) -> Resolution:
     if not isinstance(value, Resolution):
         raise ToolError("bad_result", f"a verify hook returns a Resolution, not {type(value).__name__}")
-    return Resolution(value.decision, _json_value(value.value))
+    return Resolution(value.decision, json_value(value.value))
 
 
 def _timed_out(tool: AnyTool, context: ToolContext, *, seconds: float) -> ToolResult:

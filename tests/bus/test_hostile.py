@@ -9,7 +9,7 @@ import anyio
 
 from callboard.bus.bus import open_bus
 from callboard.bus.codec import decode_record, decode_task, encode
-from callboard.bus.messages import KNOWN, Record, Resume, RunSteered, Task
+from callboard.bus.messages import KNOWN, VERSION, Record, Resume, RunSteered, Task
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.errors import InvalidMessage
 from tests.support.bus import bus_url, fresh_bus
@@ -65,7 +65,8 @@ def refusal(decode: Callable[[bytes], Record | Task | Resume], data: bytes) -> s
         message = decode(data)
     except InvalidMessage as error:
         return error.reason
-    assert decode(encode(message)) == message, data
+    newer = isinstance(message, Record) and message.v > VERSION  # is not read further, so it is not written either
+    assert newer or decode(encode(message)) == message, data
     return ""
 
 
@@ -76,7 +77,7 @@ def test_every_payload_is_a_message_or_an_invalid_message_and_messages_encode_ag
         data = payload(chance)
         seen[refusal(decode_record, data)] += 1
         seen[refusal(decode_task, data)] += 1
-    assert set(seen) == {"", "bad_json", "bad_shape", "bad_version"}
+    assert set(seen) == {"", "bad_json", "bad_shape"}
     assert min(seen.values()) > CASES / 100, seen
 
 
