@@ -1,0 +1,72 @@
+"""Shell: what there is to judge afterwards: all journals, what is left in the queue, what physically started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from callboard.actors.history import EffectStart, QueuedTask, Violation, check
+from callboard.actors.receipt import Receipt
+from callboard.bus import storage
+from callboard.bus.bus import Bus
+from callboard.bus.codec import decode_task, run_key
+from callboard.bus.messages import ModelResponded, Resume, ToolReturned
+from callboard.bus.ports import Stored
+from callboard.bus.subjects import RunKey
+from tests.chaos.starts import read_starts
+
+SKEW = 0.05
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything at rest."""
+
+    journals: Mapping[RunKey, Sequence[Stored]]
+    queued: tuple[QueuedTask, ...]
+    starts: tuple[EffectStart, ...]
+
+    def violations(self, receipts: Iterable[Receipt] = ()) -> tuple[Violation, ...]:
+        """What the history checker finds."""
+        return check(self.journals, starts=self.starts, receipts=receipts, queued=self.queued, at_rest=True)
+
+    def repeated(self) -> list[str]:
+        """Effects that started although their result was in the journal."""
+        known = {
+            (key, event.call): entry.at.timestamp()
+            for key, entries in self.journals.items()
+            for entry in entries
+            if entry.record is not None and entry.at is not None
+            for event in entry.record.events
+            if isinstance(event, ModelResponded | ToolReturned)
+        }
+        return [
+            f"{start.run} {start.call} started again"
+            for start in self.starts
+            if start.at > known.get((start.run, start.call), float("inf")) + SKEW
+        ]
+
+
+async def collect(bus: Bus, folder: Path) -> Evidence:
+    """Read it all from the bus and from ``folder``, where the processes worked."""
+    keys = [entry.key async for entry in bus.scan()]
+    journals = {key: await bus.journals.read(key) for key in keys}
+    return Evidence(journals, await queued(bus), read_starts(folder))
+
+
+async def queued(bus: Bus) -> tuple[QueuedTask, ...]:
+    """The task messages that are in the queue."""
+    subjects, found, after = bus.connection.subjects, [], 0
+    while True:
+        message = await storage.next_of(
+            bus.connection, subjects.stream("TASKS"), f"{subjects.prefix}.task.>", after=after
+        )
+        if message is None:
+            return tuple(found)
+        after = message.sequence
+        address, body = subjects.parse_task(message.subject), decode_task(message.payload)
+        key = run_key(address, body, sequence=message.sequence, stored_at=message.at)
+        resume = body.resume if isinstance(body, Resume) else 0
+        parent = None if isinstance(body, Resume) else body.parent
+        found.append(QueuedTask(message.sequence, key, resume, parent))

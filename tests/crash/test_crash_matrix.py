@@ -1,0 +1,171 @@
+"""SIGKILL of the worker at every journal boundary of the examples: another one finishes, and nothing is repeated."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from callboard.actors.fold import replay
+from callboard.actors.state import RunState
+from callboard.bus.bus import Bus, open_bus
+from callboard.bus.messages import RunCompleted, RunFailed, Task
+from callboard.bus.subjects import RunKey, Subjects, TaskAddress
+from examples.triage.make_log import lines
+from tests.chaos.evidence import Evidence, collect, queued
+from tests.chaos.worker_main import WRITES
+from tests.chaos.zygote import ROOT, Process, Role, Zygote, zygote
+from tests.support.bus import bus_url, delete_streams
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+AT_ONCE = 10
+KEY = RunKey("default", "r")
+EXAMPLES = {
+    "hello": ("hello", "Ada"),
+    "triage": ("triage", "Which requests fail?"),
+    "lead": ("triage", "Which requests fail, and why?"),
+    "etl": ("etl", {"file": "orders.csv"}),
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a cell of the matrix came to."""
+
+    state: RunState
+    evidence: Evidence
+    died: bool
+    writes: int
+    starts: int
+
+    @property
+    def result(self) -> Any:
+        assert isinstance(self.state.terminal, RunCompleted), self.state.terminal
+        return self.state.terminal.result.value
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """An example whose worker (or dispatcher) dies in each cell at another place."""
+
+    agent: str
+    config: Path
+    given: Any
+    cells: Path
+    zygote: Zygote
+
+    async def cell(self, fault: str, *, victim: str = "worker", rescuers: int = 1, within: float = 20) -> Ending:
+        """One run; the victim has ``fault``, and once it is dead the rescuers come."""
+        subjects = Subjects(f"t{secrets.token_hex(6)}")
+        folder = self.cells / subjects.prefix
+        folder.mkdir()
+        first = Role("worker", "first", str(folder), (bus_url(),), subjects.prefix, code=str(self.config))
+        roles = [first, replace(first, kind="dispatcher", name="dispatcher")]
+        marked = [replace(role, fault=fault if role.kind == victim else "") for role in roles]
+        async with open_bus(bus_url(), subjects=subjects, name="cell", replicas=1) as bus:
+            try:
+                processes = [self.zygote.spawn(role) for role in marked]
+                doomed = processes[0 if victim == "worker" else 1]
+                await bus.tasks.publish(TaskAddress("default", self.agent, "normal", KEY.run), Task(input=self.given))
+                async with anyio.create_task_group() as beside:
+                    beside.start_soon(self._rescue, doomed, processes, rescuers)
+                    state = await _over(bus, within)
+                    with anyio.fail_after(8):  # whoever holds a spent task acknowledges it
+                        while await queued(bus):
+                            await anyio.sleep(0.02)
+                    beside.cancel_scope.cancel()
+                return await self._ending(bus, folder, state, doomed)
+            finally:
+                for process in processes:
+                    process.kill()
+                await delete_streams(subjects)
+
+    async def _rescue(self, doomed: Process, processes: list[Process], rescuers: int) -> None:
+        await doomed.gone()
+        for number in range(rescuers):
+            processes.append(self.zygote.spawn(replace(doomed.role, name=f"rescuer{number}", fault="")))
+
+    async def _ending(self, bus: Bus, folder: Path, state: RunState, doomed: Process) -> Ending:
+        evidence = await collect(bus, folder)
+        writes = folder / WRITES
+        count = len(writes.read_text().splitlines()) if writes.exists() else 0
+        return Ending(state, evidence, not doomed.alive, count, len(evidence.starts))
+
+
+async def _over(bus: Bus, within: float) -> RunState:
+    state = RunState()
+    with anyio.fail_after(within):
+        async with bus.watch.follow(KEY) as entries:
+            async for entry in entries:
+                state = replay((entry,), state)
+                if state.terminal is not None:
+                    return state
+    raise AssertionError("the feed ended")
+
+
+@asynccontextmanager
+async def matrix(agent: str, folder: Path) -> AsyncIterator[Matrix]:
+    example, given = EXAMPLES[agent]
+    copy = folder / example
+    shutil.copytree(ROOT / "examples" / example, copy, ignore=shutil.ignore_patterns("logs", "__pycache__"))
+    if example == "triage":
+        (copy / "logs").mkdir()
+        (copy / "logs" / "shop.log").write_text("\n".join(lines()) + "\n")
+    cells = folder / "cells"
+    cells.mkdir()
+    async with zygote() as forks:
+        yield Matrix(agent, copy / "agents.yaml", given, cells, forks)
+
+
+def booked(folder: Path) -> int:
+    """How many rows the etl example has in its books."""
+    books = folder / "books.sqlite"
+    if not books.exists():
+        return 0
+    with sqlite3.connect(books) as connection:
+        return connection.execute("select count(*) from book").fetchone()[0]
+
+
+def judge(ending: Ending, calm: Ending, where: str) -> list[str]:
+    """What is wrong with a cell, compared with the run that nothing happened to."""
+    wrong = [f"{each}" for each in ending.evidence.violations()] + ending.evidence.repeated()
+    doubts = ending.state.in_doubt
+    if isinstance(ending.state.terminal, RunFailed):
+        if not doubts or ending.state.terminal.problem.kind != "in_doubt":
+            wrong.append(f"failed: {ending.state.terminal.problem}")
+    elif ending.result != calm.result:
+        wrong.append(f"another result: {ending.result!r}")
+    return [f"{where}: {each}" for each in wrong]
+
+
+@pytest.mark.parametrize("agent", EXAMPLES)
+async def test_a_worker_killed_at_any_boundary_is_replaced_and_nothing_is_repeated(agent: str, tmp_path: Path) -> None:
+    async with matrix(agent, tmp_path) as board:
+        calm = await board.cell("count:0")
+        assert not judge(calm, calm, "calm")
+        assert not calm.died
+        places = [f"{when}:{n + 1}" for when in ("before", "stored", "after") for n in range(calm.writes)]
+        places += [f"during:{n + 1}" for n in range(calm.starts)]
+        endings: dict[str, Ending] = {}
+        room = anyio.CapacityLimiter(AT_ONCE)
+
+        async def one(place: str) -> None:
+            async with room:
+                endings[place] = await board.cell(place)
+
+        async with anyio.create_task_group() as cells:
+            for place in places:
+                cells.start_soon(one, place)
+        wrong = [each for place in places for each in judge(endings[place], calm, place)]
+        assert not wrong, "\n".join(wrong)
+        missed = [place for place in places if not endings[place].died]
+        assert not missed, f"nobody died at {missed}"
+        print(f"{agent}: {len(places)} places, {calm.writes} writes, {calm.starts} effects")
