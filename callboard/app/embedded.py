@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from callboard.actors.actor import Run, running
 from callboard.actors.code import AgentCode
 from callboard.app.board import Board, open_board
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.process import process_name
 from callboard.app.server import DATA_DIR, ServerAt, kept_server
 from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.server import Durability
@@ -46,7 +45,7 @@ async def embedded(
     async with kept_server(data_dir, durability=durability) as server:
         at = BusAt((server.url,), subjects)
         leaving, gone = anyio.Event(), anyio.Event()
-        name = f"{socket.gethostname()}-{os.getpid()}"
+        name = process_name()
         spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("worker", restart="transient")))
         children = {
             "supervisor": supervisor_child(at, name),

@@ -1,0 +1,121 @@
+"""Shell: the processes of a deployment: a worker, a supervisor, and ``up``, which has all of them below it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from callboard.actors.actor import Run
+from callboard.actors.code import AgentCode
+from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.server import kept_server
+from callboard.bus.bus import open_bus
+from callboard.bus.server import Durability
+from callboard.bus.subjects import Subjects
+from callboard.log import get_logger
+from callboard.supervisors.process import beat, process_child
+from callboard.supervisors.supervisor import supervisor
+from callboard.supervisors.tree import ChildSpec, SupervisorSpec
+
+log = get_logger(__name__)
+_MARGIN_SECONDS: Final = 1.0
+"""What a worker gets on top of its grace before it is cut off: its bus may be away."""
+
+
+def process_name() -> str:
+    """What this process is called on the bus."""
+    return f"{socket.gethostname().partition('.')[0]}-{os.getpid()}"
+
+
+async def run_worker(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings) -> None:
+    """Work until SIGTERM or SIGINT, then finish or hand over what is held. A second signal ends the process at once.
+
+    Raises ``BusUnreachable`` or ``BusRefused`` if there is no bus at the start; later it waits for it to come back.
+    """
+    await _probe(at)
+    leaving = anyio.Event()
+    tree = supervisor(
+        SupervisorSpec((ChildSpec("worker", restart="transient"),)),
+        {"worker": worker_child(at, agents, settings, leaving)},
+    )
+    await _serve(tree, leaving, linger=settings.grace + _MARGIN_SECONDS)
+
+
+async def run_supervisor(at: BusAt) -> None:
+    """Dispatch and sweep until SIGTERM or SIGINT. Any number of these share the work."""
+    await _probe(at)
+    tree = supervisor(SupervisorSpec((ChildSpec("supervisor"),)), {"supervisor": supervisor_child(at, process_name())})
+    await _serve(tree, anyio.Event(), linger=0.0)
+
+
+async def up(
+    at: BusAt, workers: int, worker_command: Callable[[BusAt], Sequence[str]], *, told: Callable[[], None]
+) -> None:
+    """A supervisor in this process and ``workers`` processes of ``worker_command``, kept running until a signal.
+
+    ``told`` is called when all of them are ready.
+    """
+    command = [sys.executable, "-m", "callboard", *worker_command(at)]
+    names = [f"worker-{number}" for number in range(1, workers + 1)]
+    children = {
+        "supervisor": supervisor_child(at, process_name()),
+        **{name: process_child(command, grace=_MARGIN_SECONDS * 3) for name in names},
+    }
+    spec = SupervisorSpec(tuple(ChildSpec(name) for name in children), max_restarts=3 * len(children))
+    await _serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
+
+
+@asynccontextmanager
+async def a_server(
+    data_dir: Path, subjects: Subjects, *, durability: Durability, port: int | None
+) -> AsyncGenerator[BusAt]:
+    """A bus of our own for ``up``."""
+    async with kept_server(data_dir, durability=durability, port=port) as server:
+        yield BusAt((server.url,), subjects)
+
+
+async def _serve(tree: Run, leaving: anyio.Event, *, linger: float, told: Callable[[], None] | None = None) -> None:
+    """Run ``tree`` until it ends, or ``linger`` seconds after a signal; beat for the supervisor of this process."""
+    ready = anyio.Event()
+
+    async def beats() -> None:
+        await ready.wait()
+        if told is not None:
+            told()
+        await beat()
+
+    async def leave() -> None:
+        await _signalled(leaving)
+        await anyio.sleep(linger)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(leave)
+        group.start_soon(beats)
+        await tree(ready)
+        group.cancel_scope.cancel()
+
+
+async def _signalled(leaving: anyio.Event) -> None:
+    """Return at the first signal; a second one ends the process wherever it is."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("leaving", signal=signal.Signals(number).name)
+            leaving.set()
+            break
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+
+
+async def _probe(at: BusAt) -> None:
+    """A bus that is not there at the start is the user's mistake, not a fault to be waited out."""
+    async with open_bus(at.urls, subjects=at.subjects, name=process_name()):
+        log.info("bus found", url=", ".join(at.urls), prefix=at.subjects.prefix)
