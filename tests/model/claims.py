@@ -6,7 +6,7 @@ order in which a worker and a dispatcher do what those say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from callboard.actors.claim import Claim, Spent, TaskClaim
 from callboard.actors.state import RunState, ready
@@ -118,7 +118,11 @@ class Claims:
             yield world, "a duplicate", False
         if not copies or self.setup.expiry:
             task = task_of(run, resume, copies + 1)
-            yield world._replace(queue=world.queue | {task}, published=world.published | {task}), shown(task), bool(copies)
+            yield (
+                world._replace(queue=world.queue | {task}, published=world.published | {task}),
+                shown(task),
+                bool(copies),
+            )
 
     def reads(self, world: World, run: int, least: int) -> Iterator[tuple[World, int, str]]:
         """How far a read may see: all there is, or (a fault) an old journal from ``least`` on."""
@@ -143,7 +147,9 @@ class Claims:
             sent = self.append(world, run, signal(name))
             yield Step(f"signal {name} to run{run}", sent._replace(signals=world.signals - {(run, name)}))
             if world.repeats:
-                yield Step(f"signal {name} to run{run}, again later", sent._replace(repeats=world.repeats - 1), fault=True)
+                yield Step(
+                    f"signal {name} to run{run}, again later", sent._replace(repeats=world.repeats - 1), fault=True
+                )
         for run in world.kills:  # names no parent: whoever can publish can kill, in any language
             killed = self.append(world, run, KILLED)
             yield Step(f"KILL run{run}", killed._replace(kills=world.kills - {run}), fault=True)
@@ -157,7 +163,9 @@ class Claims:
             for task in world.queue:
                 state = self.state(world, run_of(task))
                 if state.terminal is not None and not state.owner:
-                    yield Step(f"somebody REMOVES {shown(task)}", world._replace(queue=world.queue - {task}), fault=True)
+                    yield Step(
+                        f"somebody REMOVES {shown(task)}", world._replace(queue=world.queue - {task}), fault=True
+                    )
 
     def _lossy_queue(self, world: World) -> Steps:
         for run in range(len(world.journals)):
@@ -201,7 +209,9 @@ class Claims:
                 yield Step(f"{name} kills the orphan run{run}", become(killed, me, me._replace(pc="ack")))
             case "recheck":
                 over = self.state(world, self.parents[run]).terminal is not None
-                yield Step(f"{name} reads its parent again", become(world, me, me._replace(pc="orphan" if over else "own")))
+                yield Step(
+                    f"{name} reads its parent again", become(world, me, me._replace(pc="orphan" if over else "own"))
+                )
             case "own":
                 yield from self._own(world, me, name)
             case "ack":
@@ -254,7 +264,8 @@ class Claims:
             above = Parent(run=f"r{self.parents[run]}") if run in self.parents else None
             events = (RunCreated(agent="agent", at=AT, parent=above), *events)
         if self.setup.together:
-            events += self._next(run, self.journals.ahead(journal, record(owner, *events)), frozenset())
+            state = self.journals.ahead(journal, record(owner, *events))
+            events += self._next(run, state, frozenset(state.unfinished) - state.published)
         entry = record(owner, *events)
         claimed = self.append(world, run, entry, family=self._family(journal, entry))
         state = self.state(claimed, run)
@@ -274,15 +285,13 @@ class Claims:
         """The header of an owner's own terminal, by the state that the owner has at that record."""
         return self.rules.family(self.journals.ahead(journal, entry))
 
-    def _next(self, run: int, state: RunState, unsent: frozenset[int]) -> tuple[KnownEvent, ...]:
+    def _next(self, run: int, state: RunState, unsent: Collection[object]) -> tuple[KnownEvent, ...]:
         """What the owner writes next; nothing while a child's task is still to be published."""
         missing = [kid for kid in self.setup.kids[run] if f"r{kid}" not in state.children]
         if missing:
             return tuple(ChildSpawned(child=f"r{kid}", call=f"c{kid}", agent="agent") for kid in missing)
         if unsent and self.rules.suspends == "after_publishing":
             return ()
-        if self.setup.together and not unsent and set(state.unfinished) - state.published:
-            return ()  # a claim that finds children of an earlier owner publishes their tasks first
         groups = self.waits[run]
         return (RunCompleted(),) if ready(state, groups) else (RunSuspended(waits=groups),)
 

@@ -7,18 +7,16 @@ settles by time only when every window that was open has closed. An idle worker 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Final, Literal
 
 from callboard.actors.claim import Claim, TaskClaim, judge
 from callboard.actors.decide import CallModel, CallTools, End, Write
-from callboard.actors.fold import fold, terminal_of
+from callboard.actors.fold import terminal_of
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     KnownEvent,
     ModelRequested,
-    Outcome,
     Record,
     RunClaimed,
     RunCreated,
@@ -30,92 +28,13 @@ from callboard.bus.messages import (
     ToolReturned,
 )
 
+from .effects_world import Plan, Setup, Worker, World, become, said
 from .explore import Step, System
-from .journals import AT, NEW, Fold, Journals, record
-from .programs import Program, function
+from .journals import AT, NEW, Journals, record
 
 TASK: Final = TaskClaim(task=1)
 KILL: Final = record("", RunKilled(by="somebody"))
 SIGNAL: Final = record("", SignalReceived(name="note"))
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The defaults are the protocol; every other value is a mutant."""
-
-    append: Literal["compare_and_set", "plain"] = "compare_and_set"
-    intents: bool = True
-    window: Literal["from_publish", "from_answer", "none"] = "from_publish"
-    start: Literal["at_the_check", "after_a_pause"] = "at_the_check"
-    """The check of the window and the start of the effect are one thing, or the process may pause in between."""
-    kill: Literal["journal", "hint"] = "journal"
-    receipt: Literal["fold", "blind"] = "fold"
-    settled: Literal["windows_closed", "accepted"] = "windows_closed"
-    no_answer: Literal["reread", "assume_stored"] = "reread"
-    memory: Literal["kept", "lost"] = "kept"
-    """An owner that reads again after a lost answer still knows which effects it has started, or forgets it."""
-    refused: Literal["fold", "repeat"] = "fold"
-    """What an owner does whose append was refused: fold what came and decide again, or repeat the record."""
-    confirms: Literal["last_owner_after_window", "last_owner", "anybody_after_window"] = "last_owner_after_window"
-    """Who may append ``run.settled``, and whether only a window after its claim, if an earlier owner may have one."""
-    fold: Fold = fold
-
-
-@dataclass(frozen=True)
-class Setup:
-    """A program, the faults that may happen to it, and the rules that it runs under."""
-
-    name: str
-    program: Program = function("s1", "s2")
-    rules: Rules = Rules()
-    workers: int = 2
-    claims: int = 2
-    crashes: int = 1
-    lost: int = 1
-    signals: int = 0
-    misses: int = 1
-    """Start windows that an owner misses and goes on from; after one more it gives up."""
-    together: bool = False
-    """Several events in one record: the claim or a result together with what follows from it."""
-    confirms: bool = False
-    """The owner stops at the hint of a kill, says what came too late, and appends ``run.settled``."""
-
-
-class Worker(NamedTuple):
-    """``token`` 0: no claim. ``armed``: intents written, not started; ``running``: started, without a result."""
-
-    pc: Literal["idle", "ready", "act", "stop"] = "idle"
-    token: int = 0
-    view: int = 0
-    armed: tuple[str, ...] = ()
-    open: bool = False
-    paused: bool = False
-    """The window was found open, and the process paused before the start."""
-    running: tuple[str, ...] = ()
-
-
-class World(NamedTuple):
-    """The whole system."""
-
-    journal: int
-    workers: tuple[Worker, ...]
-    claims: int
-    crashes: int
-    lost: int
-    signals: int
-    misses: int
-    killed: Literal["no", "accepted", "settled"] = "no"
-    hinted: bool = False
-    starts: tuple[int, ...] = ()
-    reports: frozenset[Outcome | None] = frozenset()
-    bad: str = ""
-
-
-class Plan(NamedTuple):
-    """The next record of an owner, and the effects that it is the intent of."""
-
-    entry: Record
-    arms: tuple[str, ...]
 
 
 class Effects:
@@ -192,9 +111,9 @@ class Effects:
                 yield Step("KILL by a core message, which is lost", killed)
                 yield Step("KILL by a core message", killed._replace(hinted=True))
         if world.killed == "accepted":
-            confirmed = journals.state(world.journal).settled is not None
-            if confirmed or rules.window == "none" or not any(worker.open for worker in world.workers):
-                why = "the owner confirmed" if confirmed else "every window is closed"
+            early = rules.early(journals.state(world.journal)) if rules.kill == "journal" else None
+            if early or rules.window == "none" or not any(worker.open for worker in world.workers):
+                why = f"receipt by {early}" if early else "every window is closed"
                 yield Step(f"the kill is SETTLED: {why}", world._replace(killed="settled"))
 
     def _worker(self, world: World, me: Worker) -> Iterator[Step[World]]:
@@ -217,7 +136,9 @@ class Effects:
     def _idle(self, world: World, me: Worker, name: str) -> Iterator[Step[World]]:
         if world.journal == NEW and world.claims:  # an original task claims with expectation 0, without reading
             token = self.setup.claims - world.claims + 1
-            yield from self._append(world, me, f"o{token}", self.plan(NEW, token, claims=True), me._replace(token=token))
+            yield from self._append(
+                world, me, f"o{token}", self.plan(NEW, token, claims=True), me._replace(token=token)
+            )
         length = self.journals.length(world.journal)
         if length:
             yield Step(f"{name} reads up to @{length}", become(world, me, Worker("ready", me.token, length)))
@@ -248,7 +169,9 @@ class Effects:
         if me.open and rules.window != "none":
             yield Step(f"{name}'s start window closes", become(world, me, me._replace(open=False)))
         if me.open and rules.start == "after_a_pause":
-            yield Step(f"{name}'s window is open, then it PAUSES", become(world, me, me._replace(open=False, paused=True)))
+            yield Step(
+                f"{name}'s window is open, then it PAUSES", become(world, me, me._replace(open=False, paused=True))
+            )
         elif me.open or me.paused:
             for call in me.armed:
                 yield self._start(world, me, name, call)
@@ -273,7 +196,9 @@ class Effects:
         elif seen is not None and seen.status == "done":
             bad = f"EFFECT-REPEATED {call} started, although its owner knew the result"
         armed = tuple(other for other in me.armed if other != call)
-        then = me._replace(armed=armed, open=me.open and bool(armed), paused=False, running=tuple(sorted((*me.running, call))))
+        then = me._replace(
+            armed=armed, open=me.open and bool(armed), paused=False, running=tuple(sorted((*me.running, call)))
+        )
         starts = (*world.starts[:place], min(count, 1), *world.starts[place + 1 :])
         return Step(f"{name} STARTS {call}", become(world, me, then)._replace(starts=starts, bad=bad))
 
@@ -309,9 +234,8 @@ class Effects:
                 late = record(owner, ToolLateResult(call=call, result=result.result))
                 after = journals.append(world.journal, late)
                 yield Step(f"{name} says that {call} came too late", stopped._replace(journal=after))
-        ours = journals.state(world.journal).owner == owner or rules.confirms == "anybody_after_window"
-        earlier = any(other.open and other.token < me.token for other in world.workers)
-        if ours and (not earlier or rules.confirms == "last_owner"):
+        ours = journals.state(world.journal).owner == owner or rules.confirms == "anybody"
+        if ours:
             after = journals.append(world.journal, record(owner, RunSettled()))
             yield Step(f"{name} stops and CONFIRMS", stopped._replace(journal=after))
         else:
@@ -335,10 +259,14 @@ class Effects:
         stored = then._replace(view=length + 1)
         if terminal_of(plan.entry):
             ended = become(done, me, Worker("stop"))
-            yield Step(f"{name}: {what}@{length + 1}", ended._replace(reports=done.reports | {journals.state(after).outcome}))
+            yield Step(
+                f"{name}: {what}@{length + 1}", ended._replace(reports=done.reports | {journals.state(after).outcome})
+            )
         else:
             busy = plan.arms or then.armed or then.running
-            acting = stored._replace(pc="act" if busy else "ready", armed=then.armed or plan.arms, open=then.open or bool(plan.arms))
+            acting = stored._replace(
+                pc="act" if busy else "ready", armed=then.armed or plan.arms, open=then.open or bool(plan.arms)
+            )
             yield Step(f"{name}: {what}@{length + 1}", become(done, me, acting))
             if world.lost and rules.no_answer == "assume_stored":
                 lost = become(world._replace(lost=world.lost - 1), me, acting._replace(view=length))
@@ -379,18 +307,6 @@ class Effects:
         return ""
 
 
-def become(world: World, old: Worker, new: Worker) -> World:
-    """``old`` is ``new``. Workers are interchangeable, so their order says nothing."""
-    workers = list(world.workers)
-    workers.remove(old)
-    return world._replace(workers=tuple(sorted((*workers, new))))
-
-
-def said(entry: Record) -> str:
-    """The types of an entry's events, with the call they are about."""
-    return " + ".join(f"{event.type} {getattr(event, 'call', '')}".strip() for event in entry.events)
-
-
 def _own_open(state: RunState) -> tuple[str, ...]:
     return tuple(call.call for call in state.calls.values() if call.status == "open" and call.owner == state.owner)
 
@@ -398,6 +314,3 @@ def _own_open(state: RunState) -> tuple[str, ...]:
 def _accounted(state: RunState, call: str) -> bool:
     known = state.calls.get(call)
     return known is not None and (known.status == "done" or call in state.late or call in state.in_doubt)
-
-
-Model = Callable[[Setup], Effects]

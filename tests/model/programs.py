@@ -57,15 +57,14 @@ def agent(*turns: tuple[str, ...], effect: Effect = "at_most_once", spare: int =
 
 def function(*steps: str, effect: Effect = "at_most_once", looks_for_doubts: bool = True) -> Program:
     """A function worker with these steps, one after the other; a step in doubt is left behind."""
-    tools = {name: ToolSpec(name=name, effect=effect) for name in steps}
-
     def following(state: RunState) -> Command:
         if looks_for_doubts and (lost := doubts(state)):
             return Write(lost)
-        for name, tool in tools.items():
+        for name in steps:
             known = state.calls.get(name)
             if known is None or known.status == "open":
-                return CallTools(((ToolCall(id=name, name=name), request(state, name, tool, run=RUN)),))
+                intent = request(state, name, run=RUN, tool=name, effect=effect, in_doubt="continue")
+                return CallTools(((ToolCall(id=name, name=name), intent),))
         return End(RunCompleted())
 
     return Program(steps, frozenset() if effect == "idempotent" else frozenset(steps), following, returned)
