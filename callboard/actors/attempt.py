@@ -39,7 +39,7 @@ from callboard.bus.messages import (
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
-from callboard.errors import EntryTooLarge
+from callboard.errors import BusError, EntryTooLarge
 from callboard.log import bound, get_logger
 from callboard.tools.threads import still_running
 
@@ -156,6 +156,8 @@ class Attempt:
             await self._fail(owner, problem)
         except BaseExceptionGroup as group:
             first = _first(group)
+            if isinstance(first, BusError):
+                raise first from group
             if not isinstance(first, OwnershipLost):
                 raise
             self.lost = first.state

@@ -14,6 +14,7 @@ from callboard.bus.messages import Record, RunKilled
 from callboard.bus.ports import Journals, Watch
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
+from callboard.errors import BusError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,12 @@ class Killer:
         async def kill(child: RunKey) -> None:
             await self._kill_children(child, await self._accept(child, killed))
 
-        async with anyio.create_task_group() as tree:
-            for child in given.state.unfinished:
-                tree.start_soon(kill, RunKey(key.tenant, child))
+        try:
+            async with anyio.create_task_group() as tree:
+                for child in given.state.unfinished:
+                    tree.start_soon(kill, RunKey(key.tenant, child))
+        except* BusError as errors:
+            raise errors.exceptions[0] from None
 
     async def _settled(self, key: RunKey, given: _Accepted) -> Receipt:
         state = given.state
