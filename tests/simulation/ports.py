@@ -1,0 +1,451 @@
+"""Shell: the ports of ``callboard.bus.ports`` over the simulated server, as one process has them.
+
+The network between them loses, delays and repeats. What a real adapter does about that (it tries again, and settles
+doubt by reading) is here as its outcome: a late answer, or ``BusUnreachable`` with the message stored, or not, or later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+
+from callboard.bus.codec import run_key
+from callboard.bus.messages import Blob, Record, Resume, Task
+from callboard.bus.ports import Stored
+from callboard.bus.subjects import Lane, RunKey, TaskAddress
+from callboard.errors import BusUnreachable, QueueFull, StaleAppend
+from tests.simulation.loop import PROCESS, Process, SimLoop
+from tests.simulation.plan import Plan
+from tests.simulation.server import EPOCH, Consumer, Entry, Item, Server
+
+
+class SimClock:
+    """The clock of every process."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        self._loop = loop
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self._loop.now)
+
+    def monotonic(self) -> float:
+        return self._loop.now
+
+    def new_id(self) -> str:
+        return f"{self._loop.rng.getrandbits(80):020x}"
+
+
+class Network:
+    """What may happen to a request, by the plan; after ``plan.until`` nothing does."""
+
+    def __init__(self, loop: SimLoop, server: Server, plan: Plan) -> None:
+        self.loop = loop
+        self.server = server
+        self.plan = plan
+        self.listeners: dict[RunKey, list[tuple[Process | None, Callable[[], None]]]] = {}
+        self.trace: list[tuple[Any, ...]] = []
+        self.late = 0
+        """Messages that are still on their way although their sender has given up."""
+
+    def note(self, what: str, *about: object) -> None:
+        process = PROCESS.get()
+        self.trace.append((self.loop.now, "-" if process is None else process.name, what, *about))
+
+    def chance(self, share: float) -> bool:
+        return share > 0.0 and self.loop.now < self.plan.until and self.loop.rng.random() < share
+
+    async def pause(self, seconds: float) -> None:
+        if self.loop.disposing:
+            raise asyncio.CancelledError
+        done = self.loop.create_future()
+        timer = self.loop.call_later(seconds, _finish, done)
+        try:
+            await done
+        finally:
+            timer.cancel()
+        if self.loop.disposing:
+            raise asyncio.CancelledError
+
+    def latency(self) -> float:
+        rng = self.loop.rng
+        return rng.uniform(0.1, 0.9) if self.chance(self.plan.slow) else 0.0002 + rng.random() * 0.002
+
+    async def up(self) -> None:
+        """Wait until the server is there."""
+        while self.server.away:
+            if self.loop.rng.random() < 0.05:
+                raise BusUnreachable("the server is away", retryable=True)
+            await self.pause(0.25)
+
+    async def call(self, ask: Callable[[], Any]) -> Any:
+        """A request that may be repeated: its answer comes, or ``BusUnreachable``, with the request done or not."""
+        if self.server.away:
+            await self.up()
+        if self.chance(self.plan.lost):
+            return await self._lost(ask)
+        if self.loop.rng.random() < 0.5:
+            answer = ask()
+            await self.pause(self.latency())
+            return answer
+        await self.pause(self.latency())
+        return ask()
+
+    async def _lost(self, ask: Callable[[], Any]) -> Any:
+        rng = self.loop.rng
+        fate = rng.choice(("request", "answer", "given up", "later"))
+        self.note("lost", fate)
+        answer = ask() if fate == "answer" or (fate == "given up" and rng.random() < 0.5) else None
+        await self.pause(rng.uniform(0.2, 2.5))
+        if fate == "answer":
+            return answer if rng.random() < 0.5 else ask()
+        if fate == "request":
+            return ask()
+        if fate == "later":
+            self.later(ask)
+        raise BusUnreachable("no answer", retryable=True)
+
+    def later(self, ask: Callable[[], Any]) -> None:
+        """The server handles the request although its sender has given it up."""
+        self.late += 1
+
+        def arrive() -> None:
+            self.late -= 1
+            ask()
+
+        self.loop.call_later(self.loop.rng.uniform(0.0, 3.0), arrive, context=self.server.context)
+
+    def hint(self, key: RunKey) -> None:
+        """Tell everybody else who listens to the journal of ``key``."""
+        sender = PROCESS.get()
+        for process, wake in tuple(self.listeners.get(key, ())):
+            if process is not sender and not self.chance(self.plan.mute):
+                self.loop.call_later(self.latency() / 2, wake, context=process.context if process else None)
+
+    def send(self, act: Callable[[], Any]) -> None:
+        """Fire and forget: an acknowledgement, a heartbeat."""
+        if self.server.away or self.loop.disposing or self.chance(self.plan.unacked):
+            return
+        if self.chance(self.plan.slow):
+            self.loop.call_later(self.latency(), act, context=self.server.context)
+        else:
+            act()
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+class SimJournals:
+    """Implements ``Journals``."""
+
+    def __init__(self, network: Network, *, bare: bool = False) -> None:
+        self._network = network
+        self._bare = bare
+
+    async def append(self, key: RunKey, record: Record, *, expect: int, family: str = "", parent: str = "") -> int:
+        server, network = self._network.server, self._network
+
+        def store() -> int | None:
+            found = server.find(key, expect, record.id)
+            if found is None:
+                found = server.append(key, record, expect=expect, family=family, parent=parent)
+            return found
+
+        network.hint(key)
+        sequence: int | None = await network.call(store)
+        network.note("append", key.run, expect, sequence, [event.type for event in record.events])
+        if sequence is None:
+            raise StaleAppend(f"run {key} has moved on from {expect}")
+        return sequence
+
+    async def signal(self, key: RunKey, record: Record, *, parent: str = "") -> int:
+        server, network = self._network.server, self._network
+        stored: list[int] = []
+
+        def store() -> int:
+            if not stored or network.plan.forgetful:
+                sequence = server.append(key, record, expect=None, family="", parent=parent, bare=self._bare)
+                assert sequence is not None
+                stored.append(sequence)
+                network.hint(key)
+            return stored[0]
+
+        sequence: int = await network.call(store)
+        network.note("signal", key.run, sequence, [event.type for event in record.events])
+        return sequence
+
+    async def read(self, key: RunKey, *, after: int = 0) -> Sequence[Stored]:
+        server = self._network.server
+        found: Sequence[Stored] = await self._network.call(lambda: server.entries(key, after))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class SimHeldTask:
+    """Implements ``HeldTask``."""
+
+    network: Network
+    item: Item
+
+    @property
+    def sequence(self) -> int:
+        return self.item.sequence
+
+    @property
+    def address(self) -> TaskAddress:
+        return self.item.value.address
+
+    @property
+    def key(self) -> RunKey:
+        return self.item.value.key
+
+    @property
+    def body(self) -> Task | Resume:
+        return self.item.value.body
+
+    async def acknowledge(self) -> None:
+        self.network.note("ack", self.key.run, self.sequence)
+        process = PROCESS.get()
+        name = "-" if process is None else process.name
+        self.network.send(lambda: self.network.server.acknowledge_task(self.item, name))
+
+    async def release(self, delay: float = 0.0) -> None:
+        self.network.note("nak", self.key.run, self.sequence)
+        self.network.send(lambda: self._consumer.release(self.item, delay))
+
+    async def progress(self) -> None:
+        self.network.send(lambda: self._consumer.progress(self.item))
+
+    @property
+    def _consumer(self) -> Consumer:
+        return self.network.server.lane(self.address.agent, self.address.lane)
+
+
+class SimTasks:
+    """Implements ``Tasks``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def publish(self, address: TaskAddress, body: Task | Resume, *, dedup: str = "") -> int:
+        network = self._network
+        if network.chance(network.plan.full):
+            await network.pause(network.latency())
+            raise QueueFull("full", retryable=True, retry_after=0.3)
+        stored_at = EPOCH + timedelta(seconds=network.loop.now)
+        key = run_key(address, body, sequence=network.server.task_sequence + 1, stored_at=stored_at)
+        dedup = "" if network.plan.forgetful else dedup
+        sequence: int = await network.call(lambda: network.server.publish(address, body, key, dedup))
+        network.note("task", key.run, sequence, body.resume if isinstance(body, Resume) else 0)
+        return sequence
+
+    async def exists(self, sequence: int) -> bool:
+        found: bool = await self._network.call(lambda: sequence in self._network.server.tasks)
+        return found
+
+    async def pull(self, agent: str, at: Lane, *, batch: int, wait: float) -> Sequence[SimHeldTask]:
+        network = self._network
+        items = await _pull(network, network.server.lane(agent, at), batch=batch, wait=wait)
+        for item in items:
+            network.note("delivered", item.value.key.run, item.sequence, item.deliveries)
+        return [SimHeldTask(network, item) for item in items]
+
+
+async def _pull(network: Network, consumer: Consumer, *, batch: int, wait: float) -> list[Item]:
+    if network.server.away:
+        await network.up()
+    until = network.loop.now + wait
+    await network.pause(network.latency())
+    while True:
+        items = [] if network.server.away else consumer.take(batch)
+        if items or network.loop.now >= until:
+            break
+        waiter = network.loop.create_future()
+        consumer.waiters.append(waiter)
+        timer = network.loop.call_at(until, _finish, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and consumer.ready:
+                consumer.wake()  # it was this one's turn: the next one looks instead
+            waiter.cancel()
+            raise
+        finally:
+            timer.cancel()
+        if network.server.away:
+            await network.up()
+    if consumer.ready:
+        consumer.wake()
+    for item in items:
+        if network.chance(network.plan.early):
+            network.loop.call_later(
+                network.loop.rng.uniform(0.0, 1.0), consumer._again, item, item.deliveries, context=network.server.context
+            )
+    if items and network.chance(network.plan.lost):
+        network.note("delivery lost")
+        return []
+    return items
+
+
+class SimHints:
+    """Implements ``Hints``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    @asynccontextmanager
+    async def listen(self, key: RunKey, wake: Callable[[], None]) -> AsyncGenerator[None]:
+        listeners = self._network.listeners.setdefault(key, [])
+        mine = (PROCESS.get(), wake)
+        listeners.append(mine)
+        try:
+            yield
+        finally:
+            listeners.remove(mine)
+
+
+class SimTimers:
+    """Implements ``Timers``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def schedule(self, key: RunKey, timer: str, at: datetime) -> None:
+        self._network.note("timer", key.run, timer)
+        await self._network.call(lambda: self._network.server.schedule(key, timer, at))
+
+
+class SimBlobs:
+    """Implements ``Blobs``. The simulated runs have no large content."""
+
+    async def put(self, value: JsonValue) -> Blob:
+        raise AssertionError("a simulated run has large content")
+
+    async def get(self, blob: Blob) -> JsonValue:
+        raise AssertionError("a simulated run has large content")
+
+
+class SimGraveyard:
+    """Implements ``Graveyard``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def bury(self, address: tuple[str, str], subject: str, reason: str, message: str, payload: bytes) -> None:
+        dead = self._network.server.dead
+        await self._network.call(lambda: dead.append((address, subject, reason)))
+
+
+@dataclass(frozen=True, slots=True)
+class SimFeedEntry:
+    """Implements ``FeedEntry`` and, with a timer, ``DueTimer``."""
+
+    network: Network
+    item: Item
+    entry: Entry
+
+    @property
+    def key(self) -> RunKey:
+        return self.entry.key
+
+    @property
+    def sequence(self) -> int:
+        return self.entry.sequence
+
+    @property
+    def events(self) -> tuple[str, ...] | None:
+        return self.entry.events
+
+    @property
+    def family(self) -> str:
+        return self.entry.family
+
+    @property
+    def parent(self) -> str:
+        return self.entry.parent
+
+    async def acknowledge(self) -> None:
+        process = PROCESS.get()
+        name = "-" if process is None else process.name
+        self.network.send(lambda: self.network.server.acknowledge_entry(self.item, name))
+
+
+class SimFeed:
+    """Implements ``Feed``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def pull(self, *, batch: int, wait: float) -> Sequence[SimFeedEntry]:
+        items = await _pull(self._network, self._network.server.feed, batch=batch, wait=wait)
+        return [SimFeedEntry(self._network, item, item.value) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class SimDueTimer:
+    """Implements ``DueTimer``."""
+
+    network: Network
+    item: Item
+
+    @property
+    def key(self) -> RunKey:
+        return self.item.value[0]
+
+    @property
+    def timer(self) -> str:
+        return self.item.value[1]
+
+    async def acknowledge(self) -> None:
+        self.network.send(lambda: self.network.server.due.acknowledge(self.item))
+
+
+class SimDueTimers:
+    """Implements ``DueTimers``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def pull(self, *, batch: int, wait: float) -> Sequence[SimDueTimer]:
+        items = await _pull(self._network, self._network.server.due, batch=batch, wait=wait)
+        return [SimDueTimer(self._network, item) for item in items]
+
+
+class SimWatch:
+    """Implements ``Watch``."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    @asynccontextmanager
+    async def follow(self, key: RunKey, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Stored]]:
+        await self._network.pause(self._network.latency())
+        yield _Following(self._network, key, after)
+
+
+class _Following:
+    def __init__(self, network: Network, key: RunKey, after: int) -> None:
+        self._network = network
+        self._key = key
+        self._after = after
+
+    def __aiter__(self) -> _Following:
+        return self
+
+    async def __anext__(self) -> Stored:
+        network = self._network
+        while True:
+            for entry in network.server.entries(self._key, self._after)[:1]:
+                await network.pause(network.latency())
+                self._after = entry.sequence
+                return entry
+            waiter = network.loop.create_future()
+            network.server.changed.setdefault(self._key, []).append(waiter)
+            await waiter
