@@ -1,20 +1,17 @@
-"""Shell: what the processes run: agents with tools of every effect, functions, supervisors, and the examples' code."""
+"""Shell: what the processes run: agents with tools of every effect, functions and supervisors."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 
 from callboard.actors.code import AgentCode
-from callboard.actors.function import WorkerFunction, worker
+from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
-from callboard.app.agents import load_agents
 from callboard.bus.subjects import RunKey
-from callboard.config.loader import load
 from callboard.config.spec import Limits
 from callboard.errors import RunFailed, RunKilled, StepInDoubt
 from callboard.tools import Resolution, ToolContext, run_command, tool
@@ -206,17 +203,14 @@ async def stepper(task: object, run: RunContext) -> list[str]:
 
 def kill_code() -> dict[str, AgentCode]:
     """One agent for each place where a kill can meet a run."""
-    slow = (slow_async, slow_thread, slow_shell)
+    slow = {each.spec.name: each for each in (slow_async, slow_thread, slow_shell)}
     agents = (
         scripted("in_model", {"text": "late", "delay": SLOW}),
-        *(scripted(f"in_{each.spec.name[5:]}", _together(each.spec.name), {"text": "x"}, tools=(each,)) for each in slow),
+        *(
+            scripted(f"in_{each.spec.name[5:]}", _together(each.spec.name), {"text": "x"}, tools=(each,))
+            for each in slow
+        ),
         scripted("quick", {"text": "done"}),
         *(function(code) for code in (patient, family, couple, stepper, asker, sleeper)),
     )
     return {code.spec.name: code for code in agents}
-
-
-# ---- the examples -------------------------------------------------------------------------------------------------
-def example_code(file: str) -> Mapping[str, AgentCode]:
-    """The agents and functions of a configuration file."""
-    return load_agents(load(Path(file)))

@@ -41,6 +41,4 @@ def read_starts(folder: Path) -> tuple[EffectStart, ...]:
 
 def _start(run: str, call: str, key: str, pid: str, at: str) -> EffectStart:
     tenant, _, name = run.partition("/")
-    return EffectStart(
-        RunKey(tenant, name), call.replace("~", " "), "" if key == "-" else key, float(at), pid=int(pid)
-    )
+    return EffectStart(RunKey(tenant, name), call.replace("~", " "), "" if key == "-" else key, float(at), pid=int(pid))

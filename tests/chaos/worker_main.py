@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,10 +14,12 @@ import anyio
 from callboard.actors import effects, run_context
 from callboard.actors.code import AgentCode
 from callboard.actors.worker import Drain, Worker
+from callboard.app.agents import load_agents
 from callboard.bus import storage
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.clock import SystemClock
+from callboard.config.loader import load
 from callboard.config.spec import ModelChoice
 from callboard.errors import BusUnreachable
 from callboard.log import configure
@@ -23,7 +27,7 @@ from callboard.models.port import ChatReply, ChatRequest, Delta
 from callboard.models.registry import open_model
 from callboard.supervisors.dispatcher import Dispatcher
 from tests.chaos import mutants
-from tests.chaos.code import chaos_code, example_code, kill_code
+from tests.chaos.code import chaos_code, kill_code
 from tests.chaos.starts import RECORDER
 from tests.chaos.zygote import Role
 from tests.support.fleet import ports
@@ -32,10 +36,24 @@ TENANT = "default"
 WRITES = "writes"
 
 
+def preload() -> None:
+    """Import what is imported on first use."""
+    configure(json=False, level="info")
+    open_model(ModelChoice(provider="scripted", settings={"turns": [{"text": "x"}]}))
+
+
+@functools.cache
+def code_of(name: str) -> Mapping[str, AgentCode]:
+    """``chaos``, ``kill``, or what a configuration file has."""
+    known = {"chaos": chaos_code, "kill": kill_code}
+    return known[name]() if name in known else load_agents(load(Path(name)))
+
+
 def run(role: Role) -> None:
     """Live as ``role``. Returns after a drain."""
-    configure(json=False, level="info")
     RECORDER.open()
+    if role.code not in ("chaos", "kill"):
+        _record_tools_and_steps()
     if role.fault:
         _die(role.fault)
     mutants.apply(role.mutant)
@@ -55,8 +73,7 @@ async def _live(role: Role) -> None:
 
 
 async def _work(role: Role, bus: Bus) -> None:
-    agents = _agents(role)
-    worker = Worker(agents, ports(bus), name=role.name, ack_wait=bus.ack_wait, open_model=RecordedModel)
+    worker = Worker(code_of(role.code), ports(bus), name=role.name, ack_wait=bus.ack_wait, open_model=RecordedModel)
     async with worker, anyio.create_task_group() as beside:
 
         async def drain() -> None:
@@ -72,15 +89,6 @@ async def _work(role: Role, bus: Bus) -> None:
 async def _dispatch(bus: Bus) -> None:
     dispatcher = Dispatcher(bus.journals, bus.tasks, bus.feed, bus.due, bus.graveyard, SystemClock())
     await dispatcher.run(anyio.Event())
-
-
-def _agents(role: Role) -> Mapping[str, AgentCode]:
-    if role.code == "chaos":
-        return chaos_code()
-    if role.code == "kill":
-        return kill_code()
-    _record_tools_and_steps()
-    return example_code(role.code)
 
 
 class RecordedModel:
@@ -128,6 +136,10 @@ def _die(fault: str) -> None:
     before, stored, after, RECORDER.then = now("before"), now("stored"), now("after"), now("during")
     publish = storage.publish
 
+    def note(subject: str) -> None:
+        with Path(WRITES).open("a") as file:
+            file.write(f"{subject}\n")
+
     async def deadly(connection: Any, subject: str, payload: bytes, *, headers: Any) -> Any:
         before()
         if where == "stored" and left == 1:
@@ -136,8 +148,7 @@ def _die(fault: str) -> None:
         stored()
         ack = await publish(connection, subject, payload, headers=headers)
         if where == "count":
-            with open(WRITES, "a") as file:
-                file.write(f"{subject}\n")
+            note(subject)
         after()
         return ack
 

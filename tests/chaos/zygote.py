@@ -7,12 +7,14 @@ and the zygote ends with whoever started it.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -95,9 +97,8 @@ class Zygote:
 @asynccontextmanager
 async def zygote() -> AsyncGenerator[Zygote]:
     """A zygote; everything that it has spawned is killed at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
-    ) as process:
+    command = [sys.executable, "-m", "tests.chaos.zygote"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:  # noqa: ASYNC220 - answers in milliseconds
         made = Zygote(process)
         try:
             yield made
@@ -109,17 +110,20 @@ async def zygote() -> AsyncGenerator[Zygote]:
 
 def main() -> None:
     """Read roles, one a line; fork; answer with the pid."""
-    from tests.chaos.worker_main import run
+    from tests.chaos.worker_main import code_of, preload, run
 
     _die_with_parent()
+    preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     for line in sys.stdin.buffer:
-        parent = os.getpid()
+        role, parent = Role(**json.loads(line)), os.getpid()
+        code_of(role.code)
+        gc.freeze()  # what is shared stays shared
         pid = os.fork()
         if pid == 0:
             _die_with_parent(parent)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _become(Role(**json.loads(line)), run)
+            _become(role, run)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
 
@@ -133,9 +137,7 @@ def _become(role: Role, run) -> None:
     try:
         run(role)
         code = 0
-    except BaseException:
-        import traceback
-
+    except BaseException:  # noqa: BLE001 - a child must never return into its zygote's loop
         traceback.print_exc()
     finally:
         sys.stderr.flush()
