@@ -1,6 +1,7 @@
 """Pure: ``${env:NAME}`` and ``${file:path}`` in every string of a tree, lists included. Keys are left alone.
 
-``$${`` stands for a literal ``${``. What a reference resolves to is not looked at again.
+``$${`` stands for a literal ``${``. What a reference resolves to is not looked at again. It is refused where the text
+becomes a part of a run: what a journal and a prompt hold is no secret any more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Interpolation:
     """One pass over one tree; ``secrets`` are the values that it put in, ``problems`` what it could not."""
 
     resolve: Resolve
+    in_runs: re.Pattern[str]
+    """Paths whose text goes into the journals of runs, and to the model."""
     secrets: set[str] = field(default_factory=set[str])
     problems: list[Problem] = field(default_factory=list[Problem])
 
@@ -55,6 +58,9 @@ class Interpolation:
                 self.problems.append(Problem(node.place, path, f"{match.group()[:80]!r}: {error}"))
                 return match.group()
             self.secrets.add(found)
+            if self.in_runs.match(path):
+                hint = "journals of runs keep this text and models read it: write it out, or let a tool read it"
+                self.problems.append(Problem(node.place, path, f"{match.group()[:80]!r}: {hint}"))
             return found
 
         return _REFERENCE.sub(value, node.written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from callboard.config.spec import Limits, ModelChoice
 from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
+_IN_RUNS: Final = re.compile(r"agents\.[^.]+\.(system|description|model\.turns)\b|defaults\.model\.turns\b")
+_EVERYTHING: Final = re.compile("")
 LARGEST_FILE: Final = 1_048_576
 """Bytes of a file that the configuration reads."""
 
@@ -41,7 +44,7 @@ def load(path: Path, *, builtins: frozenset[str] = BUILTIN_TOOLS, env: Mapping[s
 def load_script(path: Path, *, env: Mapping[str, str] | None = None) -> Script:
     """The script of a scripted model in ``path``. Raises ``ConfigError`` like ``load``."""
     loading = _Loading(Path(path), frozenset(), os.environ if env is None else env)
-    root = loading.tree(loading.path, str(path))
+    root = loading.tree(loading.path, str(path), script=True)
     script = None if root is None else loading.validated_script(root)
     if script is None or loading.problems:
         raise ConfigError(report(loading.problems))
@@ -60,7 +63,7 @@ class _Loading:
     scripts: dict[str, Script | None] = field(default_factory=dict[str, Script | None])
 
     def run(self) -> Config | None:
-        root = self.tree(self.path, str(self.path))
+        root = self.tree(self.path, str(self.path), script=False)
         if root is None:
             return None
         for node, where in _script_names(root):
@@ -87,7 +90,7 @@ class _Loading:
             secrets=frozenset(self.secrets),
         )
 
-    def tree(self, path: Path, name: str) -> Node | None:
+    def tree(self, path: Path, name: str, *, script: bool) -> Node | None:
         """The tree of a file, interpolated; None if it has none. ``name`` is the one to show."""
         try:
             text = _read(path)
@@ -101,7 +104,8 @@ class _Loading:
         self.problems += problems
         if root is None:
             return None
-        interpolation = Interpolation(lambda kind, of: self._resolve(kind, of, path.parent))
+        in_runs = _EVERYTHING if script else _IN_RUNS
+        interpolation = Interpolation(lambda kind, of: self._resolve(kind, of, path.parent), in_runs)
         tree = interpolation.apply(root)
         self.problems += interpolation.problems
         self.secrets |= interpolation.secrets
@@ -125,7 +129,7 @@ class _Loading:
             message = f"got {shown(node)}: there is no such file (it is relative to this file)"
             self.problems.append(Problem(node.place, where, message))
             return
-        root = self.tree(path, str(self.path.parent / node.written))
+        root = self.tree(path, str(self.path.parent / node.written), script=True)
         self.scripts[reference] = None if root is None else self.validated_script(root)
 
     def _validated(self, root: Node) -> ConfigFile | None:

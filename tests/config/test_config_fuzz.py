@@ -18,7 +18,7 @@ agents:
     description: &d Finds the failing requests
     model: {provider: scripted, script: script.yaml}
     system: |
-      You read ${env:WHAT} and ${file:script.yaml}.
+      You read logs.
     tools: [read_file, "script.yaml:x", 'pkg.mod:count']
     team: [reader]
     limits: {turns: 20, deadline: 15m}

@@ -15,7 +15,7 @@ agents:
     description: Finds the failing requests
     model: {provider: scripted, script: triage.script.yaml}
     system: |
-      You read ${env:WHAT}.
+      You read logs.
     tools: [read_file, "tools.py:word_count", "pkg.mod:count"]
     team: [reader]
     limits: {turns: 20, deadline: 15m}
@@ -56,11 +56,11 @@ def agent(*lines: str) -> str:
 
 def test_a_valid_file_becomes_a_complete_configuration(folder: Path) -> None:
     Path("agents.yaml").write_text(VALID)
-    config = load(Path("agents.yaml"), env={"WHAT": "s3cret"})
+    config = load(Path("agents.yaml"), env={})
     triage, reader = config.agents["triage"], config.agents["reader"]
     assert list(config.agents) == ["triage", "reader"]
     assert triage.description == "Finds the failing requests"
-    assert triage.system == "You read s3cret.\n"
+    assert triage.system == "You read logs.\n"
     assert triage.team == ("reader",)
     assert triage.model.settings == {
         "turns": [
@@ -104,7 +104,7 @@ def test_a_file_with_functions_only_is_complete(folder: Path) -> None:
 
 
 def test_references_are_resolved_in_lists_and_in_scripts_and_are_secrets(folder: Path) -> None:
-    (folder / "triage.script.yaml").write_text("turns: [{text: 'a ${file:secret.txt} $${env:X} ${HOME}'}]")
+    (folder / "triage.script.yaml").write_text("turns: [{text: 'a $${env:X} ${HOME}'}]")
     Path("agents.yaml").write_text(
         agent("model: {provider: scripted, script: '${env:S}'}", "tools: ['${env:T}']", "limits: {turns: '${env:N}'}")
     )
@@ -112,8 +112,30 @@ def test_references_are_resolved_in_lists_and_in_scripts_and_are_secrets(folder:
     (tool,) = config.agents["a"].tools
     assert (tool.name, tool.text) == ("read_file", "${env:T}")
     assert config.agents["a"].limits.turns == 3
-    assert config.agents["a"].model.settings == {"turns": [{"text": "a tok-1 ${env:X} ${HOME}"}]}
-    assert config.secrets == {"triage.script.yaml", "read_file", "3", "tok-1"}
+    assert config.agents["a"].model.settings == {"turns": [{"text": "a ${env:X} ${HOME}"}]}
+    assert config.secrets == {"triage.script.yaml", "read_file", "3"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "at"),
+    [
+        (["system: 'key ${env:X}'"], "agents.a.system"),
+        (["description: '${env:X}'"], "agents.a.description"),
+        (["system: '${file:secret.txt}'"], "agents.a.system"),
+    ],
+)
+def test_a_secret_is_refused_where_it_would_go_into_the_journal(folder: Path, lines: list[str], at: str) -> None:
+    (found,) = errors(agent(MODEL, *lines), X="s3-cr3t!")
+    assert at in found
+    assert "journals of runs keep this text" in found
+    assert "s3-cr3t!" not in found
+
+
+def test_a_secret_is_refused_in_a_script(folder: Path) -> None:
+    (folder / "triage.script.yaml").write_text("turns: [{text: 'a ${env:X}'}]")
+    (found,) = errors(agent("model: {provider: scripted, script: triage.script.yaml}"), X="s3-cr3t!")
+    assert "triage.script.yaml:1:16: turns.0.text" in found
+    assert "s3-cr3t!" not in found
 
 
 EXPECTED_DURATION = "expected seconds above 0, or a duration such as '15m', '1h30m' or '250ms' (up to 366d)"
