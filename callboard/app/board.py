@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import anyio
 from pydantic import JsonValue
 
 from callboard.app.node import BusAt
@@ -95,7 +94,7 @@ async def open_board(at: BusAt, *, by: str = "client") -> AsyncGenerator[Board]:
 
 
 def bus_at(url: str | None, *, prefix: str = DEFAULT_SUBJECTS.prefix, data_dir: Path = DATA_DIR) -> BusAt:
-    """Where the bus is: ``url``, else ``$CALLBOARD_URL``, else the server on ``data_dir``. Raises ``BusUnreachable``."""
+    """``url``, else ``$CALLBOARD_URL``, else the server that runs on ``data_dir``. Raises ``BusUnreachable``."""
     found = url or os.environ.get(URL) or live_server(data_dir)
     if found is None:
         raise BusUnreachable(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -16,10 +13,7 @@ import anyio
 from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
-from callboard.app.server import kept_server
 from callboard.bus.bus import open_bus
-from callboard.bus.server import Durability
-from callboard.bus.subjects import Subjects
 from callboard.log import get_logger
 from callboard.supervisors.process import beat, process_child
 from callboard.supervisors.supervisor import supervisor
@@ -56,14 +50,11 @@ async def run_supervisor(at: BusAt) -> None:
     await _serve(tree, anyio.Event(), linger=0.0)
 
 
-async def up(
-    at: BusAt, workers: int, worker_command: Callable[[BusAt], Sequence[str]], *, told: Callable[[], None]
-) -> None:
-    """A supervisor in this process and ``workers`` processes of ``worker_command``, kept running until a signal.
+async def up(at: BusAt, workers: int, command: Sequence[str], *, told: Callable[[], None]) -> None:
+    """A supervisor in this process and ``workers`` processes of ``command``, kept running until a signal.
 
     ``told`` is called when all of them are ready.
     """
-    command = [sys.executable, "-m", "callboard", *worker_command(at)]
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     children = {
         "supervisor": supervisor_child(at, process_name()),
@@ -71,15 +62,6 @@ async def up(
     }
     spec = SupervisorSpec(tuple(ChildSpec(name) for name in children), max_restarts=3 * len(children))
     await _serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
-
-
-@asynccontextmanager
-async def a_server(
-    data_dir: Path, subjects: Subjects, *, durability: Durability, port: int | None
-) -> AsyncGenerator[BusAt]:
-    """A bus of our own for ``up``."""
-    async with kept_server(data_dir, durability=durability, port=port) as server:
-        yield BusAt((server.url,), subjects)
 
 
 async def _serve(tree: Run, leaving: anyio.Event, *, linger: float, told: Callable[[], None] | None = None) -> None:

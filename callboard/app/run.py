@@ -86,7 +86,7 @@ class Run:
         async with self._bus.watch.follow(self.key) as entries:
             async for entry in entries:
                 state = replay((entry,), state)
-                for event in _events(entry, after):
+                for event in run_events(entry, after=after):
                     yield event
                 if state.terminal is not None:
                     return
@@ -137,7 +137,8 @@ class Run:
         await self._bus.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
 
 
-def _events(entry: Stored, after: int) -> tuple[RunEvent, ...]:
+def run_events(entry: Stored, *, after: int = 0) -> tuple[RunEvent, ...]:
+    """The events of an entry; none if it does not validate, or is not behind ``after``."""
     if entry.record is None or entry.sequence <= after:
         return ()
     at = entry.at or entry.record.at

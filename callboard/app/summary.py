@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Final, Literal, TypeAlias
 
 import anyio
@@ -16,7 +15,7 @@ from callboard.bus import storage
 from callboard.bus.bus import Bus
 from callboard.bus.codec import decode_task, run_key
 from callboard.bus.messages import ModelResponded, RunFailed, RunKilled, Task
-from callboard.bus.subjects import RunKey
+from callboard.bus.subjects import RunKey, token
 from callboard.errors import InvalidMessage
 
 Status: TypeAlias = Literal["queued", "running", "suspended", "completed", "failed", "killed"]
@@ -63,7 +62,8 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
     last = {entry.key: entry.at async for entry in bus.scan(tenant)}
     found: list[RunSummary] = []
     if status in (None, "queued"):
-        found += [each for each in await _queued(bus, tenant) if RunKey(each.tenant, each.run) not in last]
+        waiting = {task.key: task for task in await queued_tasks(bus, tenant) if task.key not in last}
+        found += [_queued(task) for task in waiting.values()]
     latest = sorted(last, key=lambda key: last[key], reverse=True)
     for start in range(0, len(latest), _AT_ONCE):
         if len(found) >= limit and status != "queued":
@@ -72,7 +72,7 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
         found += [
             each for key, state in read if (each := summary(key, state, last[key])).status == status or not status
         ]
-    found.sort(key=lambda each: (each.created or each.updated).timestamp() if each.updated else 0.0, reverse=True)
+    found.sort(key=lambda each: str(each.created or each.updated), reverse=True)  # aware UTC: the text sorts like time
     return tuple(found[:limit])
 
 
@@ -106,6 +106,10 @@ def why(state: RunState) -> str:
             return ""
 
 
+def _queued(task: QueuedTask) -> RunSummary:
+    return RunSummary(task.key.run, task.key.tenant, task.agent, "queued", "", created=task.at, updated=task.at)
+
+
 async def _read(bus: Bus, keys: list[RunKey]) -> list[tuple[RunKey, RunState]]:
     states: dict[RunKey, RunState] = {}
 
@@ -118,10 +122,21 @@ async def _read(bus: Bus, keys: list[RunKey]) -> list[tuple[RunKey, RunState]]:
     return [(key, states[key]) for key in keys]
 
 
-async def _queued(bus: Bus, tenant: str | None) -> list[RunSummary]:
+@dataclass(frozen=True, slots=True)
+class QueuedTask:
+    """An original task that is in the queue: nobody has taken it up yet, or a worker holds it."""
+
+    key: RunKey
+    agent: str
+    at: datetime
+
+
+async def queued_tasks(bus: Bus, tenant: str | None) -> tuple[QueuedTask, ...]:
+    """Every original task in the queue (of one tenant), oldest first."""
     subjects = bus.connection.subjects
-    everything = f"{subjects.prefix}.task.{tenant or '*'}.>"
-    found: list[RunSummary] = []
+    which = "*" if tenant is None else token(tenant, "tenant")
+    everything = f"{subjects.prefix}.task.{which}.>"
+    found: list[QueuedTask] = []
     for message in await storage.direct_batch(bus.connection, subjects.stream("TASKS"), everything, after=0):
         try:
             address, body = subjects.parse_task(message.subject), decode_task(message.payload)
@@ -129,5 +144,5 @@ async def _queued(bus: Bus, tenant: str | None) -> list[RunSummary]:
         except InvalidMessage:
             continue  # whoever pulls it buries it
         if isinstance(body, Task):
-            found.append(RunSummary(key.run, key.tenant, address.agent, "queued", "", message.at, message.at))
-    return found
+            found.append(QueuedTask(key, address.agent, message.at))
+    return tuple(found)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
 
-from callboard.cli.run import run
+from callboard.cli import client, look, nodes, run, runs
+from callboard.cli.shared import EXIT_CODES
 
-app = typer.Typer(name="callboard", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command()(run)
+app = typer.Typer(
+    name="callboard", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EXIT_CODES
+)
+for part in (run, nodes, client, runs, look):
+    part.register(app)
 
 
 @app.callback()
 def callboard() -> None:
-    """Runs AI agents as actors on a NATS bus."""
+    """Runs AI agents as actors on a NATS bus: every run is a journal, any worker can finish it, any kill is proven."""
 
 
 def main() -> None:
     """The entry point ``callboard``."""
-    sys.path.insert(0, "")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to fail
+    sys.path.insert(0, "")  # `package.module:function` is looked for where the user stands
     app()

@@ -1,24 +1,104 @@
-"""Shell: ``callboard run``."""
+"""Shell: ``callboard run``: everything embedded, the run shown as it happens."""
 
 from __future__ import annotations
+
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
 import typer
 
+from callboard.cli.options import InputJson, LaneOption, given_input
+from callboard.cli.shared import INTERRUPTED, Shared, Tenant, command
 
-def run(file: Path, agent: str, input: str) -> None:
-    import anyio
+if TYPE_CHECKING:
+    from callboard.actors.receipt import Receipt
+    from callboard.app.board import Board, Run
+    from callboard.cli.screen import Screen
 
-    anyio.run(_run, file, agent, input)
+File = Annotated[Path, typer.Argument(help="The configuration, e.g. agents.yaml.", metavar="FILE")]
+AgentName = Annotated[str, typer.Argument(help="Which agent or function of it.", metavar="AGENT")]
+Input = Annotated[str, typer.Argument(help="The task; '-' reads it from stdin.", metavar="INPUT")]
+Data = Annotated[Path, typer.Option("--data", help="Where the bus keeps its data.")]
+Durability = Annotated[
+    Literal["always", "relaxed"],
+    typer.Option("--durability", help="relaxed: faster, and a power loss may lose what was written last."),
+]
 
 
-async def _run(file, agent, given):
-    from callboard.app.agents import load_agents
-    from callboard.app.embedded import embedded
-    from callboard.config.loader import load
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "run")(run)
 
-    agents = load_agents(load(file))
-    async with embedded(agents) as here:
-        run = await here.board.submit(agent, given)
-        async for event in run.events():
-            print(event)
-        print(await run.result())
+
+async def run(
+    shared: Shared,
+    file: File,
+    agent: AgentName,
+    input: Input,  # noqa: A002 - the word of the message
+    *,
+    input_json: InputJson = False,
+    tenant: Tenant = "default",
+    lane: LaneOption = "normal",
+    data: Data = Path(".callboard"),
+    durability: Durability = "always",
+) -> int:
+    """Run an agent here: bus, supervisor and worker are started, and ended, for you. Prints the result.
+
+    A server that lives in the data directory already is used. Ctrl-C kills the run and prints the receipt.
+    """
+    from callboard.app.agents import load_agents  # noqa: PLC0415
+    from callboard.app.embedded import embedded  # noqa: PLC0415
+    from callboard.bus.subjects import Subjects  # noqa: PLC0415
+    from callboard.cli.screen import Screen  # noqa: PLC0415
+    from callboard.config.expectations import nearest  # noqa: PLC0415
+    from callboard.config.loader import load  # noqa: PLC0415
+    from callboard.errors import ConfigError  # noqa: PLC0415
+
+    given = given_input(input, as_json=input_json)
+    config = load(file)
+    shared.logs(config.secrets)
+    agents = load_agents(config)
+    if agent not in agents:
+        raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
+    async with embedded(agents, data_dir=data, durability=durability, subjects=Subjects(shared.prefix)) as here:
+        screen = Screen()
+        submitted = await here.board.submit(agent, given, tenant=tenant, lane=lane)
+        if not shared.json:
+            where = f"run {submitted.id} · {here.server.url} · data in {here.server.data_dir}"
+            screen.console.print(where, style="dim", markup=False)
+        return await _killable(shared, here.board, submitted, screen)
+
+
+async def _killable(shared: Shared, board: Board, run: Run, screen: Screen) -> int:
+    """Show the run until it ends; Ctrl-C kills it, a second one leaves at once. Returns the exit code."""
+    import anyio  # noqa: PLC0415
+
+    from callboard.cli.outcome import print_receipt, show_outcome, show_progress  # noqa: PLC0415
+
+    interrupted = anyio.Event()
+    receipts: list[Receipt] = []
+
+    async def kill() -> None:
+        receipts.append(await run.kill("interrupted"))
+        group.cancel_scope.cancel()
+
+    async def listen() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if interrupted.is_set():
+                    group.cancel_scope.cancel()
+                interrupted.set()
+                group.start_soon(kill)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen)
+        await show_progress(shared, board, run, screen)
+        if interrupted.is_set():
+            await anyio.sleep_forever()  # until the receipt is there
+        group.cancel_scope.cancel()
+    if not interrupted.is_set():
+        return await show_outcome(shared, run)
+    for receipt in receipts:
+        print_receipt(shared, receipt)
+    return INTERRUPTED

@@ -1,0 +1,201 @@
+"""Shell: the commands that talk to a deployment: ``submit``, ``watch``, ``kill``, ``steer``, ``signal``, and others."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from callboard.cli.options import InputJson, LaneOption, RunId, given_input, parsed
+from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
+from callboard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from callboard.app.board import Board, Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "submit")(submit)
+    command(app, "watch")(watch)
+    command(app, "kill")(kill)
+    command(app, "steer")(steer)
+    command(app, "signal")(signal)
+    command(app, "resolve")(resolve)
+
+
+@asynccontextmanager
+async def board(shared: Shared) -> AsyncGenerator[Board]:
+    """The board of the deployment that the options name."""
+    from callboard.app.board import open_board  # noqa: PLC0415
+
+    shared.logs()
+    async with open_board(shared.bus(), by=_me()) as opened:
+        yield opened
+
+
+async def submit(
+    shared: Shared,
+    agent: Annotated[str, typer.Argument(help="Which agent.", metavar="AGENT")],
+    input: Annotated[str, typer.Argument(help="The task; '-' reads it from stdin.", metavar="INPUT")],  # noqa: A002
+    *,
+    input_json: InputJson = False,
+    tenant: Tenant = "default",
+    lane: LaneOption = "normal",
+    key: Annotated[str | None, typer.Option("--key", help="Submissions with the same key are one run.")] = None,
+    deadline: Annotated[str | None, typer.Option("--deadline", help="From now to its end, e.g. 90, 15m, 1h.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the run until it ends, and print its result.")] = False,
+) -> int:
+    """Give a task to an agent and print the run's id. Once it is printed, the run happens."""
+    given = given_input(input, as_json=input_json)
+    seconds = None if deadline is None else _seconds(deadline)
+    async with board(shared) as opened:
+        run = await opened.submit(agent, given, tenant=tenant, lane=lane, key=key, deadline=seconds)
+        if wait:
+            return await _watch(shared, opened, run)
+        if shared.json:
+            shared.show({"run": run.id, "tenant": run.tenant, "agent": agent})
+        else:
+            say(run.id)
+    return DONE
+
+
+async def watch(
+    shared: Shared,
+    run: Annotated[str | None, typer.Argument(help="The run's id.", metavar="[RUN]")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All runs of all tenants, from now on.")] = False,
+    tenant: Tenant = "default",
+) -> int:
+    """Show a run as it happens, and end with it. With --json each line is an event."""
+    if (run is None) != everything:
+        raise ConfigError("watch what? Give a run's id, or --all")
+    async with board(shared) as opened:
+        if run is not None:
+            return await _watch(shared, opened, opened.run(run, tenant=tenant), stream=shared.json)
+        from callboard.cli.watch_all import watch_all  # noqa: PLC0415
+
+        await watch_all(shared, opened.bus.connection)
+    return DONE
+
+
+async def kill(
+    shared: Shared,
+    run: RunId,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = "",
+    tenant: Tenant = "default",
+) -> int:
+    """End a run and all that it spawned, and print the receipt: accepted, settled, and what is in doubt.
+
+    Exit code 1: the run had ended by itself before.
+    """
+    from callboard.cli.outcome import print_receipt  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        receipt = await opened.run(run, tenant=tenant).kill(reason)
+    print_receipt(shared, receipt)
+    return DONE if receipt.killed else FAILED
+
+
+async def steer(
+    shared: Shared,
+    run: RunId,
+    text: Annotated[str, typer.Argument(help="What the agent should know.", metavar="TEXT")],
+    *,
+    tenant: Tenant = "default",
+) -> int:
+    """Leave a note that the agent reads before its next turn."""
+    async with board(shared) as opened:
+        target = await _open_run(opened, run, tenant)
+        await target.steer(text)
+    return _said(shared, target, "noted")
+
+
+async def signal(
+    shared: Shared,
+    run: RunId,
+    name: Annotated[str, typer.Argument(help="Which signal.", metavar="NAME")],
+    value: Annotated[str, typer.Argument(help="Its value, as JSON.", metavar="[VALUE]")] = "null",
+    *,
+    tenant: Tenant = "default",
+) -> int:
+    """Send the signal that a run waits for. The first one of a name counts."""
+    from callboard.bus.subjects import token  # noqa: PLC0415
+
+    given = parsed(value, "the value")
+    token(name, "signal name")
+    async with board(shared) as opened:
+        target = await _open_run(opened, run, tenant)
+        await target.send(name, given)
+    return _said(shared, target, "sent")
+
+
+async def resolve(
+    shared: Shared,
+    run: RunId,
+    call: Annotated[str, typer.Argument(help="The call in doubt, as `runs show` names it.", metavar="CALL")],
+    decision: Annotated[Literal["done", "retry", "fail"], typer.Argument(help="What became of it.")],
+    value: Annotated[str, typer.Argument(help="With done: its result, as JSON.", metavar="[VALUE]")] = "null",
+    *,
+    tenant: Tenant = "default",
+) -> int:
+    """Say what became of a call in doubt: it took effect (done), it did not (retry), or the agent must do without."""
+    given = parsed(value, "the value")
+    async with board(shared) as opened:
+        target = await _open_run(opened, run, tenant)
+        state = await target.state()
+        if call not in state.in_doubt:
+            listed = ", ".join(state.in_doubt) or "none"
+            raise ConfigError(f"call {call!r} of run {run!r} is not in doubt: the calls in doubt are {listed}")
+        await target.resolve(call, decision, given)
+    return _said(shared, target, "resolved")
+
+
+async def _watch(shared: Shared, opened: Board, run: Run, *, stream: bool = False) -> int:
+    from callboard.cli.outcome import outcome_code, show_event, show_outcome, show_progress  # noqa: PLC0415
+    from callboard.cli.screen import Screen  # noqa: PLC0415
+
+    if stream:
+        async with aclosing(run.events()) as events:
+            async for event in events:
+                show_event(shared, event)
+        return outcome_code(await run.state())
+    await show_progress(shared, opened, run, Screen())
+    return await show_outcome(shared, run)
+
+
+async def _open_run(opened: Board, run: str, tenant: str) -> Run:
+    """A run that can still hear. Raises ``ConfigError``."""
+    target = opened.run(run, tenant=tenant)
+    state = await target.state()
+    if state.terminal is not None:
+        raise ConfigError(f"run {run!r} is over ({state.status}): it hears nothing any more")
+    return target
+
+
+def _said(shared: Shared, run: Run, what: str) -> int:
+    if shared.json:
+        shared.show({"run": run.id, "tenant": run.tenant, "status": what})
+    else:
+        say(f"{what}: {run.id}")
+    return DONE
+
+
+def _seconds(text: str) -> float:
+    from callboard.config.durations import parse_duration  # noqa: PLC0415
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--deadline is {text!r}: {error}") from error
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "cli"

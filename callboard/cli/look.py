@@ -1,0 +1,82 @@
+"""Shell: the commands that look after things: ``check``, ``schema``, ``doctor``, ``dead``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from callboard.cli.client import board
+from callboard.cli.shared import DONE, FAILED, Shared, command, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "check")(check)
+    command(app, "schema")(schema)
+    command(app, "doctor")(doctor)
+    dead = typer.Typer(no_args_is_help=True, help="Look at messages that could not be run.")
+    command(dead, "list")(list_dead)
+    app.add_typer(dead, name="dead")
+
+
+async def check(
+    shared: Shared, file: Annotated[Path, typer.Argument(help="The configuration.", metavar="FILE")]
+) -> int:
+    """Read a configuration as a worker would, tools included, and show what it comes to. Exit code 2: it is wrong."""
+    from callboard.app.agents import load_agents  # noqa: PLC0415
+    from callboard.config.loader import load  # noqa: PLC0415
+
+    config = load(file)
+    agents = load_agents(config)
+    if shared.json:
+        specs = {
+            name: code.spec.model_dump(mode="json", exclude={"system": True, "model": {"settings"}})
+            for name, code in agents.items()
+        }  # what may hold secrets is left out
+        shared.show({"file": str(file), "agents": specs})
+    else:
+        from callboard.cli.tables import print_agents  # noqa: PLC0415
+
+        print_agents(agents)
+    return DONE
+
+
+async def schema(shared: Shared) -> int:
+    """Print the JSON schema of the configuration, for editors."""
+    from callboard.config.file_format import json_schema  # noqa: PLC0415
+
+    say(json.dumps(json_schema(), indent=None if shared.json else 2, ensure_ascii=False))
+    return DONE
+
+
+async def doctor(shared: Shared) -> int:
+    """Look whether the deployment is well, and say what to do if not. Exit code 1: something is wrong."""
+    from callboard.app.doctor import examine, server_durability  # noqa: PLC0415
+    from callboard.cli.tables import print_findings  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        findings = await examine(opened.bus, durability=server_durability(shared.bus().urls))
+    healthy = all(each.level != "wrong" for each in findings)
+    if shared.json:
+        shared.show({"healthy": healthy, "findings": [each.as_json() for each in findings]})
+    else:
+        print_findings(findings)
+    return DONE if healthy else FAILED
+
+
+async def list_dead(
+    shared: Shared, *, limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 50
+) -> int:
+    """The messages that could not be run, and why, newest last."""
+    from callboard.cli.tables import print_letters  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        letters = await opened.bus.graveyard.letters(limit)
+    if shared.json:
+        shared.show([letter.model_dump(mode="json") for letter in letters])
+    else:
+        print_letters(letters)
+    return DONE

@@ -1,0 +1,106 @@
+"""Shell: the commands that start processes: ``up``, ``worker``, ``supervisor``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from callboard.cli.shared import DONE, Shared, command, say
+
+Port = Annotated[int | None, typer.Option("--port", help="Port of the server. Default: a free one.", min=1, max=65535)]
+Slots = Annotated[int, typer.Option("--slots", help="Runs at the same time, in each worker.", min=1)]
+Drain = Annotated[float, typer.Option("--drain", help="Seconds that steps under way get when it is to end.", min=0)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "up", level="info")(up)
+    command(app, "worker", level="info")(worker)
+    command(app, "supervisor", level="info")(supervisor)
+
+
+async def up(
+    shared: Shared,
+    file: Annotated[Path | None, typer.Argument(help="The configuration for the workers.", metavar="[FILE]")] = None,
+    *,
+    workers: Annotated[int, typer.Option("--workers", help="How many worker processes.", min=0)] = 2,
+    slots: Slots = 100,
+    data: Annotated[Path, typer.Option("--data", help="Where the bus keeps its data.")] = Path(".callboard"),
+    port: Port = None,
+    durability: Annotated[
+        Literal["always", "relaxed"],
+        typer.Option("--durability", help="relaxed: faster, and a power loss may lose what was written last."),
+    ] = "always",
+) -> int:
+    """Start a deployment here: bus (unless --url names one), supervisor, workers. Ends with Ctrl-C or SIGTERM."""
+    from callboard.app.agents import load_agents  # noqa: PLC0415
+    from callboard.app.node import BusAt  # noqa: PLC0415
+    from callboard.app.process import up as run_up  # noqa: PLC0415
+    from callboard.app.server import kept_server  # noqa: PLC0415
+    from callboard.bus.subjects import Subjects  # noqa: PLC0415
+    from callboard.config.loader import load  # noqa: PLC0415
+
+    config = None if file is None else load(file)
+    shared.logs(frozenset() if config is None else config.secrets)
+    if config is not None:
+        load_agents(config)  # a mistake in it is better found here than by each worker
+    subjects = Subjects(shared.prefix)
+    async with AsyncExitStack() as stack:
+        if shared.url is None:
+            server = await stack.enter_async_context(kept_server(data, durability=durability, port=port))
+            at = BusAt((server.url,), subjects)
+        else:
+            at = shared.bus()
+        count = 0 if file is None else workers
+
+        def told() -> None:
+            where = ",".join(at.urls)
+            if shared.json:
+                shared.show({"url": where, "prefix": at.subjects.prefix, "workers": count, "data_dir": str(data)})
+            else:
+                kept = f" · data in {data}" if shared.url is None else ""
+                say(f"up: {where} · {count} workers{kept} · Ctrl-C ends it")
+
+        await run_up(at, count, _worker_command(shared, at.urls, file, slots), told=told)
+    return DONE
+
+
+async def worker(
+    shared: Shared,
+    file: Annotated[Path, typer.Argument(help="The configuration.", metavar="FILE")],
+    *,
+    slots: Slots = 100,
+    drain: Drain = 0.8,
+    name: Annotated[str | None, typer.Option("--name", help="What it is called. Default: host and process.")] = None,
+) -> int:
+    """Run the agents of a configuration, until SIGTERM: then it finishes or hands over what it holds, within 1 s."""
+    from callboard.app.agents import load_agents  # noqa: PLC0415
+    from callboard.app.node import WorkerSettings  # noqa: PLC0415
+    from callboard.app.process import process_name, run_worker  # noqa: PLC0415
+    from callboard.bus.subjects import token  # noqa: PLC0415
+    from callboard.config.loader import load  # noqa: PLC0415
+
+    config = load(file)
+    shared.logs(config.secrets)
+    settings = WorkerSettings(token(name or process_name(), "name"), slots, drain)
+    await run_worker(shared.bus(), load_agents(config), settings)
+    return DONE
+
+
+async def supervisor(shared: Shared) -> int:
+    """Wake suspended runs, end the children of ended ones, sweep what was lost. Any number of these share the work."""
+    from callboard.app.process import run_supervisor  # noqa: PLC0415
+
+    shared.logs()
+    await run_supervisor(shared.bus())
+    return DONE
+
+
+def _worker_command(shared: Shared, urls: tuple[str, ...], file: Path | None, slots: int) -> list[str]:
+    options = ["--url", ",".join(urls), "--prefix", shared.prefix, "--slots", str(slots)]
+    logs = ["--log-format", shared.log_format, "--log-level", shared.log_level]
+    return [sys.executable, "-m", "callboard", "worker", str(file), *options, *logs]

@@ -1,0 +1,99 @@
+"""Shell: how a run goes, how it ended, and what a kill did, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, assert_never
+
+from rich.console import Console
+from rich.text import Text
+
+from callboard.app.follow import follow_tree
+from callboard.app.summary import summary
+from callboard.bus.messages import RunCompleted
+from callboard.cli.shared import DONE, FAILED, KILLED, Shared, say
+from callboard.cli.teller import plain
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from callboard.actors.receipt import Receipt
+    from callboard.actors.state import RunState
+    from callboard.app.board import Board, Run, RunEvent
+    from callboard.cli.screen import Screen
+
+
+async def show_progress(shared: Shared, board: Board, run: Run, screen: Screen) -> None:
+    """Show the run and its children until it is over; with ``--json`` only wait."""
+    with screen.watching():
+        async with follow_tree(board, run) as events:
+            async for event in events:
+                if not shared.json:
+                    screen.show(event)
+    if not shared.json:
+        screen.console.print(screen.total(), style="dim", markup=False)
+
+
+async def show_outcome(shared: Shared, run: Run) -> int:
+    """Print the result of a run that is over (or the whole outcome as JSON), and return the exit code."""
+    state = await run.state()
+    code = outcome_code(state)
+    result = await run.content(state.terminal.result) if isinstance(state.terminal, RunCompleted) else None
+    if shared.json:
+        shared.show({**summary(run.key, state, None).as_json(), "result": result, "in_doubt": list(state.in_doubt)})
+    elif code == DONE:
+        print_value(result)
+    return code
+
+
+def outcome_code(state: RunState) -> int:
+    """The exit code for the end of a run."""
+    match state.outcome:
+        case "completed":
+            return DONE
+        case "failed":
+            return FAILED
+        case "killed":
+            return KILLED
+        case None:
+            raise AssertionError("the run is over")
+        case _:
+            assert_never(state.outcome)
+
+
+def show_event(shared: Shared, event: RunEvent) -> None:
+    """One event as a line of JSON."""
+    at = None if event.at is None else event.at.isoformat()
+    body = event.event.model_dump(mode="json", exclude_defaults=True)
+    shared.show({"sequence": event.sequence, "at": at, "type": event.event.type, **body})
+
+
+def print_value(value: JsonValue) -> None:
+    """A result on stdout: text as it is (a terminal gets no control characters), everything else as JSON."""
+    console = Console(soft_wrap=True, highlight=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    say(plain(text) if console.is_terminal else text)
+
+
+def print_receipt(shared: Shared, receipt: Receipt) -> None:
+    """The receipt of a kill, on stdout."""
+    if shared.json:
+        shared.show(receipt.as_json())
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    if receipt.killed:
+        head = Text.assemble(("■ killed", "bold magenta"), f" {receipt.run}")
+    else:
+        head = Text.assemble(("the kill came too late: ", "yellow"), f"{receipt.run} had {receipt.outcome}")
+    console.print(head)
+    console.print(f"  accepted  {receipt.accepted_at.isoformat()}   the owner can record nothing more", markup=False)
+    settled = receipt.settled_at
+    if settled is None:
+        console.print("  settled   not yet: an effect that was about to start may still start", style="yellow")
+    else:
+        by = (receipt.settled_by or "").replace("_", " ")
+        after = max(0.0, (settled - receipt.accepted_at).total_seconds())
+        console.print(f"  settled   after {after * 1000:.0f} ms ({by})   no effect starts any more", markup=False)
+    for name, calls in (("in doubt", receipt.in_doubt), ("running", receipt.running)):
+        if calls:
+            console.print(f"  {name}  {', '.join(calls)}", style="yellow", markup=False)

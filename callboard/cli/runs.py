@@ -1,0 +1,113 @@
+"""Shell: ``callboard runs``: list, show, tail, verify."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from callboard.cli.client import board
+from callboard.cli.options import RunId
+from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
+from callboard.errors import ConfigError
+
+if TYPE_CHECKING:
+    from callboard.app.board import Board, Run
+    from callboard.bus.ports import Stored
+
+StatusName = Literal["queued", "running", "suspended", "completed", "failed", "killed"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Look at runs.")
+    command(group, "list")(list_runs)
+    command(group, "show")(show)
+    command(group, "tail")(tail)
+    command(group, "verify")(verify)
+    app.add_typer(group, name="runs")
+
+
+async def list_runs(
+    shared: Shared,
+    *,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
+    status: Annotated[StatusName | None, typer.Option("--status", help="Only of this status.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 30,
+) -> int:
+    """The latest runs, newest first, also those that wait for a worker."""
+    from callboard.cli.tables import print_runs  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        found = await opened.runs(tenant, status, limit)
+    if shared.json:
+        shared.show([each.as_json() for each in found])
+    else:
+        print_runs(found)
+    return DONE
+
+
+async def show(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
+    """A run's journal as a timeline, and what came of it. With --json: the fold, and the entries."""
+    from callboard.cli.timeline import print_timeline, run_as_json  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        target = opened.run(run, tenant=tenant)
+        entries = await _history(opened, target)
+        if shared.json:
+            shared.show(run_as_json(target.key, entries))
+        else:
+            print_timeline(target.key, entries)
+    return DONE
+
+
+async def tail(
+    shared: Shared,
+    run: RunId,
+    *,
+    tenant: Tenant = "default",
+    after: Annotated[int, typer.Option("--after", help="Only what lies behind this sequence.", min=0)] = 0,
+) -> int:
+    """A run's events, those that are there and those that come, until it is over."""
+    from callboard.cli.outcome import show_event  # noqa: PLC0415
+    from callboard.cli.timeline import Timeline  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        timeline = Timeline()
+        async with aclosing(opened.run(run, tenant=tenant).events(after)) as events:
+            async for event in events:
+                if shared.json:
+                    show_event(shared, event)
+                else:
+                    timeline.show(event)
+    return DONE
+
+
+async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
+    """Check a run's journal against the rules of the protocol. Exit code 1: it breaks one."""
+    from callboard.actors.history import check  # noqa: PLC0415
+
+    async with board(shared) as opened:
+        target = opened.run(run, tenant=tenant)
+        entries = await _history(opened, target)
+    found = check({target.key: entries})
+    listed = [f"{each.rule} at {each.sequence}: {each.message}" for each in found]
+    if shared.json:
+        shared.show({"run": run, "tenant": tenant, "entries": len(entries), "violations": listed})
+    else:
+        for each in listed:
+            say(f"violation: {each}")
+        say(f"{len(entries)} entries, {len(found)} violations")
+    return FAILED if found else DONE
+
+
+async def _history(opened: Board, run: Run) -> tuple[Stored, ...]:
+    """The journal. Raises ``ConfigError`` if there is none, and says whether the run is queued."""
+    entries = await run.history()
+    if entries:
+        return entries
+    queued = await opened.runs(run.tenant, "queued", limit=1_000)
+    if any(each.run == run.id for each in queued):
+        raise ConfigError(f"run {run.id!r} is queued: no worker has taken it up. `callboard doctor` says why")
+    raise ConfigError(f"there is no run {run.id!r} of tenant {run.tenant!r}: `callboard runs list` has those that are")

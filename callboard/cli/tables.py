@@ -1,0 +1,110 @@
+"""Shell: tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from callboard.actors.code import AgentCode
+from callboard.app.doctor import Finding
+from callboard.app.summary import RunSummary
+from callboard.bus.messages import DeadLetter
+from callboard.cli.shared import say
+from callboard.cli.teller import dollars, plain, seconds, short
+from callboard.clock import SystemClock
+
+STYLES: Final = {
+    "queued": "dim",
+    "running": "cyan",
+    "suspended": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "killed": "magenta",
+}
+_DAY: Final = 86_400
+_HOUR: Final = 3_600
+_WIDE: Final = 200
+"""Columns where nobody watches: a pipe has no width."""
+
+
+def console() -> Console:
+    """Where tables go: stdout, wide if that is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def print_runs(runs: Sequence[RunSummary]) -> None:
+    """Runs, a line each."""
+    if not runs:
+        say("no runs")
+        return
+    tenants = {run.tenant for run in runs} != {"default"}
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", *(("tenant",) if tenants else ()), "agent", "status", "age"):
+        table.add_column(name, no_wrap=True)
+    for name in ("turns", "tokens", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="ellipsis", no_wrap=True)
+    now = SystemClock().now()
+    for run in runs:
+        start = run.created or run.updated
+        aged = "" if start is None else age((now - start).total_seconds())
+        status = Text(run.status, style=STYLES[run.status])
+        numbers = (str(run.turns), f"{run.tokens:,}", dollars(run.cost_usd_micros))
+        cells = (run.run, *((run.tenant,) if tenants else ()), run.agent, status, aged, *numbers)
+        table.add_row(*cells, Text(short(run.why)))
+    console().print(table)
+
+
+def print_agents(agents: Mapping[str, AgentCode]) -> None:
+    """What a configuration has to run: agents, tools, limits."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("agent", "model", "tools", "team", "limits"):
+        table.add_column(name, overflow="fold")
+    for name, code in agents.items():
+        spec = code.spec
+        limits = spec.limits
+        model = "function" if spec.model is None else " ".join(filter(None, (spec.model.provider, spec.model.name)))
+        tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
+        bounds = (
+            f"{limits.turns} turns · deadline {seconds(limits.deadline)} · {limits.attempts} attempts · "
+            f"depth {limits.depth} · tool {seconds(limits.tool_timeout)} · "
+            f"model {seconds(limits.model_timeout)} and {limits.model_attempts} attempts"
+        )
+        table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), bounds)
+    console().print(table)
+
+
+def print_letters(letters: Sequence[DeadLetter]) -> None:
+    """Dead letters, newest last."""
+    if not letters:
+        say("no dead letters")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("at", "reason", "subject", "message"):
+        table.add_column(name, overflow="fold")
+    for letter in letters:
+        at = letter.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(
+            at, Text(plain(letter.reason), style="red"), Text(plain(letter.subject)), Text(short(letter.message))
+        )
+    console().print(table)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What the doctor found."""
+    signs = {"good": ("✓", "green"), "odd": ("!", "yellow"), "wrong": ("✗", "red")}
+    out = Console(highlight=False, soft_wrap=True)
+    for each in findings:
+        out.print(Text.assemble(signs[each.level], f" {each.about:<13} {plain(each.text)}"))
+
+
+def age(value: float) -> str:
+    """How long ago."""
+    if value < _HOUR:
+        return seconds(max(1.0, value)).split(".")[0].removesuffix(" s") + ("s" if value < 60 else "")  # noqa: PLR2004
+    return f"{value / _HOUR:.0f}h" if value < _DAY else f"{value / _DAY:.0f}d"

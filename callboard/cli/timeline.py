@@ -1,0 +1,111 @@
+"""Shell: a run's journal for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.text import Text
+
+from callboard.actors.fold import replay
+from callboard.actors.state import RunState
+from callboard.app.run import RunEvent, run_events
+from callboard.app.summary import summary
+from callboard.bus.messages import RunClaimed
+from callboard.bus.ports import Stored
+from callboard.bus.subjects import RunKey
+from callboard.cli.tables import STYLES
+from callboard.cli.teller import Teller, dollars, plain, seconds
+
+_WIDTH: Final = 10
+
+
+class Timeline:
+    """Prints events as they are shown, with the time since the first one."""
+
+    def __init__(self) -> None:
+        self.console = Console(soft_wrap=True, highlight=False)
+        self._teller = Teller()
+        self._start: datetime | None = None
+
+    def show(self, event: RunEvent) -> None:
+        """Print what the event says, if it is worth a line."""
+        self._start = self._start or event.at
+        line = self._teller.tell(event)
+        if line is None:
+            return
+        since = (
+            "" if self._start is None or event.at is None else f"+{seconds((event.at - self._start).total_seconds())}"
+        )
+        took = f"  {seconds(line.seconds)}" if line.seconds is not None else ""
+        head = (f"{event.sequence:>6} {since:>{_WIDTH}}  ", "dim")
+        self.console.print(Text.assemble(head, (line.sign, line.style), " ", line.text, (took, "dim")))
+
+
+def print_timeline(key: RunKey, entries: Sequence[Stored]) -> None:
+    """The journal, then what came of it."""
+    timeline = Timeline()
+    for entry in entries:
+        if entry.record is None:
+            timeline.console.print(Text(f"{entry.sequence:>6} {plain(entry.problem)}", style="red"))
+        for event in run_events(entry):
+            timeline.show(event)
+    state = replay(entries)
+    told = summary(key, state, entries[-1].at)
+    rows = [
+        ("run", f"{told.run}  (tenant {told.tenant}, agent {told.agent or 'unknown'})"),
+        ("ended", told.why),
+        ("cost", f"{told.turns} turns · {told.tokens:,} tokens · {dollars(told.cost_usd_micros)}"),
+        ("workers", f"{', '.join(_workers(entries)) or 'none'}  ({told.attempts} claims)"),
+        ("parent", told.parent),
+        ("children", ", ".join(_children(state))),
+        ("in doubt", ", ".join(state.in_doubt)),
+        ("entries", str(state.entries)),
+    ]
+    timeline.console.print()
+    timeline.console.print(Text.assemble(f"{'status':<9} ", (told.status, STYLES[told.status])))
+    for name, value in rows:
+        if value:
+            timeline.console.print(Text(f"{name:<9} {plain(value)}", style="bold yellow" if name == "in doubt" else ""))
+
+
+def run_as_json(key: RunKey, entries: Sequence[Stored]) -> dict[str, JsonValue]:
+    """The fold and the entries as JSON."""
+    state = replay(entries)
+    return {
+        **summary(key, state, entries[-1].at if entries else None).as_json(),
+        "workers": list(_workers(entries)),
+        "children": dict(_outcomes(state)),
+        "in_doubt": list(state.in_doubt),
+        "settled": None if state.settled is None else state.settled.model_dump(mode="json"),
+        "entries": [
+            {
+                "sequence": entry.sequence,
+                "at": None if entry.at is None else entry.at.isoformat(),
+                "problem": entry.problem,
+                "events": [] if entry.record is None else [
+                    {"type": event.type, **event.model_dump(mode="json", exclude_defaults=True)}
+                    for event in entry.record.events
+                ],
+            }
+            for entry in entries
+        ],
+    }  # fmt: skip
+
+
+def _workers(entries: Sequence[Stored]) -> tuple[str, ...]:
+    events = (event for entry in entries if entry.record is not None for event in entry.record.events)
+    return tuple(dict.fromkeys(event.worker for event in events if isinstance(event, RunClaimed)))
+
+
+def _outcomes(state: RunState) -> dict[str, str]:
+    return {
+        child: state.finished[child].outcome if child in state.finished else "unfinished" for child in state.children
+    }
+
+
+def _children(state: RunState) -> list[str]:
+    return [f"{state.children[child].agent} {child} {outcome}" for child, outcome in _outcomes(state).items()]

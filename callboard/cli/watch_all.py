@@ -1,0 +1,67 @@
+"""Shell: ``callboard watch --all``: one line for every journal entry of every run, from now on."""
+
+from __future__ import annotations
+
+import anyio
+from rich.console import Console
+from rich.text import Text
+
+from callboard.app.run import RunEvent
+from callboard.bus.client import Connection, Reply
+from callboard.bus.codec import decode_record
+from callboard.bus.subjects import RunKey
+from callboard.cli.shared import Shared
+from callboard.cli.teller import Teller, plain
+from callboard.clock import SystemClock
+from callboard.errors import InvalidMessage
+
+_BUFFER = 10_000
+
+
+async def watch_all(shared: Shared, connection: Connection) -> None:
+    """Until interrupted. The live feed may lose a message; the journals do not."""
+    console = Console(soft_wrap=True, highlight=False)
+    tellers: dict[RunKey, Teller] = {}
+    clock = SystemClock()
+    send, receive = anyio.create_memory_object_stream[Reply](_BUFFER)
+
+    def deliver(message: Reply) -> None:
+        if send.statistics().current_buffer_used < _BUFFER:
+            send.send_nowait(message)
+
+    with send, receive:
+        async with connection.subscribe(f"{connection.subjects.prefix}.live.*.*", deliver):
+            async for message in receive:
+                try:
+                    key = connection.subjects.parse_run(message.subject)
+                    record = decode_record(message.payload)
+                except InvalidMessage as error:
+                    console.print(Text(f"{plain(message.subject)}  {plain(str(error))}", style="red"))
+                    continue
+                at = record.at or clock.now()
+                sequence = int(message.headers.get("Nats-Sequence", "0"))
+                for event in record.events:
+                    _show(shared, console, key, RunEvent(sequence, at, event), tellers.setdefault(key, Teller()))
+
+
+def _show(shared: Shared, console: Console, key: RunKey, event: RunEvent, teller: Teller) -> None:
+    if shared.json:
+        at = None if event.at is None else event.at.isoformat()
+        body = event.event.model_dump(mode="json", exclude_defaults=True)
+        shared.show(
+            {
+                "run": key.run,
+                "tenant": key.tenant,
+                "sequence": event.sequence,
+                "at": at,
+                "type": event.event.type,
+                **body,
+            }
+        )
+        return
+    line = teller.tell(event)
+    if line is not None:
+        clock = "" if event.at is None else event.at.astimezone().strftime("%H:%M:%S")
+        console.print(
+            Text.assemble((f"{clock} {key.tenant}/{key.run}  ", "dim"), (line.sign, line.style), " ", line.text)
+        )
