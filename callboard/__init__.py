@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from callboard.actors.function import RunContext, worker
+    from callboard.actors.function import worker
     from callboard.actors.receipt import Receipt
+    from callboard.actors.run_context import RunContext
     from callboard.app.agent import Agent
     from callboard.app.board import Board, Run, connect
     from callboard.config.spec import AgentSpec
@@ -47,8 +48,9 @@ __all__ = (
 )
 
 _HOMES: Final = {
-    "callboard.actors.function": ("RunContext", "worker"),
+    "callboard.actors.function": ("worker",),
     "callboard.actors.receipt": ("Receipt",),
+    "callboard.actors.run_context": ("RunContext",),
     "callboard.app.agent": ("Agent",),
     "callboard.app.board": ("Board", "Run", "connect"),
     "callboard.config.spec": ("AgentSpec",),

@@ -1,18 +1,31 @@
-"""Pure: what a worker can run, and what it needs to run it."""
+"""Shell: what a worker can run, and what it needs to run it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
+
+from pydantic import JsonValue
 
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
 from callboard.tools.tool import AnyTool
 
-if TYPE_CHECKING:
-    from callboard.actors.function import WorkerFunction
+Body: TypeAlias = Callable[[JsonValue, Any], Awaitable[object]]
+"""``async def f(task, run)``; ``run`` is a ``RunContext``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFunction:
+    """A function that is the code of an agent. Calling it calls the function, as in a unit test."""
+
+    spec: AgentSpec
+    body: Body
+
+    async def __call__(self, task: JsonValue, run: object) -> object:
+        return await self.body(task, run)
 
 
 @dataclass(frozen=True, slots=True)

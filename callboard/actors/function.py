@@ -6,14 +6,13 @@ recorded step never does. No determinism rules beyond distinct names for steps t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import cast
 
 import anyio
 from pydantic import JsonValue
 
-from callboard.actors.code import AgentCode, Ports
+from callboard.actors.code import AgentCode, Body, Ports, WorkerFunction
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import doubts, limit_reached
 from callboard.actors.owner import Owner, OwnershipLost
@@ -26,18 +25,6 @@ from callboard.log import get_logger
 from callboard.tools.execute import json_value
 
 log = get_logger(__name__)
-Body = Callable[[JsonValue, RunContext], Awaitable[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFunction:
-    """A function that is the code of an agent. Calling it calls the function, as in a unit test."""
-
-    spec: AgentSpec
-    body: Body
-
-    async def __call__(self, task: JsonValue, run: RunContext) -> object:
-        return await self.body(task, run)
 
 
 def worker(name: str, *, description: str = "", limits: Limits | None = None) -> Callable[[Body], WorkerFunction]:

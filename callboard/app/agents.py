@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from callboard.actors.code import AgentCode
-from callboard.actors.function import WorkerFunction
+from callboard.actors.code import AgentCode, WorkerFunction
 from callboard.config.resolved import AgentConfig, Config, FunctionsRef, ToolRef
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError

@@ -1,4 +1,4 @@
-"""Pure: providers by name. An adapter is imported when it is first asked for."""
+"""Shell: providers by name. An adapter is imported when it is first asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: tools are functions that a model may call; this package makes, finds, runs and stops them."""
+"""Shell: tools are functions that a model may call; this package makes, finds, runs and stops them."""
 
 from callboard.tools.cap import Capped, cap
 from callboard.tools.command import CommandResult, run_command

@@ -1,4 +1,4 @@
-"""Pure: what a tool is told about the call that it serves."""
+"""Shell: what a tool is told about the call that it serves."""
 
 from __future__ import annotations
 

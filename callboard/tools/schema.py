@@ -1,4 +1,4 @@
-"""Pure: a function's signature as a strict schema, and a model's arguments checked against it."""
+"""Shell: a function's signature as a strict schema, and a model's arguments checked against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: the ``@tool`` decorator, which turns a function into a tool that a model can call."""
+"""Shell: the ``@tool`` decorator, which turns a function into a tool that a model can call."""
 
 from __future__ import annotations
 

@@ -10,9 +10,8 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from callboard.actors.code import AgentCode, Ports
+from callboard.actors.code import AgentCode, Ports, WorkerFunction
 from callboard.actors.fold import replay
-from callboard.actors.function import WorkerFunction
 from callboard.actors.kill import Killer
 from callboard.actors.receipt import Receipt
 from callboard.actors.state import RunState
