@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple
 
 from callboard.actors.claim import ClaimVerdict, TaskClaim, judge
@@ -201,6 +202,7 @@ def entry_of(run: int, sequence: int) -> int:
     return run * 100 + sequence
 
 
+@cache
 def shown(task: int) -> str:
     resume, copy = resume_of(task), task % 100
     what = f"resume@{resume}" if resume else "original"

@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from callboard.actors.claim import Claim, TaskClaim, judge
-from callboard.actors.decide import CallModel, CallTools, End, Write
+from callboard.actors.claim import Claim, judge
 from callboard.actors.fold import terminal_of
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
-    KnownEvent,
     ModelRequested,
     Record,
-    RunClaimed,
-    RunCreated,
     RunKilled,
     RunSettled,
     SignalReceived,
@@ -28,11 +24,11 @@ from callboard.bus.messages import (
     ToolReturned,
 )
 
+from .effects_plan import TASK, Plans
 from .effects_world import Plan, Setup, Worker, World, become, said
 from .explore import Step, System
-from .journals import AT, NEW, Journals, record
+from .journals import NEW, Journals, record
 
-TASK: Final = TaskClaim(task=1)
 KILL: Final = record("", RunKilled(by="somebody"))
 SIGNAL: Final = record("", SignalReceived(name="note"))
 
@@ -45,7 +41,7 @@ class Effects:
         self.rules = setup.rules
         self.program = setup.program
         self.journals = Journals(setup.rules.fold)
-        self._plans: dict[tuple[int, int, str, bool, bool], Plan] = {}
+        self.plans = Plans(self.journals, setup)
 
     def system(self) -> System[World]:
         setup = self.setup
@@ -54,37 +50,6 @@ class Effects:
             starts=(0,) * len(self.program.calls),
         )  # fmt: skip
         return System(start, self.steps, self.broken)
-
-    # ---- what an owner writes
-    def plan(self, journal: int, token: int, *, claims: bool = False, done: str = "", last: bool = True) -> Plan:
-        """The record of owner ``token`` that has folded ``journal``: its claim, a result, or what it does next."""
-        key = journal, token, done, claims, last
-        if key not in self._plans:
-            state, events = self.journals.state(journal), list[KnownEvent]()
-            if claims:
-                created = () if state.created else (RunCreated(agent="agent", at=AT),)
-                events += [*created, RunClaimed(task=TASK.task)]
-            if done:
-                events.append(self.program.result(done))
-            self._plans[key] = self._follow(journal, f"o{token}", events, last=last)
-        return self._plans[key]
-
-    def _follow(self, journal: int, owner: str, events: list[KnownEvent], *, last: bool) -> Plan:
-        while not events or (self.setup.together and last):
-            entry = record(owner, *events) if events else None
-            match self.program.next(self.journals.ahead(journal, entry) if entry else self.journals.state(journal)):
-                case Write(new):
-                    events += new
-                case CallModel(call, attempt):
-                    return Plan(record(owner, *events, ModelRequested(call=call, attempt=attempt)), (call,))
-                case CallTools(calls):
-                    arms = tuple(asked.id for asked, _ in calls)
-                    return Plan(record(owner, *events, *(intent for _, intent in calls)), arms)
-                case End(event):
-                    return Plan(record(owner, *events, event), ())
-                case other:
-                    raise AssertionError(f"no program of this model does {other!r}")
-        return Plan(record(owner, *events), ())
 
     # ---- what may happen
     def steps(self, world: World) -> Iterator[Step[World]]:
@@ -99,7 +64,7 @@ class Effects:
         if world.signals:
             after = journals.append(world.journal, SIGNAL)
             yield Step("a signal", world._replace(journal=after, signals=world.signals - 1))
-        if world.killed == "no" and world.journal != NEW:
+        if self.setup.kills and world.killed == "no" and world.journal != NEW:
             settled: Literal["accepted", "settled"] = "settled" if rules.settled == "accepted" else "accepted"
             if rules.kill == "journal":
                 after = journals.append(world.journal, KILL)
@@ -137,7 +102,7 @@ class Effects:
         if world.journal == NEW and world.claims:  # an original task claims with expectation 0, without reading
             token = self.setup.claims - world.claims + 1
             yield from self._append(
-                world, me, f"o{token}", self.plan(NEW, token, claims=True), me._replace(token=token)
+                world, me, f"o{token}", self.plans.next(NEW, token, claims=True), me._replace(token=token)
             )
         length = self.journals.length(world.journal)
         if length:
@@ -151,13 +116,13 @@ class Effects:
         elif not me.token or state.owner != f"o{me.token}":
             if world.claims and isinstance(judge(state, TASK), Claim):
                 token = self.setup.claims - world.claims + 1
-                plan = self.plan(seen, token, claims=True)
+                plan = self.plans.next(seen, token, claims=True)
                 yield from self._append(world, me, f"o{token}", plan, me._replace(token=token))
         elif self.rules.window == "from_answer" and (mine := _own_open(state)):
             again = me._replace(pc="act", armed=mine, open=True)
             yield Step(f"{name} finds its own intent of {mine}", become(world, me, again))
         else:
-            plan = self.plan(seen, me.token)
+            plan = self.plans.next(seen, me.token)
             if plan.arms and not self.rules.intents:
                 ready = me._replace(pc="act", armed=plan.arms, open=True)
                 yield Step(f"{name} goes on to {plan.arms}, without an intent", become(world, me, ready))
@@ -215,7 +180,7 @@ class Effects:
         length = self.journals.length(world.journal)
         if me.view == length or self.rules.append == "plain":
             seen = self.journals.up_to(world.journal, me.view)
-            plan = self.plan(seen, me.token, done=call, last=not rest and not me.armed)
+            plan = self.plans.next(seen, me.token, done=call, last=not rest and not me.armed)
             yield from self._append(world, me, name, plan, me._replace(running=rest))
             return
         state = self.journals.state(world.journal)

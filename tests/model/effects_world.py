@@ -15,7 +15,6 @@ from callboard.bus.subjects import RunKey
 from .journals import AT, Fold
 from .programs import Program, function
 
-
 KEY: Final = RunKey("default", "r0")
 
 
@@ -65,6 +64,7 @@ class Setup:
     crashes: int = 1
     lost: int = 1
     signals: int = 0
+    kills: bool = True
     misses: int = 1
     """Start windows that an owner misses and goes on from; after one more it gives up."""
     together: bool = False

@@ -11,6 +11,7 @@ import gc
 import time
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Generic, NamedTuple, TypeVar
 
 S = TypeVar("S", bound=Hashable)
@@ -38,7 +39,10 @@ class System(Generic[S]):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found. ``seconds`` of CPU; ``complete``: every reachable state was seen; ``trace``: the way to the violation."""
+    """What the checker found, in ``seconds`` of CPU. ``complete``: every reachable state was seen.
+
+    ``trace`` is the way to the violation.
+    """
 
     states: int
     depth: int
@@ -73,7 +77,7 @@ class _Graph(Generic[S]):
         path.reverse()
         return tuple(
             next(step.label for step in self.system.steps(states[here]) if step.after == states[there])
-            for here, there in zip(path, path[1:], strict=False)
+            for here, there in pairwise(path)
         )
 
     def doomed(self) -> int | None:
@@ -87,7 +91,14 @@ class _Graph(Generic[S]):
                 if not live[earlier]:
                     live[earlier] = 1
                     todo.append(earlier)
-        return next((state for state in range(len(live)) if not live[state]), None)
+        doomed = (state for state in range(len(live)) if not live[state])
+        first = next(doomed, None)
+        return first if first != 0 else self._dead_end()
+
+    def _dead_end(self) -> int:
+        """Where it ends if all is doomed from the start: the first state that nothing healthy leaves, else the last."""
+        left = {earlier for reached in self.before for earlier in reached}
+        return next((state for state in range(len(self.came)) if state not in left), len(self.came) - 1)
 
 
 def explore(system: System[S], *, max_states: int = 3_000_000) -> Verdict:

@@ -57,6 +57,7 @@ def agent(*turns: tuple[str, ...], effect: Effect = "at_most_once", spare: int =
 
 def function(*steps: str, effect: Effect = "at_most_once", looks_for_doubts: bool = True) -> Program:
     """A function worker with these steps, one after the other; a step in doubt is left behind."""
+
     def following(state: RunState) -> Command:
         if looks_for_doubts and (lost := doubts(state)):
             return Write(lost)
