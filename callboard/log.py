@@ -126,6 +126,10 @@ def configure(*, json: bool, level: str, secrets: frozenset[str] = frozenset()) 
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+    _install(formatter, level)
+
+
+def _install(formatter: logging.Formatter, level: str) -> None:
     handler = _Handler()
     handler.setFormatter(formatter)
     root = logging.getLogger()

@@ -133,15 +133,9 @@ def topology(subjects: Subjects, *, replicas: int = 1, limits: QueueLimits = Que
             allow_msg_schedules=True,
             num_replicas=replicas,
         ),
-        StreamSpec(
-            subjects.stream("DEAD"), (f"{at}.dead.>",), max_age=30 * _DAY, max_bytes=256 * _MIB, num_replicas=replicas
-        ),
-        StreamSpec(
-            subjects.stream("GUARDS"),
-            (f"{at}.guard.>",),
-            max_age=30 * _DAY,
-            max_bytes=256 * _MIB,
-            num_replicas=replicas,
+        *(
+            StreamSpec(name, (kept,), max_age=30 * _DAY, max_bytes=256 * _MIB, num_replicas=replicas)
+            for name, kept in ((subjects.stream("DEAD"), f"{at}.dead.>"), (subjects.stream("GUARDS"), f"{at}.guard.>"))
         ),
         # one message per chunk of a content, named by its hash: storing it again replaces it by itself
         StreamSpec(subjects.stream("BLOBS"), (f"{at}.blob.>",), max_msgs_per_subject=1, num_replicas=replicas),
