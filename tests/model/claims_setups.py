@@ -82,7 +82,7 @@ PROTOCOL: Final = (
         dispatcher_crashes=1,
     ),
     setup("one run, its owner hands over", drains=1),
-    setup("one run, hands over twice", drains=2, redeliveries=0),
+    setup("one run, hands over twice", drains=2, redeliveries=0, crashes=0),
     setup("one run, hands over, killed", drains=1, kills=(0,), redeliveries=0),
     setup("one run, its task is lost and swept", losses=1, sweeps=True, redeliveries=0),
     setup("one run, swept too early", sweeps=True, early=1, redeliveries=0),

@@ -26,15 +26,19 @@ def rules(**changes: Any) -> Rules:
 
 PROTOCOL: Final = (
     setup("two workers, two steps that must not run twice"),
-    setup("two workers, two idempotent steps", program=function("s1", "s2", effect="idempotent")),
+    setup("two idempotent steps, in few records", TOGETHER, program=function("s1", "s2", effect="idempotent")),
     setup("two steps, in few records", TOGETHER),
-    setup("two steps, a signal at any time, in few records", TOGETHER, signals=1),
-    setup("one step, a signal at any time", SMALL, signals=1),
+    setup("two steps, a signal at any time, no crash, in few records", TOGETHER, signals=1, crashes=0),
+    setup("one step, a signal at any time, no answer is lost", SMALL, signals=1, lost=0),
     setup("two steps, the owner confirms a kill, in few records", TOGETHER, confirms=True),
     setup("one step, the owner confirms a kill, three claims", SMALL, confirms=True, claims=3),
     setup("an agent with a tool, in few records", TOGETHER, program=agent(("pay",))),
     setup(
-        "an agent with two tools at once, no crash, in few records", TOGETHER, program=agent(("pay", "mail")), crashes=0
+        "an agent with two tools at once, no crash, in few records",
+        TOGETHER,
+        program=agent(("pay", "mail")),
+        crashes=0,
+        misses=0,
     ),
     setup(
         "three workers, one step, three claims, in few records",
@@ -45,12 +49,14 @@ PROTOCOL: Final = (
         crashes=2,
         lost=2,
     ),
-    setup("three steps, three claims, in few records", TOGETHER, program=function("s1", "s2", "s3"), claims=3),
 )
 
 LARGE: Final = (
     setup("large: an agent with a tool", program=agent(("pay",))),
     setup("large: an agent with two tools at once, in few records", TOGETHER, program=agent(("pay", "mail"))),
+    setup("large: two workers, two idempotent steps", program=function("s1", "s2", effect="idempotent")),
+    setup("large: two steps, a signal at any time, in few records", TOGETHER, signals=1),
+    setup("large: three steps, three claims, in few records", TOGETHER, program=function("s1", "s2", "s3"), claims=3),
     setup("large: one step, two signals at any time", SMALL, signals=2),
     setup("large: two steps, a signal at any time", signals=1),
     setup("large: two steps, the owner confirms a kill", confirms=True),
