@@ -113,8 +113,9 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
     """Write all intents in one record, run the tools together, write each result as it comes (the last: deferred)."""
     running = len(command.calls)
 
-    async def run(asked: ToolCall, intent: ToolRequested) -> None:
+    async def run(asked: ToolCall, intent: ToolRequested, published: float) -> None:
         nonlocal running
+        await owner.still_armed(published, intent)  # the worker may have been stopped before it got here
         timeout = within_deadline(owner, _timeout(spec, intent.tool), ports)
         owner.defer(
             await run_tool(owner, asked, intent, tool=code.tools.get(intent.tool), timeout=timeout, ports=ports)
@@ -123,9 +124,10 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
         if running:
             await owner.flush()
 
-    async with owner.armed(*(intent for _, intent in command.calls)), anyio.create_task_group() as together:
+    intents = tuple(intent for _, intent in command.calls)
+    async with owner.armed(*intents) as published, anyio.create_task_group() as together:
         for asked, intent in command.calls:
-            together.start_soon(run, asked, intent)
+            together.start_soon(run, asked, intent, published)
 
 
 async def run_tool(

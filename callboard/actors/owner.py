@@ -21,7 +21,7 @@ from callboard.bus.messages import OwnerEvent, Record, ToolResolved
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
-from callboard.errors import CallboardError, EntryTooLarge, StaleAppend
+from callboard.errors import BusUnreachable, CallboardError, EntryTooLarge, StaleAppend
 from callboard.log import get_logger
 
 log = get_logger(__name__)
@@ -86,6 +86,8 @@ class Owner:
         self._lock = anyio.Lock()
         self._quiet = anyio.Event()
         self._lost = False
+        self._unsure: BusUnreachable | None = None
+        """Set when nobody knows whether a record was stored: writing its events again could record them twice."""
         self._waiting: list[_Ticket] = []
         self._on_their_way = 0
         """How many tickets, from the first, are in the record that is being written."""
@@ -115,14 +117,17 @@ class Owner:
         return ticket.armed_at
 
     @asynccontextmanager
-    async def armed(self, *intents: Fact) -> AsyncGenerator[None]:
-        """Write intents until a write was acknowledged within the start window; the body starts the effect at once."""
+    async def armed(self, *intents: Fact) -> AsyncGenerator[float]:
+        """Write intents until a write was acknowledged within the start window; the body starts the effect at once.
+
+        Yields the instant for ``still_armed``.
+        """
         if self.leaving:
             await anyio.sleep_forever()  # until the worker cancels the run
-        await self._arm(intents)
+        published = await self._arm(intents)
         self.in_flight += 1
         try:
-            yield
+            yield published
         finally:
             self.in_flight -= 1
             self._quiet.set()
@@ -133,13 +138,18 @@ class Owner:
             self._quiet = anyio.Event()
             await self._quiet.wait()
 
-    async def _arm(self, intents: Sequence[Fact]) -> None:
+    async def still_armed(self, published: float, *intents: Fact) -> None:
+        """Write ``intents`` again if their window has closed: for an effect that starts in a task of its own."""
+        if self._clock.monotonic() - published > START_WINDOW:
+            await self._arm(intents)
+
+    async def _arm(self, intents: Sequence[Fact]) -> float:
         while True:
             published = await self.append(*intents)
             await checkpoint_if_cancelled()
             took = self._clock.monotonic() - published
             if took <= START_WINDOW:
-                return
+                return published
             log.warning("start window missed, arming again", run=self.key.run, seconds=round(took, 3))
 
     async def flush(self) -> None:
@@ -187,6 +197,8 @@ class Owner:
             raise error
 
     async def _write(self, events: Sequence[Fact], tickets: Sequence[_Ticket], *, again: bool) -> bool:
+        if self._unsure is not None:
+            raise self._unsure
         if self._lost or not self.view.owns(self.token):
             raise OwnershipLost(self.state)
         record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
@@ -204,6 +216,9 @@ class Owner:
                 if not again:
                     return False
                 continue
+            except BusUnreachable as error:
+                self._unsure = error
+                raise
             finally:
                 self._on_their_way = 0
             self.state = fold(self.state, sequence, record)
