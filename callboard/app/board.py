@@ -12,7 +12,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.app.node import BusAt
-from callboard.app.run import Run, RunEvent
+from callboard.app.run import Run
+from callboard.app.run_event import RunEvent
 from callboard.app.server import DATA_DIR
 from callboard.app.summary import RunSummary, Status, summaries
 from callboard.bus.bus import Bus, open_bus

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from callboard.actors.code import AgentCode
 from callboard.app.board import Board, open_board
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.app.process import process_name
-from callboard.app.server import DATA_DIR, ServerAt, kept_server
+from callboard.app.server import DATA_DIR, kept_server
 from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.server import Durability
 from callboard.bus.subjects import Subjects
@@ -27,32 +27,38 @@ _LEAVES_WITHIN: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A deployment inside this process."""
+    """A deployment inside this process. ``data_dir`` is that of its own server, None on a bus of others."""
 
     board: Board
-    server: ServerAt
+    url: str
+    data_dir: Path | None
 
 
 @asynccontextmanager
 async def embedded(
     agents: Mapping[str, AgentCode],
     *,
+    at: BusAt | None = None,
     data_dir: Path = DATA_DIR,
     durability: Durability = "always",
     subjects: Subjects = DEFAULT_SUBJECTS,
+    by: str = "client",
 ) -> AsyncGenerator[Embedded]:
-    """Serve ``agents`` for the time of the context. A server that runs on ``data_dir`` already is used."""
-    async with kept_server(data_dir, durability=durability) as server:
-        at = BusAt((server.url,), subjects)
+    """Serve ``agents`` for the time of the context, on the bus ``at`` if given, else on one of our own.
+
+    A server that runs on ``data_dir`` already is used.
+    """
+    async with AsyncExitStack() as stack:
+        kept: Path | None = None
+        if at is None:
+            server = await stack.enter_async_context(kept_server(data_dir, durability=durability))
+            at, kept = BusAt((server.url,), subjects), data_dir
         leaving, gone = anyio.Event(), anyio.Event()
-        name = process_name()
+        worker = worker_child(at, agents, WorkerSettings(process_name()), leaving)
         spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("worker", restart="transient")))
-        children = {
-            "supervisor": supervisor_child(at, name),
-            "worker": _telling(worker_child(at, agents, WorkerSettings(name), leaving), gone),
-        }
-        async with running(supervisor(spec, children)), open_board(at) as board:
-            yield Embedded(board, server)
+        children = {"supervisor": supervisor_child(at, process_name()), "worker": _telling(worker, gone)}
+        async with running(supervisor(spec, children)), open_board(at, by=by) as board:
+            yield Embedded(board, ",".join(at.urls), kept)
             leaving.set()  # what it holds of other runs is handed over, not left to be missed
             with anyio.move_on_after(_LEAVES_WITHIN):
                 await gone.wait()

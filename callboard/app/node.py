@@ -45,7 +45,7 @@ class WorkerSettings:
 
 
 def worker_child(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, leaving: anyio.Event) -> Run:
-    """A worker on a connection of its own (echo off: its own appends are no hints). On ``leaving`` it drains and ends."""
+    """A worker on a connection of its own (echo off: its own appends are no hints). Drains and ends on ``leaving``."""
 
     async def run(ready: anyio.Event) -> None:
         async with open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus:

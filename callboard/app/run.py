@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, assert_never
 
 import anyio
@@ -15,10 +13,10 @@ from callboard.actors.fold import EMPTY, replay
 from callboard.actors.kill import Killer
 from callboard.actors.receipt import Receipt
 from callboard.actors.state import RunState
+from callboard.app.run_event import RunEvent, run_events
 from callboard.bus.bus import Bus
 from callboard.bus.messages import (
     Content,
-    Event,
     Record,
     RunCompleted,
     RunFailed,
@@ -31,15 +29,6 @@ from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import RunFailed as RunFailedError
 from callboard.errors import RunKilled as RunKilledError
-
-
-@dataclass(frozen=True, slots=True)
-class RunEvent:
-    """An event of a run's journal. Events that were written together have the same ``sequence`` and ``at``."""
-
-    sequence: int
-    at: datetime | None
-    event: Event
 
 
 class Run:
@@ -135,11 +124,3 @@ class Run:
     async def _signal(self, event: RunSteered | SignalReceived | ToolResolved) -> None:
         clock = self._bus.clock
         await self._bus.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
-
-
-def run_events(entry: Stored, *, after: int = 0) -> tuple[RunEvent, ...]:
-    """The events of an entry; none if it does not validate, or is not behind ``after``."""
-    if entry.record is None or entry.sequence <= after:
-        return ()
-    at = entry.at or entry.record.at
-    return tuple(RunEvent(entry.sequence, at, event) for event in entry.record.events)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -33,7 +32,7 @@ async def board(shared: Shared) -> AsyncGenerator[Board]:
     from callboard.app.board import open_board  # noqa: PLC0415
 
     shared.logs()
-    async with open_board(shared.bus(), by=_me()) as opened:
+    async with open_board(shared.bus(), by=shared.by) as opened:
         yield opened
 
 
@@ -192,10 +191,3 @@ def _seconds(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"--deadline is {text!r}: {error}") from error
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "cli"

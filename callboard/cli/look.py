@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 from callboard.cli.client import board
 from callboard.cli.shared import DONE, FAILED, Shared, command, say
@@ -32,7 +35,7 @@ async def check(
     config = load(file)
     agents = load_agents(config)
     if shared.json:
-        specs = {
+        specs: dict[str, JsonValue] = {
             name: code.spec.model_dump(mode="json", exclude={"system": True, "model": {"settings"}})
             for name, code in agents.items()
         }  # what may hold secrets is left out

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,6 +15,10 @@ from callboard.cli.shared import DONE, Shared, command, say
 Port = Annotated[int | None, typer.Option("--port", help="Port of the server. Default: a free one.", min=1, max=65535)]
 Slots = Annotated[int, typer.Option("--slots", help="Runs at the same time, in each worker.", min=1)]
 Drain = Annotated[float, typer.Option("--drain", help="Seconds that steps under way get when it is to end.", min=0)]
+
+
+if TYPE_CHECKING:
+    from callboard.app.node import BusAt
 
 
 def register(app: typer.Typer) -> None:
@@ -56,15 +61,7 @@ async def up(
         else:
             at = shared.bus()
         count = 0 if file is None else workers
-
-        def told() -> None:
-            where = ",".join(at.urls)
-            if shared.json:
-                shared.show({"url": where, "prefix": at.subjects.prefix, "workers": count, "data_dir": str(data)})
-            else:
-                kept = f" · data in {data}" if shared.url is None else ""
-                say(f"up: {where} · {count} workers{kept} · Ctrl-C ends it")
-
+        told = partial(_say_up, shared, at, count, data)
         await run_up(at, count, _worker_command(shared, at.urls, file, slots), told=told)
     return DONE
 
@@ -98,6 +95,15 @@ async def supervisor(shared: Shared) -> int:
     shared.logs()
     await run_supervisor(shared.bus())
     return DONE
+
+
+def _say_up(shared: Shared, at: BusAt, workers: int, data: Path) -> None:
+    where = ",".join(at.urls)
+    if shared.json:
+        shared.show({"url": where, "prefix": at.subjects.prefix, "workers": workers, "data_dir": str(data)})
+    else:
+        kept = f" · data in {data}" if shared.url is None else ""
+        say(f"up: {where} · {workers} workers{kept} · Ctrl-C ends it")
 
 
 def _worker_command(shared: Shared, urls: tuple[str, ...], file: Path | None, slots: int) -> list[str]:

@@ -45,7 +45,8 @@ async def run(
 ) -> int:
     """Run an agent here: bus, supervisor and worker are started, and ended, for you. Prints the result.
 
-    A server that lives in the data directory already is used. Ctrl-C kills the run and prints the receipt.
+    A server that lives in the data directory already, or the one of --url, is used. Ctrl-C kills the run and prints
+    the receipt.
     """
     from callboard.app.agents import load_agents  # noqa: PLC0415
     from callboard.app.embedded import embedded  # noqa: PLC0415
@@ -61,12 +62,14 @@ async def run(
     agents = load_agents(config)
     if agent not in agents:
         raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
-    async with embedded(agents, data_dir=data, durability=durability, subjects=Subjects(shared.prefix)) as here:
+    at = None if shared.url is None else shared.bus()
+    subjects = Subjects(shared.prefix)
+    async with embedded(agents, at=at, data_dir=data, durability=durability, subjects=subjects, by=shared.by) as here:
         screen = Screen()
         submitted = await here.board.submit(agent, given, tenant=tenant, lane=lane)
         if not shared.json:
-            where = f"run {submitted.id} · {here.server.url} · data in {here.server.data_dir}"
-            screen.console.print(where, style="dim", markup=False)
+            kept = f" · data in {here.data_dir}" if here.data_dir is not None else ""
+            screen.console.print(f"run {submitted.id} · {here.url}{kept}", style="dim", markup=False)
         return await _killable(shared, here.board, submitted, screen)
 
 

@@ -13,6 +13,8 @@ from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
 from callboard.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from callboard.app.board import Board, Run
     from callboard.bus.ports import Stored
 
@@ -92,7 +94,7 @@ async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> i
         target = opened.run(run, tenant=tenant)
         entries = await _history(opened, target)
     found = check({target.key: entries})
-    listed = [f"{each.rule} at {each.sequence}: {each.message}" for each in found]
+    listed: list[JsonValue] = [f"{each.rule} at {each.sequence}: {each.message}" for each in found]
     if shared.json:
         shared.show({"run": run, "tenant": tenant, "entries": len(entries), "violations": listed})
     else:

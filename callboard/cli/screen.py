@@ -49,7 +49,7 @@ class Screen:
         tellers = [teller for _, teller in self._tellers.values()]
         turns = sum(teller.turns for teller in tellers)
         tokens, cost = sum(teller.tokens for teller in tellers), sum(teller.cost_usd_micros for teller in tellers)
-        return f"{turns} turns · {tokens:,} tokens · {dollars(cost)}"
+        return f"{turns} {'turn' if turns == 1 else 'turns'} · {tokens:,} tokens · {dollars(cost)}"
 
     def _now(self) -> Group:
         rows: list[Spinner | Text] = []

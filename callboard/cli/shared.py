@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import inspect
 import json as json_module
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, Literal, ParamSpec, cast
 
 import typer
@@ -62,13 +63,20 @@ class Shared:
     json: bool = False
     log_format: Literal["console", "json"] = "console"
     log_level: str = "warning"
-    by: str = field(default="cli")
 
     def logs(self, secrets: frozenset[str] = frozenset()) -> None:
         """Set up the logs, without ``secrets``."""
         from callboard.log import configure  # noqa: PLC0415 - structlog
 
         configure(json=self.log_format == "json", level=self.log_level, secrets=secrets)
+
+    @property
+    def by(self) -> str:
+        """Who gives the command, for the journals."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            return "cli"
 
     def bus(self) -> BusAt:
         """Where the bus is. Raises ``BusUnreachable``."""
@@ -103,7 +111,7 @@ def command(
         run.__annotations__ = {}
         run.__doc__ = function.__doc__
         app.command(name, epilog=EXIT_CODES)(run)
-        return cast("Callable[P, None]", run)
+        return run
 
     return register
 
@@ -132,7 +140,7 @@ def drive(shared: Shared, body: Callable[[], Awaitable[int]]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stdout = None  # type: ignore[assignment]  # nor is it flushed at exit
+        sys.stdout = None  # nor is it flushed at exit
         return DONE
     except BaseException as error:
         found = _first(error)

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.decide import DEADLINE
-from callboard.app.run import RunEvent
+from callboard.app.run_event import RunEvent
 from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
@@ -127,8 +127,8 @@ class Teller:
                 return Line("✓", "green", f"model  {said}  {tokens} tokens", seconds=self._close(call, given))
             case ModelFailed(call=call, problem=problem, retry_at=retry_at):
                 again = "; it is called again" if retry_at is not None else ""
-                text = short(f"model: {problem.kind}: {problem.message}") + again
-                return Line("✗", "red", text, seconds=self._close(call, given))
+                failure = short(f"model: {problem.kind}: {problem.message}") + again
+                return Line("✗", "red", failure, seconds=self._close(call, given))
             case ToolRequested(call=call, tool=tool):
                 self.open[call] = Step(self._label(call, tool), given.at)
             case ToolReturned(call=call, result=result, problem=problem):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from callboard.actors.fold import replay
 from callboard.actors.state import RunState
-from callboard.app.run import RunEvent, run_events
+from callboard.app.run_event import RunEvent, run_events
 from callboard.app.summary import summary
 from callboard.bus.messages import RunClaimed
 from callboard.bus.ports import Stored

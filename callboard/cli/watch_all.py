@@ -6,7 +6,7 @@ import anyio
 from rich.console import Console
 from rich.text import Text
 
-from callboard.app.run import RunEvent
+from callboard.app.run_event import RunEvent
 from callboard.bus.client import Connection, Reply
 from callboard.bus.codec import decode_record
 from callboard.bus.subjects import RunKey
