@@ -14,6 +14,9 @@ from rich.table import Table
 from .catalogue import LARGE, MUTANTS, PROTOCOL, Check
 from .explore import Verdict
 
+_WIDTH = 150
+"""Columns of a table that goes into a file."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description="Check the run protocol by model.")
@@ -21,7 +24,8 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the large bounds too: minutes, and gigabytes of memory")
     given = parser.parse_args()
     chosen = [check for check in (*PROTOCOL, *MUTANTS, *(LARGE if given.full else ())) if given.name in check.name]
-    console, results = Console(), list[tuple[Check, Verdict]]()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    results: list[tuple[Check, Verdict]] = []
     with console.status("") as status:
         for check in chosen:
             status.update(f"{len(results) + 1} of {len(chosen)}  {check.name}")

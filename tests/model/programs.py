@@ -37,11 +37,11 @@ def returned(call: str) -> ToolReturned:
     return ToolReturned(call=call, result=Content(value=call))
 
 
-def agent(*turns: tuple[str, ...], effect: Effect = "at_most_once", spare: int = 0) -> Program:
-    """An agent whose model asks for these tools turn by turn, then answers; ``spare`` more turns are possible."""
+def agent(*turns: tuple[str, ...], effect: Effect = "at_most_once") -> Program:
+    """An agent whose model asks for these tools turn by turn, then answers."""
     tools = tuple(name for turn in turns for name in turn)
     spec = AgentSpec(name="agent", tools=tuple(ToolSpec(name=name, effect=effect) for name in tools))
-    models = {f"m{n}": turns[n - 1] if n <= len(turns) else () for n in range(1, len(turns) + 2 + spare)}
+    models = {f"m{n}": turns[n - 1] if n <= len(turns) else () for n in range(1, len(turns) + 2)}
 
     def result(call: str) -> KnownEvent:
         if call not in models:
