@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, cast
 
 import anyio
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from callboard.actors.agent import run_agent
@@ -39,7 +41,7 @@ from callboard.bus.messages import (
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
-from callboard.errors import BusError, EntryTooLarge
+from callboard.errors import BusError, ConfigError, EntryTooLarge
 from callboard.log import bound, get_logger
 from callboard.tools.threads import still_running
 
@@ -73,7 +75,10 @@ class Attempt:
                 state = EMPTY
                 while (owner := await self._claim(state)) is not None:
                     self.owner = owner
+                    owner.on_end = self._stop
                     await self._carry(owner)
+                    if isinstance(owner.ended, BusError):  # the run's code may have caught it
+                        raise owner.ended
                     if owner.written or self.lost is None:
                         await self._leave(owner)
                         return
@@ -83,11 +88,15 @@ class Attempt:
         """Fold what somebody wrote; leave the run if it is not ours any more."""
         if self.owner is None or not self.owner.written:
             return  # the claim is a compare-and-set: it will see
-        try:
+        with suppress(OwnershipLost):  # it calls ``_stop``
             await self.owner.refresh()
-        except OwnershipLost as lost:
-            self.lost = lost.state
-            self.scope.cancel()
+
+    def _stop(self) -> None:
+        """The owner writes nothing more: stop its code, also code that catches every exception."""
+        self.scope.cancel()
+        if self.owner is not None and isinstance(self.owner.ended, OwnershipLost):
+            self.lost = self.owner.ended.state
+            self.mine = not self.owner.written or self._ours(self.owner, self.lost)
 
     async def hand_over(self, grace: float) -> None:
         """Let running effects end for up to ``grace`` seconds, start no others, and give the run to another worker."""
@@ -159,20 +168,36 @@ class Attempt:
             if isinstance(first, BusError):
                 raise first from group
             if not isinstance(first, OwnershipLost):
+                await self._count(owner)
                 raise
             self.lost = first.state
+        except BusError:
+            raise
+        except Exception:
+            await self._count(owner)
+            raise
+
+    async def _count(self, owner: Owner) -> None:
+        """Let the claim be written although the attempt broke: a run that breaks its workers must end as poison."""
+        with suppress(OwnershipLost):
+            await owner.flush()
 
     async def _drive(self, owner: Owner) -> None:
         created = owner.view.created
         assert created is not None
-        code = self.agents[created.agent]
-        spec = AgentSpec.model_validate(created.spec)
+        code = self.agents.get(created.agent)
+        try:
+            spec = AgentSpec.model_validate(created.spec)
+            model = None if spec.model is None else self.open_model(spec.model)
+        except (ValidationError, ConfigError) as error:
+            hint = "submit it again to an agent of this version"
+            await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))
+            return
         if owner.view.attempts > spec.limits.attempts:
             await self._poison(owner, spec)
-        elif code.function is not None:
+        elif code is not None and code.function is not None:
             await run_function(owner, spec, code, ports=self.ports, idle=self.idle)
-        elif spec.model is not None:
-            model = self.open_model(spec.model)
+        elif code is not None and model is not None:
             await run_agent(owner, spec, code, model=model, ports=self.ports, idle=self.idle)
         else:
             hint = "start a worker that has the @worker function, or give the agent a model"
@@ -209,13 +234,17 @@ class Attempt:
         if state.foreign and state.terminal is None:
             await self.task.release(_NEWER_VERSION_SECONDS)
             return
-        if state.owner != owner.token and state.terminal is None:
+        if not self._ours(owner, state):
             self.mine = False  # fenced: the task belongs to the next owner
             log.info("fenced", by=state.worker)
             return
         if self.lost is not None and state.terminal is not None and state.owner == owner.token:
             await self._settle(owner)
         await self.task.acknowledge()
+
+    @staticmethod
+    def _ours(owner: Owner, state: RunState) -> bool:
+        return state.owner == owner.token or state.terminal is not None
 
     async def _settle(self, owner: Owner) -> None:
         late: list[Event] = [

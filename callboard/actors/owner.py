@@ -76,18 +76,20 @@ class Owner:
         self.leaving = False
         """Set when the worker hands the run over: no effect starts any more."""
         self.in_flight = 0
-        """Effects that run right now."""
+        """Effects that run, or whose intent is being written."""
         self.on_signal: Callable[[], None] = _nobody
         """Called when entries of others were folded."""
+        self.on_end: Callable[[], None] = _nobody
+        """Called when ``ended`` is set: whoever works for this owner must stop, also if it catches what we raise."""
         self._lane = lane or anyio.Semaphore(1)
         """Shared by the owners of a process: with too many appends on their way none is back within its window."""
         self._journals = journals
         self._clock = clock
         self._lock = anyio.Lock()
         self._quiet = anyio.Event()
-        self._lost = False
-        self._unsure: BusUnreachable | None = None
-        """Set when nobody knows whether a record was stored: writing its events again could record them twice."""
+        self.ended: OwnershipLost | BusUnreachable | None = None
+        """Why nothing is written any more: not the owner, or nobody knows whether a record was stored (writing its
+        events again could record them twice)."""
         self._waiting: list[_Ticket] = []
         self._on_their_way = 0
         """How many tickets, from the first, are in the record that is being written."""
@@ -104,6 +106,7 @@ class Owner:
 
     async def append(self, *events: Fact) -> float:
         """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish."""
+        await checkpoint_if_cancelled()  # code that cleans up behind a cancellation starts nothing
         ticket = _Ticket(events, awaited=True)
         self._waiting.append(ticket)
         with anyio.CancelScope(shield=True):  # a cancelled publish would leave others' events in the dark
@@ -124,10 +127,9 @@ class Owner:
         """
         if self.leaving:
             await anyio.sleep_forever()  # until the worker cancels the run
-        published = await self._arm(intents)
         self.in_flight += 1
         try:
-            yield published
+            yield await self._arm(intents)
         finally:
             self.in_flight -= 1
             self._quiet.set()
@@ -197,9 +199,9 @@ class Owner:
             raise error
 
     async def _write(self, events: Sequence[Fact], tickets: Sequence[_Ticket], *, again: bool) -> bool:
-        if self._unsure is not None:
-            raise self._unsure
-        if self._lost or not self.view.owns(self.token):
+        if self.ended is not None:
+            raise self.ended
+        if not self.view.owns(self.token):
             raise OwnershipLost(self.state)
         record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
         while True:
@@ -217,7 +219,7 @@ class Owner:
                     return False
                 continue
             except BusUnreachable as error:
-                self._unsure = error
+                self._end(error)
                 raise
             finally:
                 self._on_their_way = 0
@@ -234,8 +236,13 @@ class Owner:
         self._see()
         self.on_signal()
         if not self.state.owns(self.token) or self.state.foreign:
-            self._lost = True  # for good: a claim that was refused must be judged again, not written again
-            raise OwnershipLost(self.state)
+            lost = OwnershipLost(self.state)
+            self._end(lost)  # for good: a claim that was refused must be judged again, not written again
+            raise lost
+
+    def _end(self, reason: OwnershipLost | BusUnreachable) -> None:
+        self.ended = reason
+        self.on_end()
 
     def _family(self, record: Record) -> tuple[str, str]:
         """What the headers of a terminal say, so that the dispatcher need not read the journal of every run."""
