@@ -107,6 +107,11 @@ class Attempt:
                 await self.owner.quiet()
                 await anyio.sleep(_BOUNDARY_SECONDS)  # what has just ended may be all that the run still needed
         self.scope.cancel()
+        with anyio.move_on_after(_STOP_SECONDS):
+            await self._stopped.wait()
+        if self.owner is not None and self.owner.in_flight:  # a thread that does not stop: it may be gone for long
+            self.mine = False
+            await self._give_away(self.owner)
 
     async def _claim(self, state: RunState) -> Owner | None:
         """Become the owner (the claim is written with the first record), or deal with the task and return None."""
@@ -152,6 +157,7 @@ class Attempt:
 
     async def _carry(self, owner: Owner) -> None:
         self.scope = anyio.CancelScope()
+        self._stopped = anyio.Event()
         try:
             with self.scope:
                 if self._leaving:

@@ -68,7 +68,7 @@ def event_types(record: Record) -> str:
 def decode_record(payload: bytes, *, sequence: int = 0) -> Record:
     """A journal entry. A bare event is a record of one event; without ``id`` one is derived from content and sequence.
 
-    Raises ``InvalidMessage``: ``too_large``, ``bad_json``, ``bad_shape``. A newer version is a record of unknown events.
+    Raises ``InvalidMessage``: ``too_large``, ``bad_json``, ``bad_shape``. A newer version: a record of unknown events.
     """
     value = _object(parse(payload, limit=RECORD_BYTES))
     if "events" not in value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -34,19 +34,33 @@ class Intake(Generic[_T]):
     async def pull(self, *, batch: int, wait: float) -> list[_T]:
         """Up to ``batch`` messages; waits up to ``wait`` seconds for the first. Cancelled, it keeps nothing."""
         puller = self._puller or await self._ensured()
-        try:
-            taken = await puller.pull(batch=batch, wait=wait)
-        except ConsumerGone:
-            await self._ensured()
-            await anyio.sleep(min(wait, _ELECTION_PAUSE))
-            return []
+        while True:
+            try:
+                taken = await puller.pull(batch=batch, wait=wait)
+            except ConsumerGone:
+                await self._ensured()
+                await anyio.sleep(min(wait, _ELECTION_PAUSE))
+                return []
+            messages = await self._opened(puller, taken)
+            if messages or not taken:  # nothing but garbage is no reason to believe that the consumer is empty
+                return messages
+
+    async def _opened(self, puller: Puller, taken: Sequence[Held]) -> list[_T]:
         messages: list[_T] = []
+        garbage: list[tuple[Held, InvalidMessage]] = []
+        for held in taken:
+            try:
+                messages.append(self._read(held))
+            except InvalidMessage as error:
+                garbage.append((held, error))
         try:
-            for held in taken:
-                try:
-                    messages.append(self._read(held))
-                except InvalidMessage as error:
-                    await self._bury(held, error)
+            if garbage:
+                async with anyio.create_task_group() as together:
+                    for held, why in garbage:
+                        together.start_soon(self._bury, held, why)
+        except BaseExceptionGroup as group:
+            puller.give_back(taken)
+            raise group.exceptions[0] from None
         except BaseException:
             puller.give_back(taken)
             raise
