@@ -1,4 +1,4 @@
-"""Shell: a storm of any length. ``python -m tests.chaos --seconds 300 --seed 7``, on three servers with ``--cluster``."""
+"""Shell: a storm of any length: ``python -m tests.chaos --seconds 300 --seed 7``; ``--cluster``: on three servers."""
 
 from __future__ import annotations
 

@@ -179,6 +179,14 @@ async def slow_shell(context: ToolContext) -> int:
     return (await run_command(["sh", "-c", script], context=context)).code
 
 
+@tool(effect="critical")
+async def slow_critical(context: ToolContext) -> str:
+    """Wait: in doubt, a person is asked."""
+    _started(context)
+    await anyio.sleep(SLOW)
+    return "late"
+
+
 @worker("patient")
 async def patient(task: object, run: RunContext) -> str:
     await run.sleep(SLOW)
@@ -203,13 +211,10 @@ async def stepper(task: object, run: RunContext) -> list[str]:
 
 def kill_code() -> dict[str, AgentCode]:
     """One agent for each place where a kill can meet a run."""
-    slow = {each.spec.name: each for each in (slow_async, slow_thread, slow_shell)}
+    slow = {each.spec.name: each for each in (slow_async, slow_thread, slow_shell, slow_critical)}
     agents = (
         scripted("in_model", {"text": "late", "delay": SLOW}),
-        *(
-            scripted(f"in_{each.spec.name[5:]}", _together(each.spec.name), {"text": "x"}, tools=(each,))
-            for each in slow
-        ),
+        *(scripted(f"in_{name[5:]}", _together(name), {"text": "x"}, tools=(each,)) for name, each in slow.items()),
         scripted("quick", {"text": "done"}),
         *(function(code) for code in (patient, family, couple, stepper, asker, sleeper)),
     )

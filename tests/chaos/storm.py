@@ -108,11 +108,12 @@ class Storm:
     _busy: set[str] = field(default_factory=set)
 
     async def run(self) -> Outcome:
-        subjects = Subjects(f"s{self.plan.seed}")
-        async with (
-            zygote() as self._zygote,
-            open_bus(self.servers.urls, subjects=subjects, name="storm", replicas=self.servers.replicas) as bus,
-        ):
+        with zygote() as self._zygote:
+            return await self._rage_and_judge(Subjects(f"s{self.plan.seed}"))
+
+    async def _rage_and_judge(self, subjects: Subjects) -> Outcome:
+        replicas = self.servers.replicas
+        async with open_bus(self.servers.urls, subjects=subjects, name="storm", replicas=replicas) as bus:
             self.client = client = Client(bus, random.Random(self.plan.seed))
             for kind, count in (("worker", self.plan.workers), ("dispatcher", self.plan.dispatchers)):
                 for number in range(count):

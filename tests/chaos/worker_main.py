@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def run(role: Role) -> None:
     if role.code not in ("chaos", "kill"):
         _record_tools_and_steps()
     if role.fault:
-        _die(role.fault)
+        _fail_at(role.fault)
     mutants.apply(role.mutant)
     anyio.run(_live, role)
 
@@ -119,37 +119,44 @@ def _record_tools_and_steps() -> None:
     run_context.perform = recorded_perform
 
 
-def _die(fault: str) -> None:
-    """SIGKILL at the n-th write or effect. ``count`` dies never, and leaves one line for each write."""
+def _fail_at(fault: str) -> None:
+    """SIGKILL or SIGSTOP itself at the n-th write or effect. ``count`` only leaves a line for each write."""
     where, _, number = fault.partition(":")
     left = int(number or 0)
 
-    def now(here: str) -> Callable[[], None]:
-        def check() -> None:
-            nonlocal left
-            left -= where == here
-            if where == here and left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def here(*names: str) -> bool:
+        nonlocal left
+        left -= where in names
+        return where in names and left == 0
 
-        return check
-
-    before, stored, after, RECORDER.then = now("before"), now("stored"), now("after"), now("during")
-    publish = storage.publish
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def note(subject: str) -> None:
         with Path(WRITES).open("a") as file:
             file.write(f"{subject}\n")
 
+    publish = storage.publish
+
     async def deadly(connection: Any, subject: str, payload: bytes, *, headers: Any) -> Any:
-        before()
-        if where == "stored" and left == 1:
+        if here("before"):
+            die()
+        if here("stored"):
             await connection.publish(subject, payload, headers=headers)
             await connection.barrier()
-        stored()
+            die()
         ack = await publish(connection, subject, payload, headers=headers)
+        if here("freeze"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if here("after"):
+            die()
         if where == "count":
             note(subject)
-        after()
         return ack
 
+    def started() -> None:
+        if here("during"):
+            die()
+
     storage.publish = deadly
+    RECORDER.then = started

@@ -15,8 +15,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,7 +38,10 @@ class Role:
     code: str = "chaos"
     """``chaos``, ``kill``, or the path of a configuration file."""
     fault: str = ""
-    """``before:3``, ``stored:3``, ``after:3``: SIGKILL itself at its third write; ``during:3``: at its third effect."""
+    """``before:3``, ``stored:3`` (but no acknowledgement seen), ``after:3``: SIGKILL itself at its third write.
+
+    ``during:3``: in its third effect. ``freeze:3``: SIGSTOP itself when the third write is stored.
+    """
     mutant: str = ""
     replicas: int = 1
 
@@ -72,6 +75,15 @@ class Process:
         """Return when it has ended."""
         await anyio.wait_readable(self._fd)
 
+    async def stopped(self) -> None:
+        """Return when it has stopped itself."""
+        while self._state != "T":  # noqa: ASYNC110 - not our child: nobody tells
+            await anyio.sleep(0.01)
+
+    @property
+    def _state(self) -> str:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
     @property
     def log(self) -> str:
         return (Path(self.role.folder) / f"{self.role.name}.log").read_text()
@@ -94,11 +106,11 @@ class Zygote:
         return process
 
 
-@asynccontextmanager
-async def zygote() -> AsyncGenerator[Zygote]:
+@contextmanager
+def zygote() -> Generator[Zygote]:
     """A zygote; everything that it has spawned is killed at the end."""
     command = [sys.executable, "-m", "tests.chaos.zygote"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:  # noqa: ASYNC220 - answers in milliseconds
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         made = Zygote(process)
         try:
             yield made

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ async def _over(bus: Bus, within: float) -> RunState:
     raise AssertionError("the feed ended")
 
 
-@asynccontextmanager
-async def matrix(agent: str, folder: Path) -> AsyncIterator[Matrix]:
+@contextmanager
+def matrix(agent: str, folder: Path) -> Iterator[Matrix]:
     example, given = EXAMPLES[agent]
     copy = folder / example
     shutil.copytree(ROOT / "examples" / example, copy, ignore=shutil.ignore_patterns("logs", "__pycache__"))
@@ -122,7 +122,7 @@ async def matrix(agent: str, folder: Path) -> AsyncIterator[Matrix]:
         (copy / "logs" / "shop.log").write_text("\n".join(lines()) + "\n")
     cells = folder / "cells"
     cells.mkdir()
-    async with zygote() as forks:
+    with zygote() as forks:
         yield Matrix(agent, copy / "agents.yaml", given, cells, forks)
 
 
@@ -169,7 +169,7 @@ def around(writes: int) -> list[str]:
 
 @pytest.mark.parametrize("agent", EXAMPLES)
 async def test_a_worker_killed_at_any_boundary_is_replaced_and_nothing_is_repeated(agent: str, tmp_path: Path) -> None:
-    async with matrix(agent, tmp_path) as board:
+    with matrix(agent, tmp_path) as board:
         calm = await board.cell("count:0")
         assert not judge(calm, calm, "calm")
         places = [*around(calm.writes), *(f"during:{n + 1}" for n in range(calm.starts))]
@@ -181,7 +181,7 @@ async def test_a_worker_killed_at_any_boundary_is_replaced_and_nothing_is_repeat
 
 
 async def test_a_dispatcher_killed_at_any_of_its_writes_is_replaced_and_nobody_waits_for_ever(tmp_path: Path) -> None:
-    async with matrix("lead", tmp_path) as board:
+    with matrix("lead", tmp_path) as board:
         calm = await board.cell("count:0", victim="dispatcher")
         assert calm.writes >= 3  # two children are over, and their parent is woken
         endings = await all_cells(board, around(calm.writes), victim="dispatcher")
