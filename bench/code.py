@@ -1,0 +1,93 @@
+"""The agents and functions that are measured. Their own work is nothing, so that what is left is ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from callboard import RunContext, tool, worker
+from callboard.actors.code import AgentCode
+from callboard.actors.function import WorkerFunction
+from callboard.config.spec import AgentSpec, Limits, ModelChoice
+from callboard.tools.tool import AnyTool
+
+STEPS = 10
+TOOL_TURNS = 5
+_HOURS = 7_200.0
+_FOREVER = Limits(deadline=_HOURS, model_timeout=_HOURS, tool_timeout=_HOURS, attempts=100)
+
+
+@worker("noop")
+async def noop(_task: Any, _run: RunContext) -> str:
+    """Nothing but claim and terminal."""
+    return "done"
+
+
+@worker("steps")
+async def steps(_task: Any, run: RunContext) -> int:
+    """Ten recorded steps that may run again after a crash, as steps of other systems do."""
+    return sum([await run.step(f"step-{number}", _number, number, effect="idempotent") for number in range(STEPS)])
+
+
+@worker("once")
+async def once(_task: Any, run: RunContext) -> int:
+    """Ten recorded steps that never run twice: each result is in the journal before the next step starts."""
+    return sum([await run.step(f"step-{number}", _number, number) for number in range(STEPS)])
+
+
+async def _number(number: int) -> int:
+    return number
+
+
+@tool(effect="pure")
+async def look(at: int) -> str:
+    """Look at a number.
+
+    Args:
+        at: The number.
+    """
+    return f"{at} looks fine"
+
+
+@worker("hold", limits=_FOREVER)
+async def hold(_task: Any, run: RunContext) -> None:
+    """One effect that never ends. Says when it starts and when it is cancelled."""
+    await run.step("hold", _hold, run.id, effect="idempotent")
+
+
+async def _hold(run: str) -> None:
+    print("started", run, time.monotonic_ns(), flush=True)
+    try:
+        await anyio.sleep_forever()
+    finally:
+        print("cancelled", run, time.monotonic_ns(), flush=True)
+
+
+@worker("sleep", limits=_FOREVER)
+async def sleep(_task: Any, run: RunContext) -> None:
+    """A long durable sleep: suspends, no worker holds it."""
+    await run.sleep(_HOURS / 2)
+
+
+def _function(code: WorkerFunction) -> AgentCode:
+    return AgentCode(code.spec, function=code)
+
+
+def _agent(name: str, turns: list[Any], limits: Limits, *tools: AnyTool) -> AgentCode:
+    model = ModelChoice(provider="scripted", settings={"turns": turns})
+    spec = AgentSpec(name=name, model=model, tools=tuple(each.spec for each in tools), limits=limits)
+    return AgentCode(spec, tools={each.spec.name: each for each in tools})
+
+
+def agents() -> Mapping[str, AgentCode]:
+    """Everything that a benchmark's worker serves, by name."""
+    calls: list[Any] = [{"tools": [{"name": "look", "args": {"at": turn}}]} for turn in range(TOOL_TURNS)]
+    found = (
+        *(_function(code) for code in (noop, steps, once, hold, sleep)),
+        _agent("turns", [*calls, {"text": "all of them look fine"}], Limits(), look),
+        _agent("wait", [{"text": "at last", "delay": _HOURS / 2}], _FOREVER),
+    )
+    return {code.spec.name: code for code in found}

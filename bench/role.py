@@ -1,0 +1,40 @@
+"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|dispatcher|floor …``.
+
+Worker and dispatcher are the children that ``callboard worker`` and ``callboard supervisor`` start, nothing less.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+
+from bench.code import agents
+from bench.floor import serve
+from callboard.actors.actor import running
+from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.log import configure
+
+
+async def _work(url: str, name: str, slots: str) -> None:
+    settings = WorkerSettings(name, slots=int(slots))
+    async with running(worker_child(BusAt((url,)), agents(), settings, anyio.Event())):
+        print("ready", flush=True)
+        await anyio.sleep_forever()
+
+
+async def _dispatch(url: str, name: str) -> None:
+    async with running(supervisor_child(BusAt((url,)), name)):
+        print("ready", flush=True)
+        await anyio.sleep_forever()
+
+
+def main() -> None:
+    """Live as the role that the arguments name, until killed."""
+    configure(json=False, level="warning")
+    kind, *arguments = sys.argv[1:]
+    anyio.run({"worker": _work, "dispatcher": _dispatch, "floor": serve}[kind], *arguments)
+
+
+if __name__ == "__main__":
+    main()
