@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
@@ -28,13 +31,19 @@ class WorkerFunction:
         return await self.body(task, run)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AgentCode:
     """One agent as this worker can run it: new runs keep ``spec``; its code is tools by name, or a function."""
 
     spec: AgentSpec
     tools: Mapping[str, AnyTool] = field(default_factory=dict[str, AnyTool])
     function: WorkerFunction | None = None
+
+    @cached_property
+    def kept(self) -> tuple[JsonValue, str]:
+        """The spec as a run keeps it in its journal, and its digest."""
+        dumped = self.spec.model_dump(mode="json", exclude_defaults=True)
+        return dumped, hashlib.sha256(to_json(dumped)).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
