@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,6 +47,8 @@ from callboard.tools.threads import still_running
 log = get_logger(__name__)
 _NEWER_VERSION_SECONDS: Final = 5.0
 _BOUNDARY_SECONDS: Final = 0.02
+_STOP_SECONDS: Final = 0.1
+"""What a stopped effect gets to end before its run is given away without it."""
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class Attempt:
     lost: RunState | None = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _leaving: bool = False
+    _given: bool = False
 
     async def run(self, hint: Callable[[], None]) -> None:
         """From the claim to the acknowledgement. ``hint`` is called when somebody writes to the journal."""
@@ -107,11 +109,11 @@ class Attempt:
                 await self.owner.quiet()
                 await anyio.sleep(_BOUNDARY_SECONDS)  # what has just ended may be all that the run still needed
         self.scope.cancel()
-        with anyio.move_on_after(_STOP_SECONDS):
-            await self._stopped.wait()
-        if self.owner is not None and self.owner.in_flight:  # a thread that does not stop: it may be gone for long
-            self.mine = False
-            await self._give_away(self.owner)
+        if self.owner is not None:
+            with anyio.move_on_after(_STOP_SECONDS) as stopping:
+                await self.owner.quiet()
+            if stopping.cancelled_caught and self.owner.state.owns(self.owner.token):
+                await self._give_away(self.owner)  # a thread that sits in C code may take long to stop
 
     async def _claim(self, state: RunState) -> Owner | None:
         """Become the owner (the claim is written with the first record), or deal with the task and return None."""
@@ -139,10 +141,10 @@ class Attempt:
                 return owner
 
     async def _created(self, body: Task) -> RunCreated:
-        spec = self.agents[self.task.address.agent].spec
+        code = self.agents[self.task.address.agent]
         now = self.ports.clock.now()
-        limit = now + timedelta(seconds=spec.limits.deadline)
-        dumped = spec.model_dump(mode="json", exclude_defaults=True)
+        limit = now + timedelta(seconds=code.spec.limits.deadline)
+        kept, digest = code.kept
         return RunCreated(
             agent=self.task.address.agent,
             lane=self.task.address.lane,
@@ -150,14 +152,13 @@ class Attempt:
             parent=body.parent,
             depth=body.depth,
             deadline=min(limit, body.deadline) if body.deadline is not None else limit,
-            spec=dumped,
-            digest=hashlib.sha256(to_json(dumped)).hexdigest()[:16],
+            spec=kept,
+            digest=digest,
             at=now,
         )
 
     async def _carry(self, owner: Owner) -> None:
         self.scope = anyio.CancelScope()
-        self._stopped = anyio.Event()
         try:
             with self.scope:
                 if self._leaving:
@@ -193,7 +194,7 @@ class Attempt:
         assert created is not None
         code = self.agents.get(created.agent)
         try:
-            spec = AgentSpec.model_validate(created.spec)
+            spec = _spec(created, code)
             model = None if spec.model is None else self.open_model(spec.model)
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
@@ -227,12 +228,10 @@ class Attempt:
             self.lost = lost.state
 
     async def _leave(self, owner: Owner) -> None:
+        if self._given:
+            return
         if self.lost is None and owner.state.owns(owner.token):  # cancelled to hand over
-            try:
-                await owner.flush()
-                await self._signal(owner.key, RunReleased(reason=f"{self.worker} is leaving"))
-            except OwnershipLost as lost:
-                self.lost = lost.state
+            await self._release(owner)
         if self.lost is None and not owner.written:
             await self.task.release()
             return
@@ -247,6 +246,18 @@ class Attempt:
         if self.lost is not None and state.terminal is not None and state.owner == owner.token:
             await self._settle(owner)
         await self.task.acknowledge()
+
+    async def _give_away(self, owner: Owner) -> None:
+        self._given, self.mine = True, False
+        await self._release(owner)
+        if self.lost is None:
+            await self.task.acknowledge()
+        self._given = self.lost is None
+
+    async def _release(self, owner: Owner) -> None:
+        with suppress(OwnershipLost):  # it calls ``_stop``
+            await owner.flush()
+            await self._signal(owner.key, RunReleased(reason=f"{self.worker} is leaving"))
 
     @staticmethod
     def _ours(owner: Owner, state: RunState) -> bool:
@@ -270,6 +281,13 @@ class Attempt:
     async def _signal(self, key: RunKey, *events: Event) -> None:
         clock = self.ports.clock
         await self.ports.journals.signal(key, Record(id=clock.new_id(), at=clock.now(), events=events))
+
+
+def _spec(created: RunCreated, code: AgentCode | None) -> AgentSpec:
+    """The spec that the run keeps; mostly it is the one that this worker has."""
+    if code is not None and created.spec == code.kept[0]:
+        return code.spec
+    return AgentSpec.model_validate(created.spec)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, overload
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from pydantic import JsonValue
 
 from callboard.actors.code import Ports
@@ -117,6 +117,7 @@ class RunContext:
         """Sleep. Longer ones suspend the run: no worker holds it, and it survives every restart."""
         timer = self._parking.occurrence(_NOT_TOKEN.sub("-", name)[:_TIMER_NAME], "-")
         if timer not in self._owner.view.timers:
+            await checkpoint_if_cancelled()  # code that cleans up behind a cancellation starts nothing
             self._fact(TimerSet(timer=timer, at=self._ports.clock.now() + timedelta(seconds=seconds)))
         left = self._left(timer)
         if left > HELD_SECONDS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
@@ -16,8 +16,10 @@ from callboard.actors.effects import OpenModel
 from callboard.actors.lanes import Quota, next_pull, taken
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import LANES, Lane
+from callboard.config.spec import ModelChoice
 from callboard.errors import BusError
 from callboard.log import get_logger
+from callboard.models.port import ChatModel
 from callboard.models.registry import open_model
 
 log = get_logger(__name__)
@@ -77,7 +79,8 @@ class Worker(Actor[WorkerMessage]):
         self._name = name
         self._slots = slots
         self._beat_seconds = ack_wait / 4
-        self._open_model = open_model
+        self._models: dict[int, ChatModel] = {}
+        self._make_model = open_model
         self._held: dict[int, Attempt] = {}
         self._idle = 0
         self._quota = Quota()
@@ -114,6 +117,14 @@ class Worker(Actor[WorkerMessage]):
         self._held[task.sequence] = attempt
         self._tasks.start_soon(self._attempt, attempt)
 
+    def _open_model(self, choice: ModelChoice) -> ChatModel:
+        """The model of ``choice``; those of this worker's own agents are opened once."""
+        if not any(code.spec.model is choice for code in self._agents.values()):
+            return self._make_model(choice)
+        if id(choice) not in self._models:
+            self._models[id(choice)] = self._make_model(choice)
+        return self._models[id(choice)]
+
     async def _attempt(self, attempt: Attempt) -> None:
         sequence = attempt.task.sequence
         try:
@@ -122,7 +133,9 @@ class Worker(Actor[WorkerMessage]):
             log.warning("bus lost, the task will come again", run=attempt.task.key.run, error=str(error))
         except Exception:
             log.exception("attempt failed, the task is given back", run=attempt.task.key.run)
-            await attempt.task.release(1.0)
+            if attempt.mine:
+                with suppress(BusError):  # then it comes again after its ack_wait
+                    await attempt.task.release(1.0)
         finally:
             self._held.pop(sequence, None)
             self._room.set()
@@ -136,18 +149,27 @@ class Worker(Actor[WorkerMessage]):
     async def _beat(self) -> None:
         while True:
             await anyio.sleep(self._beat_seconds)
-            for attempt in tuple(self._held.values()):
-                if attempt.mine:
-                    await attempt.task.progress()
+            try:
+                for attempt in tuple(self._held.values()):
+                    if attempt.mine:
+                        await attempt.task.progress()
+            except BusError as error:  # the bus is away: whoever needs it more will say so
+                log.debug("no heartbeat", error=str(error))
 
     async def _drain(self, grace: float) -> None:
         async with anyio.create_task_group() as leaving:
             for attempt in tuple(self._held.values()):
-                leaving.start_soon(attempt.hand_over, grace)
+                leaving.start_soon(self._hand_over, attempt, grace)
         while self._held:
             self._room = anyio.Event()
             await self._room.wait()
         self.drained.set()
+
+    async def _hand_over(self, attempt: Attempt, grace: float) -> None:
+        try:
+            await attempt.hand_over(grace)
+        except BusError as error:
+            log.warning("could not hand over, the task will come again", run=attempt.task.key.run, error=str(error))
 
     @asynccontextmanager
     async def _waiting(self) -> AsyncGenerator[None]:
