@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import anyio
 
+from callboard.actors.actor import running
 from callboard.bus.server import Durability, EmbeddedServer, embedded_server, live_server
 from callboard.errors import ConfigError
 from callboard.log import get_logger
@@ -39,27 +41,28 @@ async def kept_server(
     One of another process may end with that process: then a server of our own takes its place, on the same data and
     the same port. One of our own that dies is started again.
     """
-    async with anyio.create_task_group() as group:
-        url = live_server(data_dir)
-        if url is None:
-            async with embedded_server(data_dir, durability=durability, port=port) as server:
-                group.start_soon(_restart, server)
-                yield ServerAt(server.url, data_dir, joined=False)
-                group.cancel_scope.cancel()
-        else:
-            group.start_soon(_take_over, data_dir, url, durability)
+    url = live_server(data_dir)
+    if url is not None:
+        async with running(partial(_take_over, data_dir, url, durability)):
             yield ServerAt(url, data_dir, joined=True)
-            group.cancel_scope.cancel()
+    else:
+        async with (
+            embedded_server(data_dir, durability=durability, port=port) as server,
+            running(partial(_restart, server)),
+        ):
+            yield ServerAt(server.url, data_dir, joined=False)
 
 
-async def _restart(server: EmbeddedServer) -> None:
+async def _restart(server: EmbeddedServer, ready: anyio.Event) -> None:
+    ready.set()
     while True:
         code = await server.died()
         log.error("nats-server ended, starting it again", code=code, log=str(server.log_path))
         await server.start()
 
 
-async def _take_over(data_dir: Path, url: str, durability: Durability) -> None:
+async def _take_over(data_dir: Path, url: str, durability: Durability, ready: anyio.Event) -> None:
+    ready.set()
     port = urlsplit(url).port
     while True:
         await anyio.sleep(_LOOK_SECONDS)
@@ -68,6 +71,6 @@ async def _take_over(data_dir: Path, url: str, durability: Durability) -> None:
         try:
             async with embedded_server(data_dir, durability=durability, port=port) as server:
                 log.info("nats-server ended with its process, took its place", url=server.url)
-                await _restart(server)
+                await _restart(server, ready)
         except ConfigError:
             continue  # another process was faster
