@@ -30,11 +30,14 @@ class Fault:
         return f"{self.at:6.2f} s  {self.kind} ({self.pick:.2f}){f' for {self.lasts:.2f} s' if self.lasts else ''}"
 
 
-def schedule(seed: int, seconds: float, *, ack_wait: float, down: float) -> tuple[Fault, ...]:
-    """Faults of ``seconds``, three a second, over by then. ``down``: the longest that a server is away."""
+def schedule(seed: int, seconds: float, *, ack_wait: float, down: float, gap: float) -> tuple[Fault, ...]:
+    """Faults of ``seconds``, three a second, over by then. ``down``: the longest that a server is away.
+
+    ``gap``: seconds that servers get between two deaths.
+    """
     chance = random.Random(seed)
     faults = []
-    at = 0.5
+    at, server_again = 0.5, 0.0
     while at < seconds:
         kind = chance.choices(tuple(_WEIGHTS), tuple(_WEIGHTS.values()))[0]
         lasts = {
@@ -43,7 +46,9 @@ def schedule(seed: int, seconds: float, *, ack_wait: float, down: float) -> tupl
             "freeze worker": chance.choice((0.1, 0.5, ack_wait * 0.8, ack_wait * 1.3)),
             "freeze dispatcher": chance.choice((0.1, ack_wait * 0.8)),
         }.get(kind, chance.uniform(0.0, 0.5))
-        if at + lasts < seconds:
+        server = kind == "kill server"
+        if at + lasts < seconds and not (server and at < server_again):
+            server_again = at + lasts + gap if server else server_again
             faults.append(Fault(at, kind, chance.random(), lasts))
         at += chance.uniform(0.05, 0.55)
     return tuple(faults)

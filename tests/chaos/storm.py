@@ -48,14 +48,15 @@ class Plan:
     ack_wait: float = 2.0
     calm: float = 5.0
     down: float = 0.6
+    gap: float = 0.5
     mutant: str = ""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        return schedule(self.seed, self.seconds, ack_wait=self.ack_wait, down=self.down)
+        return schedule(self.seed, self.seconds, ack_wait=self.ack_wait, down=self.down, gap=self.gap)
 
 
-IN_CLUSTER: dict[str, Any] = {"rate": 3.0, "ack_wait": 15.0, "calm": 60.0, "down": 6.0}
+IN_CLUSTER: dict[str, Any] = {"rate": 3.0, "ack_wait": 15.0, "calm": 60.0, "down": 6.0, "gap": 10.0}
 """What of a plan differs on three servers, whose leader elections take up to 9 s."""
 
 
