@@ -1,0 +1,126 @@
+"""A run told in lines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callboard.app.run_event import RunEvent
+from callboard.bus.messages import (
+    ChildFinished,
+    ChildSpawned,
+    Content,
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    RunClaimed,
+    RunCompleted,
+    RunCreated,
+    RunFailed,
+    RunKilled,
+    RunReleased,
+    RunSettled,
+    RunSteered,
+    RunSuspended,
+    SignalReceived,
+    TimerSet,
+    ToolCall,
+    ToolInDoubt,
+    ToolLateResult,
+    ToolRequested,
+    ToolResolved,
+    ToolReturned,
+    UnknownEvent,
+    Usage,
+    Wait,
+)
+from callboard.cli.teller import Teller, dollars, plain, seconds, short
+
+T0 = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def told(*events, teller: Teller | None = None) -> list[str]:
+    teller = teller or Teller()
+    lines = [teller.tell(RunEvent(n, T0 + timedelta(seconds=n), event)) for n, event in enumerate(events)]
+    return [f"{line.sign} {line.text}" for line in lines if line is not None]
+
+
+def test_a_run_is_told_from_its_beginning_to_its_end() -> None:
+    teller = Teller()
+    lines = told(
+        RunCreated(agent="calc", input=Content(value="2+2"), at=T0),
+        RunClaimed(task=1, worker="w1"),
+        ModelRequested(call="m1", model="scripted"),
+        ModelResponded(
+            call="m1",
+            tool_calls=(ToolCall(id="t1", name="add", arguments={"a": 2}),),
+            usage=Usage(input_tokens=1_000, output_tokens=234, cost_usd_micros=1_500),
+        ),
+        ToolRequested(call="t1", tool="add"),
+        ToolReturned(call="t1", result=Content(value=4)),
+        RunClaimed(task=2, worker="w2"),
+        RunCompleted(),
+        teller=teller,
+    )
+    assert lines == [
+        "▶ calc  2+2", "✓ model  calls add  1234 tokens", "✓ add(a=2)  → 4", "↻ taken up by w2", "✓ calc done",
+    ]  # fmt: skip
+    assert (teller.turns, teller.tokens, dollars(teller.cost_usd_micros)) == (1, 1_234, "$0.0015")
+    assert teller.open == {}
+
+
+def test_what_is_out_of_the_ordinary_has_its_own_sign() -> None:
+    lines = told(
+        RunCreated(agent="lead", at=T0),
+        ModelFailed(call="m1", problem=Problem(kind="rate", message="slow down"), retry_at=T0),
+        ToolReturned(call="t0", problem=Problem(kind="unknown_tool", message="no")),
+        ToolInDoubt(call="pay", policy="ask"),
+        ToolResolved(call="pay", decision="done", by="ada"),
+        TimerSet(timer="nap", at=T0),
+        TimerSet(timer="deadline", at=T0),
+        ChildSpawned(child="c1", call="t1", agent="finder", input=Content(value="look")),
+        RunSuspended(waits=((Wait(kind="child", name="c1"),), (Wait(kind="timer", name="deadline"),))),
+        ChildFinished(child="c1", outcome="failed"),
+        RunSteered(text="left", by="bob"),
+        SignalReceived(name="go", value={"a": 1}),
+        RunReleased(reason="w1 is leaving"),
+        UnknownEvent(type="brand.new"),
+        ToolLateResult(call="t9", result=Content(value=1)),
+        RunSettled(running=("t9",)),
+    )
+    assert lines == [
+        "▶ lead  null",
+        "✗ model: rate: slow down; it is called again",
+        "✗ t0  unknown_tool: no",
+        "? pay is in doubt; somebody must say what became of it",
+        "! pay: ada says done",
+        "⏲ nap until 00:00:00",
+        "↳ finder  look",
+        "⏸ waits for finder",
+        "↲ finder failed",
+        "✎ note from bob: left",
+        '✉ go = {"a": 1}',
+        "⇄ released: w1 is leaving",
+        "· t9 returned after the end: 1",
+        "· the worker has stopped everything, still running: t9",
+    ]
+
+
+def test_the_ends_say_why() -> None:
+    failed = RunFailed(problem=Problem(kind="turns", message="used up", hint="raise limits.turns"))
+    assert told(RunCreated(agent="a", at=T0), failed)[1] == "✗ a failed: turns: used up (raise limits.turns)"
+    assert told(RunKilled(reason="enough", by="ada")) == ["■ killed by ada: enough"]
+
+
+def test_durations_are_for_people() -> None:
+    assert [seconds(value) for value in (0.0123, 1.26, 75)] == ["12 ms", "1.3 s", "1m15s"]
+
+
+@given(st.text())
+def test_no_text_can_move_the_cursor_or_grow_beyond_its_width(text: str) -> None:
+    assert all(letter.isprintable() or letter in "\n\t" for letter in plain(text))
+    assert len(short(text, 20)) <= 20
+    assert "\n" not in short(text, 20)
