@@ -58,7 +58,11 @@ class JetStreamTasks:
     async def publish(self, address: TaskAddress, body: Task | Resume, *, dedup: str = "") -> int:
         subject = self._subjects.task(address)
         headers = {"Nats-Msg-Id": dedup} if dedup else {}
-        ack = await storage.publish_until_stored(self._connection, subject, encode(body), headers=headers)
+        payload = encode(body)
+        ack = await storage.publish_until_stored(self._connection, subject, payload, headers=headers)
+        if ack.duplicate and not await self._is_at(ack.sequence, subject):
+            # Msg-Ids are remembered for the whole stream: another tenant may have used this one
+            ack = await storage.publish_until_stored(self._connection, subject, payload, headers={})
         if ack.err_code == storage.FULL:
             text = f"the task queue takes nothing more ({ack.description}): nothing was stored, try again later"
             raise QueueFull(text, retryable=True, retry_after=_RETRY_AFTER)
@@ -68,6 +72,10 @@ class JetStreamTasks:
 
     async def exists(self, sequence: int) -> bool:
         return await storage.by_sequence(self._connection, self._stream, sequence) is not None
+
+    async def _is_at(self, sequence: int, subject: str) -> bool:
+        found = await storage.by_sequence(self._connection, self._stream, sequence)
+        return found is not None and found.subject == subject
 
     async def pull(self, agent: str, at: Lane, *, batch: int, wait: float) -> Sequence[HeldTask]:
         intake = self._intakes.get((agent, at)) or self._intake(agent, at)
