@@ -1,4 +1,4 @@
-"""Shell: ``python -m tests.simulation --seed 1234 --trace`` replays one world, ``--seeds 100000 --jobs 2`` plays many."""
+"""Shell: ``python -m tests.simulation --seed 1234 --trace`` replays a world, ``--seeds 100000 --jobs 2`` plays many."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(outcome: Outcome) -> None:
         for entry in entries:
             assert entry.record is not None
             for event in entry.record.events:
-                fields = {name: value for name, value in event.model_dump(mode="json", exclude_defaults=True).items()}
+                fields = event.model_dump(mode="json", exclude_defaults=True)
                 fields.pop("spec", None)
                 print(f"  {entry.sequence:5} {entry.record.owner[:6]:6} {event.type:16} {fields}")
 
@@ -46,7 +46,9 @@ def many(first: int, count: int, *, jobs: int) -> int:
     """Play ``count`` worlds from ``first`` on."""
     begun, done, wrong = time.monotonic(), 0, 0
     with ProcessPoolExecutor(jobs) as pool:
-        chunks = {pool.submit(failures, at, min(_CHUNK, first + count - at)) for at in range(first, first + count, _CHUNK)}
+        chunks = {
+            pool.submit(failures, at, min(_CHUNK, first + count - at)) for at in range(first, first + count, _CHUNK)
+        }
         for chunk in as_completed(chunks):
             found = chunk.result()
             done += _CHUNK
@@ -55,7 +57,9 @@ def many(first: int, count: int, *, jobs: int) -> int:
                 print(f"\n{replay_command(seed)}\n  " + "\n  ".join(lines))
             speed = done / (time.monotonic() - begun)
             bar = "#" * (30 * done // count)
-            print(f"\r[{bar:30}] {done}/{count} {speed:.0f} seeds/s, {wrong} wrong", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r[{bar:30}] {done}/{count} {speed:.0f} seeds/s, {wrong} wrong", end="", file=sys.stderr, flush=True
+            )
     print(file=sys.stderr)
     return 1 if wrong else 0
 

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from anyio._backends import _asyncio
 
@@ -65,7 +65,7 @@ class Process:
 
 
 class SimTask(asyncio.Task):
-    """A task whose hash does not depend on where it lies in memory: sets of tasks have the same order on every replay."""
+    """A task whose hash is not its place in memory: sets of tasks have the same order on every replay."""
 
     def __init__(self, coroutine: Any, *, loop: SimLoop, name: Any = None, context: Context | None = None) -> None:
         self.serial = next(loop.serials)
@@ -84,7 +84,7 @@ class SimScope(_asyncio.CancelScope):
     __slots__ = ("serial",)
     serials = count(1)
 
-    def __new__(cls, *, deadline: float = math.inf, shield: bool = False) -> SimScope:
+    def __new__(cls, *, deadline: float = math.inf, shield: bool = False) -> Self:
         scope = object.__new__(cls)
         scope.serial = next(cls.serials)
         return scope
@@ -134,20 +134,25 @@ class SimLoop(asyncio.BaseEventLoop):
                     ready.append(timer)
             if not ready or spins > _SPINS:
                 spins = 0
-                self._advance(bool(ready))
+                self._advance(spinning=bool(ready))
                 continue
             if self.shuffled and len(ready) > 1:
                 ready.rotate(-int(random() * len(ready)))
             handle = ready.popleft()
-            if handle._cancelled or self._held_back(handle):
+            if handle._cancelled:
+                continue
+            process = handle._context.get(PROCESS)
+            if process is not None and self._held_back(process):
+                process.parked.append(handle)
                 continue
             self.steps += 1
             if self.steps > self.limit:
                 raise SimulationStuck(f"{self.steps} callbacks, and no end at {self.now:.3f} s")
-            spins = spins + 1 if getattr(handle._callback, "__func__", None) is _deliver else 0
-            handle._run()
+            callback = handle._callback
+            spins = spins + 1 if getattr(callback, "__func__", None) is _deliver else 0
+            handle._context.run(callback, *handle._args)
 
-    def _advance(self, spinning: bool) -> None:
+    def _advance(self, *, spinning: bool) -> None:
         scheduled = self._scheduled
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
@@ -156,19 +161,13 @@ class SimLoop(asyncio.BaseEventLoop):
         elif not spinning or self.disposing:
             raise SimulationStuck(f"nothing is ready and no timer runs at {self.now:.3f} s")
 
-    def _held_back(self, handle: asyncio.Handle) -> bool:
-        process = handle._context.get(PROCESS)
-        if process is None or self.disposing:
+    def _held_back(self, process: Process) -> bool:
+        if self.disposing:
             return False
-        if not process.dead and not process.frozen:
-            process.steps += 1
-            trip = process.trips.get(process.steps)
-            if trip is not None:
-                trip()
-        if process.dead or process.frozen:
-            process.parked.append(handle)
-            return True
-        return False
+        process.steps += 1
+        if process.steps in process.trips and not process.dead and not process.frozen:
+            process.trips.pop(process.steps)()
+        return process.dead or process.frozen
 
     def dispose(self, processes: list[Process]) -> None:
         """Unwind what is left; whoever calls a port now is cancelled."""

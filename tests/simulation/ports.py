@@ -1,7 +1,7 @@
 """Shell: the ports of ``callboard.bus.ports`` over the simulated server, as one process has them.
 
 The network between them loses, delays and repeats. What a real adapter does about that (it tries again, and settles
-doubt by reading) is here as its outcome: a late answer, or ``BusUnreachable`` with the message stored, or not, or later.
+doubt by reading) is here as its outcome: a late answer, or ``BusUnreachable`` and the message is stored, or not, or later.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ class Network:
 
     async def call(self, ask: Callable[[], Any]) -> Any:
         """A request that may be repeated: its answer comes, or ``BusUnreachable``, with the request done or not."""
+        if self.loop.disposing:
+            raise asyncio.CancelledError
         if self.server.away:
             await self.up()
         if self.chance(self.plan.lost):
@@ -286,7 +288,11 @@ async def _pull(network: Network, consumer: Consumer, *, batch: int, wait: float
     for item in items:
         if network.chance(network.plan.early):
             network.loop.call_later(
-                network.loop.rng.uniform(0.0, 1.0), consumer._again, item, item.deliveries, context=network.server.context
+                network.loop.rng.uniform(0.0, 1.0),
+                consumer._again,
+                item,
+                item.deliveries,
+                context=network.server.context,
             )
     if items and network.chance(network.plan.lost):
         network.note("delivery lost")

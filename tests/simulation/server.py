@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from callboard.actors.fold import replay
+from callboard.actors.fold import EMPTY, replay
 from callboard.actors.state import RunState, ready
 from callboard.bus.messages import TERMINAL, Record, Resume, Task
 from callboard.bus.ports import Stored
@@ -135,10 +135,8 @@ class Server:
     """The streams and their consumers."""
 
     loop: SimLoop
-    unconditional: bool = False
-    """Mutant: the expected sequence is not looked at."""
-    check_ack: bool = True
     journals: dict[RunKey, list[Stored]] = field(default_factory=dict)
+    states: dict[RunKey, RunState] = field(default_factory=dict)
     ended: set[RunKey] = field(default_factory=set)
     lanes: dict[tuple[str, str], Consumer] = field(default_factory=dict)
     tasks: dict[int, Item] = field(default_factory=dict)
@@ -150,8 +148,6 @@ class Server:
     broken: list[Broken] = field(default_factory=list)
     on_record: Callable[[RunKey, int, Record], None] = lambda _key, _sequence, _record: None
     away: bool = False
-    swept: bool = False
-    """A task was taken out of the queue: R1 is the sweeper's business then."""
     sequence: int = 0
     task_sequence: int = 0
 
@@ -167,7 +163,7 @@ class Server:
         """The sequence, or None if the journal is not where ``expect`` says."""
         journal = self.journals.get(key)
         last = journal[-1].sequence if journal else 0
-        if expect is not None and last != expect and not self.unconditional:
+        if expect is not None and last != expect:
             return None
         if journal is None:
             journal = self.journals[key] = []
@@ -191,10 +187,15 @@ class Server:
         return None
 
     def entries(self, key: RunKey, after: int) -> tuple[Stored, ...]:
-        return tuple([entry for entry in self.journals.get(key, ()) if entry.sequence > after])
+        journal = self.journals.get(key)
+        if not journal or journal[-1].sequence <= after:
+            return ()
+        return tuple([entry for entry in journal if entry.sequence > after])
 
     def state(self, key: RunKey) -> RunState:
-        return replay(self.journals.get(key, ()))
+        known = self.states.get(key, EMPTY)
+        state = self.states[key] = replay(self.entries(key, known.sequence), known)
+        return state
 
     # ---- tasks
     def lane(self, agent: str, lane: str) -> Consumer:
@@ -225,7 +226,6 @@ class Server:
     def lose_task(self, item: Item) -> None:
         """The queue loses a message."""
         message: TaskMessage = item.value
-        self.swept = True
         self.lane(message.address.agent, message.address.lane).acknowledge(item)
         self.tasks.pop(item.sequence, None)
 
@@ -263,6 +263,4 @@ class Server:
     @property
     def at_rest(self) -> bool:
         """Nothing is open, and nothing waits for anybody."""
-        return (
-            not self.tasks and not self.feed.items and not self.due.items and len(self.ended) == len(self.journals)
-        )
+        return not self.tasks and not self.feed.items and not self.due.items and len(self.ended) == len(self.journals)

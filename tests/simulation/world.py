@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
 import random
@@ -96,7 +95,6 @@ class World:
     plan: Plan
     scenario: Scenario
     processes: list[Process]
-    unconditional: bool = False
     starts: list[EffectStart] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -104,7 +102,7 @@ class World:
     """People who have not finished."""
 
     def __post_init__(self) -> None:
-        self.server = Server(self.loop, unconditional=self.unconditional, on_record=self._recorded)
+        self.server = Server(self.loop, on_record=self._recorded)
         self.network = Network(self.loop, self.server, self.plan)
         self.clock = SimClock(self.loop)
         self.agents = {code.spec.name: code for code in self.scenario.agents}
@@ -194,7 +192,9 @@ class World:
         sweeper = Sweeper(SimJournals(self.network), SimTasks(self.network), scan, self.clock, every=2.0)
         process.run(self._supervised(process, lambda: sweeper.run(anyio.Event()), self.sweeper))
 
-    async def _supervised(self, process: Process, live: Callable[[], Awaitable[None]], again: Callable[[], None]) -> None:
+    async def _supervised(
+        self, process: Process, live: Callable[[], Awaitable[None]], again: Callable[[], None]
+    ) -> None:
         try:
             await live()
         except Exception as error:  # noqa: BLE001 - what an actor must not do
@@ -293,15 +293,16 @@ class World:
                 consumer.wake()
 
     def _lose_task(self) -> None:
-        held = [item for item in self.server.tasks.values() if item.state == "pending"]
-        if held and self.server.state(held[0].value.key).owner:
-            self.network.note("task lost", held[0].sequence)
-            self.server.lose_task(held[0])
+        for item in tuple(self.server.tasks.values()):
+            state = self.server.state(item.value.key)
+            if state.owner and not state.suspended and state.task == item.sequence:
+                self.network.note("task lost", item.sequence)
+                self.server.lose_task(item)
 
     async def _rest(self) -> None:
         until = self.plan.until + PATIENCE
         quiet = 0
-        while quiet < 2:  # noqa: ASYNC110 - virtual time costs nothing
+        while quiet < 2:
             await self.network.pause(0.4)
             frozen = any(process.frozen and not process.dead for process in self.processes)
             calm = self.server.at_rest and not self.busy and not self.network.late and not frozen
@@ -316,7 +317,7 @@ class World:
         return f"{', '.join(runs) or 'no run'}; {left}; {self.busy} people busy"
 
 
-def play(seed: int, *, unconditional: bool = False, steps: int = 60_000) -> Outcome:
+def play(seed: int) -> Outcome:
     """Play the world of ``seed`` to its end."""
     rng = random.Random(seed)
     scenario = SCENARIOS[seed % len(SCENARIOS)]
@@ -325,8 +326,8 @@ def play(seed: int, *, unconditional: bool = False, steps: int = 60_000) -> Outc
     box: list[World] = []
 
     async def main(loop: SimLoop) -> None:
-        loop.shuffled, loop.limit = plan.shuffled, steps
-        world = World(loop, loop.rng, plan, scenario, processes, unconditional=unconditional)
+        loop.shuffled = plan.shuffled
+        world = World(loop, loop.rng, plan, scenario, processes)
         box.append(world)
         await world.play()
 
@@ -358,9 +359,3 @@ def _errors() -> Errors:
     logger.propagate = False
     logger.setLevel(logging.ERROR)
     return _installed[0]
-
-
-def quiet_collector() -> None:
-    """The garbage of a world is collected in one go: the collector must not walk live worlds all the time."""
-    gc.freeze()
-    gc.disable()
