@@ -7,9 +7,10 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from tests.simulation.outcome import Outcome
 from tests.simulation.runner import failures, replay_command
 from tests.simulation.verdict import judge
-from tests.simulation.world import Outcome, play
+from tests.simulation.world import play
 
 _CHUNK = 250
 

@@ -10,8 +10,9 @@ from callboard.actors.receipt import MARGIN, START_WINDOW
 from callboard.actors.state import RunState
 from callboard.bus.messages import Content, ModelResponded, RunCompleted, RunFailed, ToolReturned
 from callboard.bus.subjects import RunKey
+from tests.simulation.outcome import Outcome
 from tests.simulation.scenarios import SAID, value_of
-from tests.simulation.world import ROOT, Outcome
+from tests.simulation.world import ROOT
 
 _NO_RESULT = frozenset({"resolved_failed", "in_doubt"})
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -17,17 +15,16 @@ from callboard.actors.kill import Killer
 from callboard.actors.receipt import Receipt
 from callboard.actors.worker import Drain, Worker
 from callboard.bus.messages import Record, Task, ToolInDoubt, ToolResolved
-from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.errors import BusError
 from callboard.supervisors.dispatcher import Dispatcher
 from callboard.supervisors.sweeper import Sweeper
 from tests.simulation.loop import PROCESS, Process, SimLoop, SimulationStuck, simulate
+from tests.simulation.network import Network, SimClock
+from tests.simulation.outcome import Outcome, collected_errors
 from tests.simulation.plan import Plan, draw
 from tests.simulation.ports import (
-    Network,
     SimBlobs,
-    SimClock,
     SimDueTimers,
     SimFeed,
     SimGraveyard,
@@ -45,45 +42,6 @@ ROOT = RunKey(TENANT, "root")
 PATIENCE = 60.0
 """Virtual seconds after the faults in which everything must come to rest."""
 _EPOCH = EPOCH.timestamp()
-
-
-@dataclass
-class Outcome:
-    """What is left of a world: everything that can be judged."""
-
-    seed: int
-    scenario: Scenario
-    plan: Plan
-    journals: dict[RunKey, list[Stored]]
-    starts: list[EffectStart]
-    receipts: list[Receipt]
-    troubles: list[str]
-    """What should not have happened: an invariant broken, an actor that died, no rest."""
-    trace: list[tuple[Any, ...]]
-    seconds: float
-    steps: int
-
-    @property
-    def digest(self) -> str:
-        """A hash of all that happened."""
-        text = repr(self.trace) + repr([(str(key), entries) for key, entries in self.journals.items()])
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-class Errors(logging.Handler):
-    """Collects what actors log as errors: in a simulated world nothing may come as a surprise to them."""
-
-    EXPECTED = frozenset({"function failed"})
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record.msg, "event", str(record.msg))
-        if event not in self.EXPECTED:
-            error = record.exc_info[1] if record.exc_info else None
-            self.lines.append(f"{record.name}: {event}: {error!r}")
 
 
 @dataclass
@@ -111,7 +69,6 @@ class World:
         self._crashes = list(self.plan.crashes)
         self._freezes = list(self.plan.freezes)
         self._dispatcher_crashes = list(self.plan.dispatcher_crashes)
-        self._resolved: set[tuple[RunKey, int]] = set()
 
     # ---- what effects tell
     def started(self, run: str, call: str, key: str) -> None:
@@ -146,15 +103,11 @@ class World:
         elif self._freezes and self._faulty:
             at, seconds = self._freezes.pop(0)
             process.trips[at] = lambda: self._freeze(process, seconds)
+        network = self.network
         ports = Ports(
-            journals=SimJournals(self.network),
-            tasks=SimTasks(self.network),
-            hints=SimHints(self.network),
-            timers=SimTimers(self.network),
-            blobs=SimBlobs(),
-            graveyard=SimGraveyard(self.network),
-            clock=self.clock,
-        )
+            SimJournals(network), SimTasks(network), SimHints(network), SimTimers(network), SimBlobs(),
+            SimGraveyard(network), self.clock,
+        )  # fmt: skip
 
         async def live() -> None:
             worker = Worker(self.agents, ports, name=process.name, open_model=open_model)
@@ -269,8 +222,7 @@ class World:
             self.dispatcher()
         if plan.sweeps:
             self.sweeper()
-        times = 2 if plan.twice else 1
-        for again in range(times):
+        for again in range(2 if plan.twice else 1):
             self.person(again * rng.uniform(0.0, 2.0), self._submit)
             if self.scenario.signal is not None:
                 self.person(rng.uniform(0.0, 1.5), lambda: self._signal(ROOT, self.scenario.signal))
@@ -331,7 +283,7 @@ def play(seed: int) -> Outcome:
         box.append(world)
         await world.play()
 
-    errors = _errors()
+    errors = collected_errors()
     errors.lines.clear()
     stuck = ""
     try:
@@ -346,16 +298,3 @@ def play(seed: int) -> Outcome:
         seed, scenario, plan, world.server.journals, world.starts, world.receipts, troubles, world.network.trace,
         loop.now, loop.steps,
     )  # fmt: skip
-
-
-_installed: list[Errors] = []
-
-
-def _errors() -> Errors:
-    if not _installed:
-        _installed.append(Errors())
-    logger = logging.getLogger("callboard")
-    logger.handlers = [*_installed]
-    logger.propagate = False
-    logger.setLevel(logging.ERROR)
-    return _installed[0]
