@@ -7,7 +7,7 @@ import anyio
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import unpack
 from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write, decide
-from callboard.actors.effects import call_model, call_tools, verify_calls
+from callboard.actors.effects import call_model, call_tools, verify_calls, within_deadline
 from callboard.actors.owner import Owner
 from callboard.actors.suspend import Idle, suspend
 from callboard.config.spec import AgentSpec
@@ -33,7 +33,8 @@ async def run_agent(
                 await verify_calls(owner, calls, code=code, ports=ports)
             case Backoff(until):
                 await owner.flush()
-                await anyio.sleep(max(0.0, (until - ports.clock.now()).total_seconds()))
+                left = max(0.0, (until - ports.clock.now()).total_seconds())
+                await anyio.sleep(within_deadline(owner, left, ports))
             case Suspend(waits):
                 if await suspend(owner, waits, ports=ports, idle=idle):
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -10,6 +11,7 @@ import anyio
 from callboard.actors.code import Ports
 from callboard.actors.contents import unpack
 from callboard.actors.decide import DEADLINE
+from callboard.actors.effects import within_deadline
 from callboard.actors.owner import Owner
 from callboard.actors.state import ready
 from callboard.bus.messages import ChildSpawned, Parent, RunSuspended, Task, TimerSet, Wait
@@ -28,8 +30,11 @@ async def suspend(owner: Owner, waits: tuple[tuple[Wait, ...], ...], *, ports: P
             owner.defer(TimerSet(timer=DEADLINE, at=created.deadline))
         waits = (*waits, (Wait(kind="timer", name=DEADLINE),))
     await owner.flush()
-    for child in owner.state.unfinished:
-        await publish_child(owner, owner.state.children[child], ports=ports, idle=idle)
+    with anyio.move_on_after(within_deadline(owner, math.inf, ports)) as in_time:
+        for child in owner.state.unfinished:
+            await publish_child(owner, owner.state.children[child], ports=ports, idle=idle)
+    if in_time.cancelled_caught:
+        return False
     for name in {wait.name for group in waits for wait in group if wait.kind == "timer"}:
         timer = owner.state.timers.get(name)
         if timer is not None and not timer.fired:
@@ -53,7 +58,7 @@ async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle
     address = TaskAddress(owner.key.tenant, child.agent, child.lane, child.child)
     while True:
         try:
-            await ports.tasks.publish(address, task, dedup=child.child)
+            await ports.tasks.publish(address, task, dedup=f"{owner.key.tenant}/{child.child}")
             break
         except QueueFull as full:
             async with idle():
