@@ -22,7 +22,7 @@ from callboard.bus.messages import Problem, RunCompleted, RunFailed, Wait
 from callboard.config.spec import AgentSpec, Limits
 from callboard.errors import BusError, CallboardError, ConfigError, RunKilled, ToolError
 from callboard.log import get_logger
-from callboard.tools.execute import json_value
+from callboard.tools.execute import is_cancelled, json_value
 
 log = get_logger(__name__)
 
@@ -84,7 +84,11 @@ async def _call(function: WorkerFunction, given: JsonValue, run: RunContext, por
         return RunCompleted(result=await pack(value, ports.blobs))
     except BusError:
         raise
-    except Exception as error:
+    except anyio.get_cancelled_exc_class() as error:
+        if is_cancelled():
+            raise
+        return RunFailed(problem=_problem(error))
+    except (Exception, SystemExit) as error:
         first = _first(error)
         if isinstance(first, OwnershipLost | BusError):
             raise first from error

@@ -118,6 +118,7 @@ class RunContext:
         timer = self._parking.occurrence(_NOT_TOKEN.sub("-", name)[:_TIMER_NAME], "-")
         if timer not in self._owner.view.timers:
             await checkpoint_if_cancelled()  # code that cleans up behind a cancellation starts nothing
+            await self._within_limits()
             self._fact(TimerSet(timer=timer, at=self._ports.clock.now() + timedelta(seconds=seconds)))
         left = self._left(timer)
         if left > HELD_SECONDS:
@@ -134,6 +135,7 @@ class RunContext:
         call = self._parking.occurrence(name or f"spawn {agent}")
         child = child_id(self.id, call)
         if child not in self._owner.view.children:
+            await self._within_limits()
             created = self._owner.view.created
             depth = 1 if created is None else created.depth + 1
             if depth > self._spec.limits.depth:
@@ -205,15 +207,20 @@ class RunContext:
     async def _perform(
         self, call: str, name: str, work: partial[Any], *, effect: Effect, timeout: float | None
     ) -> JsonValue:
-        if over := limit_reached(self._owner.view, self._ports.clock.now()):
-            raise ToolError("limit", f"the run may not start another step: {over.event}")
+        await self._within_limits()
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
         intent = request(self._owner.view, call, run=self.id, tool=name, effect=effect, in_doubt=policy)
         with self._parking.holding():
-            async with self._owner.armed(intent):
+            async with self._owner.armed(intent) as window:
                 seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)
                 context = ToolContext(
-                    run=self.id, tenant=self.tenant, call=call, key=intent.key, attempt=intent.attempt, deadline=seconds
+                    run=self.id,
+                    tenant=self.tenant,
+                    call=call,
+                    key=intent.key,
+                    attempt=intent.attempt,
+                    deadline=seconds,
+                    window=window,
                 )
                 value, problem = await perform(work, context, name=name)
             content = Content() if problem else await pack(value, self._ports.blobs)
@@ -223,6 +230,12 @@ class RunContext:
         if problem is not None:
             raise ToolError(problem.kind, problem.message)
         return value
+
+    async def _within_limits(self) -> None:
+        """Leave the play for good if the run is out of time or its journal is full: the code cannot catch that."""
+        if limit_reached(self._owner.view, self._ports.clock.now()):
+            self._parking.all_parked.set()
+            await anyio.sleep_forever()
 
     async def _result(self, child: Child) -> JsonValue:
         finished = self._owner.view.finished[child.id]

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
 from callboard.bus.messages import Problem
-from callboard.errors import BusError, ToolError
+from callboard.errors import ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
-from callboard.tools.execute import json_value
+from callboard.tools.execute import is_cancelled, json_value
 from callboard.tools.threads import run_in_thread
 
 log = get_logger(__name__)
@@ -24,14 +25,22 @@ async def perform(work: partial[Any], context: ToolContext, *, name: str) -> tup
     try:
         with anyio.CancelScope(deadline=anyio.current_time() + context.deadline):
             return json_value(await _call(work, context, name)), None
-    except BusError:
-        raise
+    except anyio.get_cancelled_exc_class() as error:
+        if is_cancelled():
+            raise
+        return None, _raised(error)
     except ToolError as error:
+        await checkpoint_if_cancelled()  # what a step raises because it is cancelled says nothing about what it did
         return None, Problem(kind=error.kind, message=str(error)[:4_000])
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever a step does must not end its worker
+        await checkpoint_if_cancelled()
         log.exception("step failed", step=name)
-        return None, Problem(kind="step_raised", message=f"{type(error).__name__}: {error}"[:4_000])
+        return None, _raised(error)
     return None, Problem(kind="timeout", message=f"step {name!r} took longer than {context.deadline:g} s")
+
+
+def _raised(error: BaseException) -> Problem:
+    return Problem(kind="step_raised", message=f"{type(error).__name__}: {error}"[:4_000])
 
 
 async def _call(work: partial[Any], context: ToolContext, name: str) -> object:

@@ -103,14 +103,15 @@ async def _call(
     try:
         return accept(await body.function(**keywords))
     except anyio.get_cancelled_exc_class() as error:
-        if _is_cancelled():
+        if is_cancelled():
             context.stop.set()
             raise
         # Left alone, it would end the caller's task without a trace, and the call would never get a result.
         raise ToolError("tool_crashed", "the tool let out a CancelledError although nobody cancelled it") from error
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
+    """Is somebody cancelling the current task? If not, a CancelledError in it came out of the code that it runs."""
     task = asyncio.current_task()
     return anyio.get_current_task().has_pending_cancellation() or (task is not None and task.cancelling() > 0)
 
