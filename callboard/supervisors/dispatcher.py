@@ -16,7 +16,7 @@ from callboard.bus.messages import ChildFinished, Record, Resume, RunKilled, Tim
 from callboard.bus.ports import DueTimer, DueTimers, Feed, FeedEntry, Graveyard, Journals, Tasks
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.clock import Clock
-from callboard.errors import BusError, QueueFull
+from callboard.errors import BusError
 from callboard.log import bound, get_logger
 from callboard.supervisors.dispatch import Duty, KillChild, PublishResume, TellParent, concerns, duties
 
@@ -77,7 +77,7 @@ class Dispatcher:
             with bound(run=entry.key.run, tenant=entry.key.tenant):
                 await self._pay(entry)
                 await entry.acknowledge()
-        except BusError as error:  # not acknowledged: it comes again
+        except BusError as error:  # also a full queue. Nobody waits here: the ends of other runs must get through
             log.warning("could not finish an entry, it comes again", sequence=entry.sequence, error=str(error))
         finally:
             room.release()
@@ -85,13 +85,7 @@ class Dispatcher:
     async def _pay(self, entry: FeedEntry) -> None:
         state, record = await self._read(entry)
         for duty in duties(entry.key.run, entry.sequence, record, state, parent=entry.parent):
-            while True:
-                try:
-                    await self._do(entry.key, duty, state)
-                    break
-                except QueueFull as full:
-                    log.warning("the queue is full, a resume waits", retry_after=full.retry_after)
-                    await anyio.sleep(full.retry_after or 1.0)
+            await self._do(entry.key, duty, state)
 
     async def _read(self, entry: FeedEntry) -> tuple[RunState, Record | None]:
         entries = await self.journals.read(entry.key)
@@ -115,7 +109,8 @@ class Dispatcher:
     async def _fire(self, timer: DueTimer, room: anyio.Semaphore) -> None:
         try:
             state = replay(await self.journals.read(timer.key))
-            if state.terminal is None:
+            known = state.timers.get(timer.timer)
+            if state.terminal is None and known is not None and not known.fired:
                 await self._signal(timer.key, TimerFired(timer=timer.timer))
             await timer.acknowledge()
         except BusError as error:
