@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import anyio
 import nats
-from anyio.abc import TaskGroup
-from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, RetentionPolicy, StreamConfig

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
+
+import anyio
 
 from callboard.bus.server_binary import find_binary
 
@@ -14,7 +15,7 @@ from callboard.bus.server_binary import find_binary
 async def machine(data: Path) -> dict[str, str]:
     """Name and value of everything that a reader needs to compare."""
     binary = str(await find_binary())
-    server = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    server = (await anyio.run_process([binary, "--version"])).stdout.decode()
     return {
         "cpu": _cpu_model(),
         "cores": str(os.cpu_count()),

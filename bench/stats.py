@@ -43,10 +43,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """``met`` or ``missed`` with how much of the limit is used; empty without a target."""
+        """``met`` or ``MISSED``, and how much of the limit the figure is; empty without a target."""
         if self.target is None or self.judged is None:
             return ""
-        share = f"{self.judged / self.target.limit:.2f}×"
+        share = f"{self.judged / self.target.limit:.2f} of it"
         return f"met ({share})" if self.target.met(self.judged) else f"MISSED ({share})"
 
     def as_json(self) -> dict[str, JsonValue]:

@@ -17,7 +17,8 @@ from bench.code import STEPS, TOOL_TURNS
 from bench.deployment import Deployment, Publish, emptied, publish_all, stream_state
 from bench.stats import Row, Target, median, ratios, with_unit
 
-_WARM_UP = 150
+_WARM_UP = 100
+_FEWEST = 50
 _HEADERS = 120
 """Bytes of a stored record that are no payload, more or less."""
 
@@ -73,7 +74,7 @@ class Throughput:
         laps = [*floors.values(), ours]
         for lap in laps:
             rate = await self._lap(lap, _WARM_UP)
-            lap.count = max(_WARM_UP, round(rate * seconds))
+            lap.count = max(_FEWEST, round(rate * seconds))
         for number in range(1, rounds + 1):
             for lap in laps:
                 before = cpu_seconds(lap.worker.pid)
@@ -93,7 +94,6 @@ class Throughput:
     async def _warm_up(self, ours: Lap) -> tuple[float, int]:
         """Records per run, and bytes of payload per record."""
         connection = self.here.board.bus.connection
-        await self._lap(ours, _WARM_UP)
         before = await stream_state(connection, "CB_RUNS")
         await self._lap(ours, _WARM_UP)
         after = await stream_state(connection, "CB_RUNS")

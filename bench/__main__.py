@@ -1,0 +1,103 @@
+"""Shell: ``python -m bench``: every case, one after the other, then the table. A missed target is not a failure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from bench.deployment import deployment
+from bench.kills import kills
+from bench.latency import idle_run
+from bench.machine import load, machine
+from bench.memory import memory
+from bench.report import as_json, markdown, show
+from bench.startup import startup
+from bench.stats import Row
+from bench.takeover import takeover
+from bench.throughput import CASES, throughput
+from callboard.bus.server import Durability
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    name: str
+    rounds: int
+    seconds: float
+    """Of one round of one competitor, about."""
+    kills: int
+    takeovers: int
+    takeover_runs: int
+    idle_runs: int
+    starts: int
+
+
+FULL = Plan("full", rounds=5, seconds=2.0, kills=300, takeovers=6, takeover_runs=5, idle_runs=300, starts=11)
+QUICK = Plan("quick", rounds=2, seconds=0.5, kills=50, takeovers=2, takeover_runs=10, idle_runs=50, starts=3)
+
+
+def say(what: str) -> None:
+    """What goes on, on stderr."""
+    print(f"· {what}", file=sys.stderr, flush=True)
+
+
+async def measure(plan: Plan, data: Path) -> list[Row]:
+    """All cases with both durabilities; those that no disk has to do with once."""
+    rows = [*await _on_the_bus(plan, data, "always"), *await _on_the_bus(plan, data, "relaxed")]
+    say("memory")
+    async with deployment("always", data) as here:
+        rows += await memory(here, "always")
+    say("starts")
+    return [*rows, *await anyio.to_thread.run_sync(lambda: startup(data, times=plan.starts))]
+
+
+async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Row]:
+    rows: list[Row] = []
+    async with deployment(durability, data) as here, throughput(here, durability, say) as competition:
+        for case in CASES:
+            rows += await competition.case(case, rounds=plan.rounds, seconds=plan.seconds)
+        await competition.check()
+        say(f"idle runs, {durability}")
+        rows += await idle_run(here, durability, runs=plan.idle_runs)
+    async with deployment(durability, data) as here:
+        say(f"kills, {durability}")
+        rows += await kills(here, durability, count=plan.kills)
+    if durability == "always" or plan is FULL:
+        async with deployment(durability, data) as here:
+            say(f"takeovers, {durability}")
+            rows += await takeover(here, durability, kills=plan.takeovers, runs=plan.takeover_runs)
+    return rows
+
+
+def main() -> int:
+    """Measure, then print."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure, next to the raw floor.")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of five; for a first look")
+    parser.add_argument("--json", action="store_true", help="print JSON with the figures of every round")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--data", type=Path, default=Path.cwd(), help="where the servers' data lies for the time")
+    given = parser.parse_args()
+    plan, data = (QUICK if given.quick else FULL), given.data.resolve()
+    facts = anyio.run(machine, data)
+    started = time.monotonic()
+    rows = anyio.run(measure, plan, data)
+    facts["load average at the end"] = load()
+    facts["settings"] = f"{plan.name}, {plan.rounds} rounds of about {plan.seconds:g} s, one worker process"
+    facts["took"] = f"{time.monotonic() - started:.0f} s"
+    if given.json:
+        print(as_json(rows, facts))
+    elif given.markdown:
+        print(markdown(rows, facts))
+    else:
+        show(rows, facts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
