@@ -90,9 +90,11 @@ def _settled(
     state: RunState, accepted_at: datetime, now: datetime, window: float
 ) -> tuple[SettledBy | None, datetime | None]:
     closed = accepted_at + timedelta(seconds=window + MARGIN)
-    if (at_rest := _at_rest(state)) is not None:
+    # An earlier owner, fenced a moment ago, may still be within the window of its intent: no later one knows.
+    known = state.claims <= 1
+    if known and (at_rest := _at_rest(state)) is not None:
         return at_rest, accepted_at
-    if state.settled is not None:
+    if known and state.settled is not None:
         return "owner", max(accepted_at, min(now, closed))
     return ("window", closed) if now >= closed else (None, None)
 

@@ -19,6 +19,7 @@ from callboard.bus.messages import (
     RunKilled,
     RunReleased,
     RunSettled,
+    RunSteered,
     RunSuspended,
     ToolRequested,
     ToolReturned,
@@ -131,3 +132,10 @@ def test_a_receipt_as_json_has_every_field():
         "running": [],
     }
     assert at(folded(CLAIMED, (KILLED,))).as_json()["settled_at"] is None
+
+
+@pytest.mark.parametrize("last", [(RunSettled(),), (RunSteered(text="x"),)], ids=["confirmed", "nothing open"])
+def test_a_run_with_a_second_owner_is_settled_by_the_window_only(last: tuple):
+    state = folded(CLAIMED, (RunClaimed(task=1, worker="v"),), (RETURNED,), (KILLED,), last)
+    assert at(state, BEFORE).settled_at is None
+    assert (at(state, CLOSED).settled_by, at(state, CLOSED).settled_at) == ("window", CLOSED)

@@ -18,14 +18,9 @@ from .programs import Program, function
 KEY: Final = RunKey("default", "r0")
 
 
-def product_receipt(state: RunState) -> SettledBy | None:
+def settled_early(state: RunState) -> SettledBy | None:
     """Why the product's receipt says that a kill is settled at the instant of its acceptance, None if it does not."""
     return receipt(state, KEY, accepted_at=AT, now=AT).settled_by
-
-
-def settled_early(state: RunState) -> SettledBy | None:
-    """The product's receipt, believed only while the run has had no second owner (see docs/decisions)."""
-    return product_receipt(state) if state.claims <= 1 else None
 
 
 @dataclass(frozen=True)
