@@ -10,7 +10,6 @@ import anyio
 
 from callboard import RunContext, tool, worker
 from callboard.actors.code import AgentCode
-from callboard.actors.function import WorkerFunction
 from callboard.config.spec import AgentSpec, Limits, ModelChoice
 from callboard.tools.tool import AnyTool
 
@@ -72,10 +71,6 @@ async def sleep(_task: Any, run: RunContext) -> None:
     await run.sleep(_HOURS / 2)
 
 
-def _function(code: WorkerFunction) -> AgentCode:
-    return AgentCode(code.spec, function=code)
-
-
 def _agent(name: str, turns: list[Any], limits: Limits, *tools: AnyTool) -> AgentCode:
     model = ModelChoice(provider="scripted", settings={"turns": turns})
     spec = AgentSpec(name=name, model=model, tools=tuple(each.spec for each in tools), limits=limits)
@@ -86,7 +81,7 @@ def agents() -> Mapping[str, AgentCode]:
     """Everything that a benchmark's worker serves, by name."""
     calls: list[Any] = [{"tools": [{"name": "look", "args": {"at": turn}}]} for turn in range(TOOL_TURNS)]
     found = (
-        *(_function(code) for code in (noop, steps, once, hold, sleep)),
+        *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, sleep)),
         _agent("turns", [*calls, {"text": "all of them look fine"}], Limits(), look),
         _agent("wait", [{"text": "at last", "delay": _HOURS / 2}], _FOREVER),
     )

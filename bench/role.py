@@ -6,6 +6,7 @@ Worker and dispatcher are the children that ``callboard worker`` and ``callboard
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
@@ -29,11 +30,14 @@ async def _dispatch(url: str, name: str) -> None:
         await anyio.sleep_forever()
 
 
+_ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {"worker": _work, "dispatcher": _dispatch, "floor": serve}
+
+
 def main() -> None:
     """Live as the role that the arguments name, until killed."""
     configure(json=False, level="warning")
     kind, *arguments = sys.argv[1:]
-    anyio.run({"worker": _work, "dispatcher": _dispatch, "floor": serve}[kind], *arguments)
+    anyio.run(_ROLES[kind], *arguments)
 
 
 if __name__ == "__main__":
