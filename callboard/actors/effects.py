@@ -14,7 +14,7 @@ from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
 from callboard.actors.decide import CallModel, CallTools
-from callboard.actors.owner import Owner
+from callboard.actors.owner import Armed, Owner
 from callboard.actors.state import Call
 from callboard.bus.messages import (
     ModelFailed,
@@ -113,32 +113,39 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
     """Write all intents in one record, run the tools together, write each result as it comes (the last: deferred)."""
     running = len(command.calls)
 
-    async def run(asked: ToolCall, intent: ToolRequested, published: float) -> None:
+    async def run(asked: ToolCall, intent: ToolRequested, window: Armed) -> None:
         nonlocal running
-        await owner.still_armed(published, intent)  # the worker may have been stopped before it got here
+        if not window.is_open():  # the worker may have been stopped before it got here
+            await window.reopen()
+        tool = code.tools.get(intent.tool)
         timeout = within_deadline(owner, _timeout(spec, intent.tool), ports)
-        owner.defer(
-            await run_tool(owner, asked, intent, tool=code.tools.get(intent.tool), timeout=timeout, ports=ports)
-        )
+        owner.defer(await run_tool(owner, asked, intent, tool=tool, timeout=timeout, window=window, ports=ports))
         running -= 1
         if running:
             await owner.flush()
 
     intents = tuple(intent for _, intent in command.calls)
-    async with owner.armed(*intents) as published, anyio.create_task_group() as together:
+    async with owner.armed(*intents) as armed, anyio.create_task_group() as together:
         for asked, intent in command.calls:
-            together.start_soon(run, asked, intent, published)
+            together.start_soon(run, asked, intent, armed.only(intent))
 
 
 async def run_tool(
-    owner: Owner, asked: ToolCall, intent: ToolRequested, *, tool: AnyTool | None, timeout: float, ports: Ports
+    owner: Owner,
+    asked: ToolCall,
+    intent: ToolRequested,
+    *,
+    tool: AnyTool | None,
+    timeout: float,
+    window: Armed,
+    ports: Ports,
 ) -> ToolReturned:
     """Run one tool whose intent is armed. Whatever it does, the model gets something that it can read."""
     if tool is None:
         hint = "start a worker that has the tool, or take it off the agent's list"
         missing = Problem(kind="tool_unavailable", message=f"this worker has no code for {intent.tool!r}", hint=hint)
         return ToolReturned(call=asked.id, problem=missing)
-    context = _context(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout)
+    context = _context(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout, window=window)
     result = await execute(tool, asked.arguments, context)
     return await returned(asked.id, result, limit=tool.result_limit, ports=ports)
 
@@ -174,10 +181,11 @@ def _needed(tool: AnyTool | None, name: str) -> AnyTool:
     return tool
 
 
-def _context(owner: Owner, call: str, *, key: str, attempt: int, timeout: float) -> ToolContext:
-    return ToolContext(
-        run=owner.key.run, tenant=owner.key.tenant, call=call, key=key, attempt=attempt, deadline=timeout
-    )
+def _context(
+    owner: Owner, call: str, *, key: str, attempt: int, timeout: float, window: Armed | None = None
+) -> ToolContext:
+    run, tenant = owner.key.run, owner.key.tenant
+    return ToolContext(run=run, tenant=tenant, call=call, key=key, attempt=attempt, deadline=timeout, window=window)
 
 
 def within_deadline(owner: Owner, seconds: float, ports: Ports) -> float:

@@ -120,16 +120,13 @@ class Owner:
         return ticket.armed_at
 
     @asynccontextmanager
-    async def armed(self, *intents: Fact) -> AsyncGenerator[float]:
-        """Write intents until a write was acknowledged within the start window; the body starts the effect at once.
-
-        Yields the instant for ``still_armed``.
-        """
+    async def armed(self, *intents: Fact) -> AsyncGenerator[Armed]:
+        """Write intents until a write was acknowledged within the start window; the body starts the effect at once."""
         if self.leaving:
             await anyio.sleep_forever()  # until the worker cancels the run
         self.in_flight += 1
         try:
-            yield await self._arm(intents)
+            yield Armed(self, intents, await self.arm(intents))
         finally:
             self.in_flight -= 1
             self._quiet.set()
@@ -140,19 +137,18 @@ class Owner:
             self._quiet = anyio.Event()
             await self._quiet.wait()
 
-    async def still_armed(self, published: float, *intents: Fact) -> None:
-        """Write ``intents`` again if their window has closed: for an effect that starts in a task of its own."""
-        if self._clock.monotonic() - published > START_WINDOW:
-            await self._arm(intents)
-
-    async def _arm(self, intents: Sequence[Fact]) -> float:
+    async def arm(self, intents: Sequence[Fact]) -> float:
+        """What ``armed`` does at first. Returns the monotonic instant before the publish that was in time."""
         while True:
             published = await self.append(*intents)
             await checkpoint_if_cancelled()
-            took = self._clock.monotonic() - published
-            if took <= START_WINDOW:
+            if self.in_window(published):
                 return published
-            log.warning("start window missed, arming again", run=self.key.run, seconds=round(took, 3))
+            log.warning("start window missed, arming again", run=self.key.run)
+
+    def in_window(self, published: float) -> bool:
+        """May an effect start now whose intent was on its way at ``published``?"""
+        return self._clock.monotonic() - published <= START_WINDOW
 
     async def flush(self) -> None:
         """Write what is deferred, if anything is that is not on its way already."""
@@ -264,6 +260,31 @@ class Owner:
         if not facts:
             return state
         return fold(state, state.sequence + 1, Record(id="-", owner=self.token, events=tuple(facts)))
+
+
+@dataclass(slots=True)
+class Armed:
+    """Intents whose effects may start now. One that starts in a task or thread of its own asks at the last moment."""
+
+    owner: Owner
+    intents: Sequence[Fact]
+    published: float
+
+    def only(self, intent: Fact) -> Armed:
+        """The same for one of them."""
+        return Armed(self.owner, (intent,), self.published)
+
+    def is_open(self) -> bool:
+        """May the effect start now?"""
+        return self.owner.in_window(self.published)
+
+    async def reopen(self) -> None:
+        """Write the intent again."""
+        try:
+            self.published = await self.owner.arm(self.intents)
+        except CallboardError:
+            await checkpoint_if_cancelled()  # the worker stops the effect: it is not for its code to see why
+            raise
 
 
 def _nobody() -> None:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from callboard.log import Logger, get_logger
+
+
+class StartWindow(Protocol):
+    """For how long what was announced may start. A thread may get to run late: it asks once more, and then starts."""
+
+    def is_open(self) -> bool:
+        """May it start now? Callable from any thread."""
+        ...
+
+    async def reopen(self) -> None:
+        """Announce it again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +35,7 @@ class ToolContext:
     key: str
     deadline: float
     attempt: int = 1
+    window: StartWindow | None = field(default=None, repr=False, compare=False)
     stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     def cancelled(self) -> bool:

@@ -49,14 +49,18 @@ class Running:
 
 async def run_in_thread(work: Callable[[], T], *, tool: str, context: ToolContext) -> T:
     """Run ``work`` in a thread of its own. Cancelled, it stops the thread and waits up to ``GRACE`` for its end."""
-    thread = _ToolThread(work, tool=tool, context=context)
-    thread.start()
-    try:
-        await thread.done.wait()
-    except anyio.get_cancelled_exc_class():
-        await thread.stop()
-        raise
-    return cast("T", thread.result())
+    while True:
+        thread = _ToolThread(work, tool=tool, context=context)
+        thread.start()
+        try:
+            await thread.done.wait()
+        except anyio.get_cancelled_exc_class():
+            await thread.stop()
+            raise
+        if not thread.late:
+            return cast("T", thread.result())
+        assert context.window is not None
+        await context.window.reopen()
 
 
 def still_running(run: str | None = None) -> tuple[Running, ...]:
@@ -74,6 +78,8 @@ class _ToolThread(threading.Thread):
         self.tool = tool
         self.context = context
         self.given_up = False
+        self.late = False
+        """Did it get to run when the start window was over? Then it has not called the work."""
         self.done = anyio.Event()
         self._work = work
         self._variables = contextvars.copy_context()
@@ -91,6 +97,9 @@ class _ToolThread(threading.Thread):
                     if self._stopping:
                         return
                     self._stoppable = True
+                if self.context.window is not None and not self.context.window.is_open():
+                    self.late = True
+                    return
                 self._outcome = (self._variables.run(self._work),)
             except BaseException as error:  # noqa: BLE001  # handed to the caller by result()
                 self._outcome = error

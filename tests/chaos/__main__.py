@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--cluster", action="store_true", help="three servers")
     given = parser.parse_args()
     more = IN_CLUSTER if given.cluster else {}
-    plan = Plan(seconds=given.seconds, seed=given.seed, rate=given.rate, **more)
+    plan = Plan(**{"rate": given.rate} | more, seconds=given.seconds, seed=given.seed)
     folder = Path(tempfile.mkdtemp(prefix="callboard-chaos-"))
     outcome = anyio.run(lambda: storm(plan, folder, clustered=given.cluster))
     print(outcome)

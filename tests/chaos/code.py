@@ -13,7 +13,7 @@ from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import Limits
-from callboard.errors import RunFailed, RunKilled, StepInDoubt
+from callboard.errors import RunFailed, RunKilled, ToolError
 from callboard.tools import Resolution, ToolContext, run_command, tool
 from tests.chaos.starts import RECORDER
 from tests.support.fleet import function, scripted
@@ -91,7 +91,7 @@ async def _step(run: RunContext, name: str, effect: Any, seconds: float = 0.02) 
 
     try:
         return await run.step(name, work, f"{name}#1", run.key(name), effect=effect)
-    except StepInDoubt:
+    except ToolError:  # in doubt, or a person said that it failed
         return f"{name}?"
 
 
