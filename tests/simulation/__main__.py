@@ -47,9 +47,8 @@ def many(first: int, count: int, *, jobs: int) -> int:
     """Play ``count`` worlds from ``first`` on."""
     begun, done, wrong = time.monotonic(), 0, 0
     with ProcessPoolExecutor(jobs) as pool:
-        chunks = {
-            pool.submit(failures, at, min(_CHUNK, first + count - at)) for at in range(first, first + count, _CHUNK)
-        }
+        starts = range(first, first + count, _CHUNK)
+        chunks = {pool.submit(failures, range(at, min(at + _CHUNK, first + count))) for at in starts}
         for chunk in as_completed(chunks):
             found = chunk.result()
             done += _CHUNK

@@ -15,18 +15,18 @@ def replay_command(seed: int) -> str:
     return f"python -m tests.simulation --seed {seed} --trace"
 
 
-def failures(first: int, count: int) -> dict[int, list[str]]:
-    """What is wrong with the seeds from ``first`` on, by seed."""
+def failures(seeds: range) -> dict[int, list[str]]:
+    """What is wrong with ``seeds``, by seed."""
     found: dict[int, list[str]] = {}
     gc.collect()
     gc.freeze()
     gc.disable()  # a world's garbage goes all at once: the collector would walk living worlds again and again
     try:
-        for seed in range(first, first + count):
+        for number, seed in enumerate(seeds):
             wrong = judge(play(seed))
             if wrong:
                 found[seed] = wrong
-            if seed % _COLLECT_EVERY == 0:
+            if number % _COLLECT_EVERY == 0:
                 gc.collect()
     finally:
         gc.enable()
