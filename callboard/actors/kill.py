@@ -15,6 +15,9 @@ from callboard.bus.ports import Journals, Watch
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.errors import BusError
+from callboard.log import get_logger
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,13 @@ class Killer:
         Raises ``BusUnreachable`` if the bus did not acknowledge the kill: then nothing is known, kill again.
         """
         given = await self._accept(key, RunKilled(reason=reason, by=by))
-        await self._kill_children(key, given)
-        return await self._settled(key, given)
+        try:
+            await self._kill_children(key, given)
+            return await self._settled(key, given)
+        except BusError as error:
+            log.warning("the bus went away behind a kill: it stands", run=key.run, error=str(error))
+            await anyio.sleep(self._left(given))
+            return self._write(key, given, given.state, now=_closed(given))
 
     async def _accept(self, key: RunKey, event: RunKilled) -> _Accepted:
         record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
@@ -58,19 +66,22 @@ class Killer:
         paper = self._write(key, given, state)
         if paper.settled_at is not None:
             return paper
-        left = START_WINDOW + MARGIN - (self.clock.now() - given.at).total_seconds()
-        with anyio.move_on_after(max(0.0, left)):
+        with anyio.move_on_after(self._left(given)):
             async with self.watch.follow(key, after=state.sequence) as entries:
                 async for entry in entries:
                     state = replay((entry,), state)
                     paper = self._write(key, given, state)
                     if paper.settled_at is not None:
                         return paper
-        closed = given.at + timedelta(seconds=START_WINDOW + MARGIN)
-        return receipt(state, key, accepted_at=given.at, now=max(closed, self.clock.now()), window=START_WINDOW)
+        return self._write(key, given, state, now=_closed(given))
 
-    def _write(self, key: RunKey, given: _Accepted, state: RunState) -> Receipt:
-        return receipt(state, key, accepted_at=given.at, now=self.clock.now(), window=START_WINDOW)
+    def _left(self, given: _Accepted) -> float:
+        """Seconds until no effect can start any more."""
+        return max(0.0, (_closed(given) - self.clock.now()).total_seconds())
+
+    def _write(self, key: RunKey, given: _Accepted, state: RunState, *, now: datetime | None = None) -> Receipt:
+        at = self.clock.now() if now is None else max(now, self.clock.now())
+        return receipt(state, key, accepted_at=given.at, now=at, window=START_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +90,7 @@ class _Accepted:
 
     at: datetime
     state: RunState
+
+
+def _closed(given: _Accepted) -> datetime:
+    return given.at + timedelta(seconds=START_WINDOW + MARGIN)

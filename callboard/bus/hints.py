@@ -21,4 +21,5 @@ class NatsHints:
     @asynccontextmanager
     async def listen(self, key: RunKey, wake: Callable[[], None]) -> AsyncGenerator[None]:
         async with self._connection.subscribe(self._connection.subjects.run(key), lambda _: wake()):
-            yield
+            with self._connection.on_reconnect(wake):  # what was published meanwhile is lost
+                yield
