@@ -104,6 +104,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self.limit = 60_000
         self.shuffled = True
         self.disposing = False
+        self.raised: list[str] = []
+        """What callbacks have raised that are not tasks."""
         self.pids = count(1)
         self.serials = count(1)
         self.tasks: list[SimTask] = []
@@ -150,7 +152,10 @@ class SimLoop(asyncio.BaseEventLoop):
                 raise SimulationStuck(f"{self.steps} callbacks, and no end at {self.now:.3f} s")
             callback = handle._callback
             spins = spins + 1 if getattr(callback, "__func__", None) is _deliver else 0
-            handle._context.run(callback, *handle._args)
+            try:
+                handle._context.run(callback, *handle._args)
+            except Exception as error:  # noqa: BLE001 - a real loop logs it and goes on: nobody would notice
+                self.raised.append(f"a callback raised: {error!r}")
 
     def _advance(self, *, spinning: bool) -> None:
         scheduled = self._scheduled

@@ -291,7 +291,7 @@ def play(seed: int) -> Outcome:
     except SimulationStuck as error:
         stuck = str(error)
     world = box[0]
-    troubles = [*world.troubles, *errors.lines, *([stuck] if stuck else [])]
+    troubles = [*world.loop.raised, *world.troubles, *errors.lines, *([stuck] if stuck else [])]
     troubles += [f"{broken.rule}: run {broken.run}: {broken.message}" for broken in world.server.broken]
     loop = world.loop
     return Outcome(
