@@ -25,13 +25,12 @@ from callboard.errors import BusRefused
 
 _DEFAULT_SUBJECTS: Final = Subjects()
 _SYSTEM_CLOCK: Final = SystemClock()
-_DISPATCH_ALONE: Final = 5.0
 _IN_CLUSTER: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """The adapters of ``ports``. ``ack_wait``: seconds after which the task of a silent worker goes to another."""
+    """The adapters of ``ports``. ``ack_wait``: seconds after which the work of a silent process goes to another."""
 
     connection: Connection
     journals: JetStreamJournals
@@ -74,7 +73,6 @@ async def open_bus(
 
 def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool) -> Bus:
     ack_wait = ACK_WAIT_CLUSTER if in_cluster else ACK_WAIT_ALONE
-    dispatch_wait = ACK_WAIT_CLUSTER if in_cluster else _DISPATCH_ALONE
     journals = JetStreamJournals(connection)
     graveyard = JetStreamGraveyard(connection, clock)
     return Bus(
@@ -83,8 +81,8 @@ def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool
         tasks=JetStreamTasks(connection, pulls, graveyard, ack_wait=ack_wait),
         hints=NatsHints(connection),
         timers=JetStreamTimers(connection),
-        due=JetStreamDueTimers(pulls, graveyard, ack_wait=dispatch_wait),
-        feed=JetStreamFeed(pulls, graveyard, ack_wait=dispatch_wait),
+        due=JetStreamDueTimers(pulls, graveyard, ack_wait=ack_wait),
+        feed=JetStreamFeed(pulls, graveyard, ack_wait=ack_wait),
         blobs=JetStreamBlobs(connection),
         graveyard=graveyard,
         watch=JetStreamWatch(connection, journals),
