@@ -133,13 +133,13 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
 def _resolved(call: Call, event: ToolResolved) -> Call:
     match event.decision:
         case "done":
-            return replace(call, status="done", result=Content(value=event.value), problem=None)
+            return call.evolve(status="done", result=Content(value=event.value), problem=None)
         case "retry":
-            return replace(call, status="retry")
+            return call.evolve(status="retry")
         case "fail":
             who = event.by or "somebody"
             problem = Problem(kind="resolved_failed", message=f"{who} said that this call failed: {event.value}")
-            return replace(call, status="done", problem=problem)
+            return call.evolve(status="done", problem=problem)
         case _:
             assert_never(event.decision)
 
@@ -187,20 +187,20 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
     if isinstance(event, ToolInDoubt):
         if call is None or call.status not in ("open", "doubt"):
             return state
-        return _put(state, replace(call, status="doubt", policy=event.policy))
+        return _put(state, call.evolve(status="doubt", policy=event.policy))
     if isinstance(event, ToolReturned) and call is None:  # refused before an intent: an unknown tool, a bad delegation
         refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
-        return _put(state, replace(refused, result=event.result, problem=event.problem))
+        return _put(state, refused.evolve(result=event.result, problem=event.problem))
     if call is None or call.status != "open":
         return state
     match event:
         case ModelResponded():
-            done = _put(state, replace(call, status="done", result=event.text, problem=None))
+            done = _put(state, call.evolve(status="done", result=event.text, problem=None))
             return done.evolve(turns=(*state.turns, event), usage=_add(state.usage, event.usage))
         case ModelFailed():
-            return _put(state, replace(call, status="failed", problem=event.problem, retry_at=event.retry_at))
+            return _put(state, call.evolve(status="failed", problem=event.problem, retry_at=event.retry_at))
         case ToolReturned():
-            return _put(state, replace(call, status="done", result=event.result, problem=event.problem))
+            return _put(state, call.evolve(status="done", result=event.result, problem=event.problem))
         case _:
             assert_never(event)
 

@@ -85,7 +85,7 @@ class Owner:
         """Shared by the owners of a process: with too many appends on their way none is back within its window."""
         self._journals = journals
         self._clock = clock
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._quiet = anyio.Event()
         self.ended: OwnershipLost | BusUnreachable | None = None
         """Why nothing is written any more: not the owner, or nobody knows whether a record was stored (writing its

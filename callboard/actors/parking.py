@@ -22,8 +22,9 @@ class Parking:
 
     def __init__(self) -> None:
         self.waits: tuple[tuple[Wait, ...], ...] = ()
-        """What the branches waited for when ``all_parked`` was set."""
-        self.all_parked = anyio.Event()
+        """What the branches waited for when the play was left."""
+        self.on_leave: Callable[[], None] = _nobody
+        """Cancels the play."""
         self._groups: list[tuple[Wait, ...]] = []
         self._busy = 0
         self._moved = anyio.Event()
@@ -45,9 +46,9 @@ class Parking:
     async def _leave_if_idle(self, moved: anyio.Event) -> None:
         for _ in range(3):  # a branch that has just got its result may be about to start its next step
             await checkpoint()
-        if not self._busy and moved is self._moved and not self.all_parked.is_set():
+        if not self._busy and moved is self._moved and not self.waits:
             self.waits = tuple(self._groups)
-            self.all_parked.set()
+            self.on_leave()
 
     def wake(self) -> None:
         """Something has changed: let the waiting branches look again."""
@@ -85,3 +86,7 @@ class Parking:
     def upcoming(self, name: str) -> str:
         """The number that the next ``name`` will have, without using it."""
         return f"{name}#{self._counts.get(name, 0) + 1}"
+
+
+def _nobody() -> None:
+    """Nobody plays yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any, Final, overload
 
 import anyio
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
 from callboard.actors.code import Ports
@@ -33,6 +34,7 @@ from callboard.tools.execute import json_value
 
 _NOT_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TIMER_NAME: Final = 50
+_TOGETHER_SECONDS: Final = 0.002
 HELD_SECONDS: Final = 2.0
 """A sleep of at most this is waited out on the worker; a longer one holds none."""
 
@@ -54,7 +56,9 @@ class RunContext:
         self._ports = ports
         self._idle = idle
         self._parking = Parking()
+        self._timer: asyncio.TimerHandle | None = None
         self._unwritten = anyio.Event()
+        self._over = False
         self.log = get_logger("callboard.run")
 
     @property
@@ -166,24 +170,34 @@ class RunContext:
     async def playing(self) -> AsyncGenerator[None]:
         """Write facts in the background while the body plays; leave the body when the run is to be suspended."""
         self._owner.on_signal = self._parking.wake
-        self._unwritten.set()  # the claim, at first
         async with anyio.create_task_group() as beside:
-            with anyio.CancelScope() as play:
-                beside.start_soon(self._write_facts)
-                beside.start_soon(self._cancel_when_parked, play)
-                yield
-            beside.cancel_scope.cancel()
+            beside.start_soon(self._write_facts)
+            self._write_soon()  # the claim, at first
+            try:
+                with anyio.CancelScope() as play:
+                    self._parking.on_leave = play.cancel
+                    yield
+            finally:
+                self._over = True
+                self._write_now()
+                if self._timer is not None:
+                    self._timer.cancel()
 
     async def _write_facts(self) -> None:
-        while True:
+        while not self._over:
             await self._unwritten.wait()
-            await checkpoint()  # the next step's intent may take the fact along
             self._unwritten = anyio.Event()
-            await self._owner.flush()
+            self._timer = None
+            if not self._over:
+                await self._owner.flush()
 
-    async def _cancel_when_parked(self, play: anyio.CancelScope) -> None:
-        await self._parking.all_parked.wait()
-        play.cancel()
+    def _write_soon(self) -> None:
+        """Write what is deferred unless something else has done so by then: most facts travel with the next intent."""
+        if self._timer is None:  # a timer, because waking a task for every fact costs more than the fact
+            self._timer = asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        self._unwritten.set()
 
     async def _known(self, call: str, name: str) -> Call | None:
         """The call if it has its outcome, None if it may be performed. A doubt that a person resolves is waited for."""
@@ -234,7 +248,7 @@ class RunContext:
     async def _within_limits(self) -> None:
         """Leave the play for good if the run is out of time or its journal is full: the code cannot catch that."""
         if limit_reached(self._owner.view, self._ports.clock.now()):
-            self._parking.all_parked.set()
+            self._parking.on_leave()
             await anyio.sleep_forever()
 
     async def _result(self, child: Child) -> JsonValue:
@@ -260,4 +274,4 @@ class RunContext:
 
     def _fact(self, fact: TimerSet | ToolReturned) -> None:
         self._owner.defer(fact)
-        self._unwritten.set()
+        self._write_soon()
