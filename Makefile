@@ -29,7 +29,7 @@ docs: $(READY) ## Build the documentation into site/
 	@$(BIN)/zensical build --strict
 
 chaos: $(READY) ## Run only the slow tests: chaos, crash matrix, simulation
-	@$(BIN)/python -m pytest -m "slow and not cluster"
+	@$(BIN)/python -m pytest -n 2 -m "slow and not cluster"
 
 cluster: $(READY) ## Run the tests that need a cluster of three servers
 	@$(BIN)/python -m pytest -m cluster

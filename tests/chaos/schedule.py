@@ -31,9 +31,9 @@ class Fault:
 
 
 def schedule(seed: int, seconds: float, *, ack_wait: float, down: float, gap: float) -> tuple[Fault, ...]:
-    """Faults of ``seconds``, three a second, over by then. ``down``: the longest that a server is away.
+    """Faults of ``seconds``, three a second, over by then; at last a worker and a dispatcher die.
 
-    ``gap``: seconds that servers get between two deaths.
+    ``down``: the longest that a server is away; ``gap``: seconds that servers get between two deaths.
     """
     chance = random.Random(seed)
     faults = []
@@ -47,8 +47,9 @@ def schedule(seed: int, seconds: float, *, ack_wait: float, down: float, gap: fl
             "freeze dispatcher": chance.choice((0.1, ack_wait * 0.8)),
         }.get(kind, chance.uniform(0.0, 0.5))
         server = kind == "kill server"
-        if at + lasts < seconds and not (server and at < server_again):
+        if at + lasts < seconds - 0.2 and not (server and at < server_again):
             server_again = at + lasts + gap if server else server_again
             faults.append(Fault(at, kind, chance.random(), lasts))
         at += chance.uniform(0.05, 0.55)
-    return tuple(faults)
+    deaths = (Fault(seconds - 0.1, kind, chance.random(), 0.05) for kind in ("kill worker", "kill dispatcher"))
+    return (*faults, *deaths)

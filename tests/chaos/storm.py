@@ -150,7 +150,7 @@ class Storm:
 
     async def _submit(self, client: Client) -> None:
         """Tasks at an even rate, until shortly before the faults stop."""
-        number, until = 0, self.plan.seconds - 1.0
+        number, until = 0, self.plan.seconds - 0.3
         async with anyio.create_task_group() as group:
             while (now := time.time() - self.began) < until:
                 while number < now * self.plan.rate:
