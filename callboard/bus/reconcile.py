@@ -22,6 +22,7 @@ _NO_CONSUMER: Final = 10014
 _NAME_IN_USE: Final = 10058  # somebody else created it, with other settings, after we had looked
 _UNAVAILABLE: Final = 503
 _NO_PEERS: Final = 10005  # a cluster whose nodes have not all met yet
+_LIMITS: Final = ("max_msgs", "max_bytes", "max_age")
 
 Json = dict[str, JsonValue]
 
@@ -58,6 +59,8 @@ class _ApiError(Exception):
 
 async def reconcile(connection: Connection, specs: Iterable[StreamSpec]) -> tuple[Change, ...]:
     """Create the streams that are missing, update those that differ. Several processes may do it at the same time.
+
+    The limits of a stream that exists are its operator's: they stay as they are.
 
     Raises ``BusRefused`` with stream, setting, value found and value wanted if a difference may not be changed.
     """
@@ -96,6 +99,7 @@ async def _reconcile_stream(connection: Connection, spec: StreamSpec) -> Change 
             found = await _config(connection, f"STREAM.INFO.{spec.name}", absent=_NO_STREAM) or {}
         else:
             return Change("created", spec.name)
+    wanted |= {limit: found[limit] for limit in _LIMITS if limit in found}
     differences = _differences(found, wanted)
     if not differences:
         return None

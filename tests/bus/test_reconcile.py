@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -29,12 +32,22 @@ async def test_a_setting_that_may_change_is_updated_and_the_messages_stay():
     async with fresh_bus() as bus:
         tasks = bus.subjects.stream("TASKS")
         await bus.request(f"{bus.subjects.prefix}.task.default.a.normal", b"{}", timeout=5)
-        (change,) = await reconcile(bus, streams_of(bus.subjects, limits=QueueLimits(max_msgs=7)))
+        (was,) = [spec for spec in streams_of(bus.subjects) if spec.name == tasks]
+        (change,) = await reconcile(bus, [replace(was, max_msg_size=7_000)])
         assert (change.kind, change.stream) == ("updated", tasks)
-        assert [str(difference) for difference in change.differences] == ["max_msgs is 100000, wanted 7"]
+        assert [str(difference) for difference in change.differences] == ["max_msg_size is -1, wanted 7000"]
         info = await stream_info(bus, tasks)
-        assert info["config"]["max_msgs"] == 7
+        assert info["config"]["max_msg_size"] == 7_000
         assert info["state"]["messages"] == 1
+
+
+async def test_a_limit_that_an_operator_has_set_stays():
+    async with fresh_bus() as bus:
+        tasks = bus.subjects.stream("TASKS")
+        config = (await stream_info(bus, tasks))["config"] | {"max_msgs": 7}
+        await bus.request(f"$JS.API.STREAM.UPDATE.{tasks}", json.dumps(config).encode(), timeout=5)
+        assert await reconcile(bus, streams_of(bus.subjects, limits=QueueLimits(max_msgs=9))) == ()
+        assert (await stream_info(bus, tasks))["config"]["max_msgs"] == 7
 
 
 async def test_a_setting_that_may_not_change_is_refused_with_stream_setting_and_both_values():
