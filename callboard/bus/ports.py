@@ -109,7 +109,10 @@ class Hints(Protocol):
     """Core NATS: fast and lossy. The journal is the truth."""
 
     def listen(self, key: RunKey, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
-        """Call ``wake`` (it must not block) whenever somebody else publishes to the journal of ``key``."""
+        """Call ``wake`` (it must not block) whenever somebody else publishes to the journal of ``key``.
+
+        Again and again for some seconds: a hint may come before its entry is stored, or although it is refused.
+        """
         ...
 
 

@@ -155,6 +155,22 @@ async def test_a_hint_comes_for_what_others_publish_and_not_for_our_own():
                 await hinted.wait()
 
 
+async def test_a_hint_comes_again_because_what_it_hints_at_may_be_stored_later():
+    async with fresh_bus() as other, open_bus(bus_url(), subjects=other.subjects, name="x", echo=False) as bus:
+        wakes, third = 0, anyio.Event()
+
+        def wake() -> None:
+            nonlocal wakes
+            wakes += 1
+            if wakes == 3:
+                third.set()
+
+        async with bus.hints.listen(KEY, wake):
+            await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
+            with anyio.fail_after(5):
+                await third.wait()
+
+
 async def test_dead_letters_keep_odd_bytes_and_odd_addresses():
     async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
         await bus.graveyard.bury(("a*", ""), "x.y\udc80", "bad_json", "wh\ud800y", b"\xff" * 1_000_000)
