@@ -35,7 +35,7 @@ async def suspend(owner: Owner, waits: tuple[tuple[Wait, ...], ...], *, ports: P
             await publish_child(owner, owner.state.children[child], ports=ports, idle=idle)
     if in_time.cancelled_caught:
         return False
-    for name in {wait.name for group in waits for wait in group if wait.kind == "timer"}:
+    for name in sorted({wait.name for group in waits for wait in group if wait.kind == "timer"}):
         timer = owner.state.timers.get(name)
         if timer is not None and not timer.fired:
             await ports.timers.schedule(owner.key, name, timer.at)
