@@ -122,7 +122,8 @@ async def test_runs_killed_while_their_worker_is_frozen_do_nothing_when_it_thaws
     async with stage(forks, tmp_path, worker=False) as board:
         frozen = board.worker()
         keys = [await board.submit("stepper", f"r{number}") for number in range(8)]
-        await board.started(40)
+        for key in keys:
+            await board.until(key, lambda state: len(state.calls) > 2)
         frozen.freeze()
         receipts: list[Receipt] = []
 
