@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_BLOCK: Final = re.compile(r"^<!-- test: (?P<mark>[^\n]+) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK: Final = re.compile(
+    r"^<!-- test: (?P<mark>[^\n]+) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)

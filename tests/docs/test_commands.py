@@ -68,6 +68,7 @@ class Session:
             ["bash", "-c", command],
             cwd=self.folder,
             env=self.environment,
+            check=False,
             capture_output=True,
             text=True,
             timeout=WITHIN,
