@@ -38,7 +38,7 @@ class Plan:
     starts: int
 
 
-FULL = Plan("full", rounds=5, seconds=2.0, kills=300, takeovers=6, takeover_runs=5, idle_runs=300, starts=11)
+FULL = Plan("full", rounds=5, seconds=1.5, kills=300, takeovers=6, takeover_runs=5, idle_runs=300, starts=11)
 QUICK = Plan("quick", rounds=2, seconds=0.5, kills=50, takeovers=2, takeover_runs=10, idle_runs=50, starts=3)
 
 
