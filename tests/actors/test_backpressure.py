@@ -10,15 +10,10 @@ from callboard.actors.run_context import RunContext
 from callboard.actors.worker import Worker
 from callboard.bus.bus import open_bus
 from callboard.bus.messages import RunKilled, SignalReceived
-from callboard.bus.reconcile import reconcile
 from callboard.bus.subjects import RunKey
-from callboard.bus.topology import QueueLimits, topology
 from tests.support.bus import bus_url
-from tests.support.fleet import Fleet, fleet, function, ports, scripted
-
-
-async def room_for(board: Fleet, tasks: int) -> None:
-    await reconcile(board.bus.connection, topology(board.subjects, limits=QueueLimits(max_msgs=tasks)))
+from tests.support.fleet import fleet, function, ports, scripted
+from tests.support.queue import limit_queue
 
 
 async def test_a_parent_that_finds_the_queue_full_leaves_its_slot_to_others_and_goes_on_when_there_is_room() -> None:
@@ -40,7 +35,7 @@ async def test_a_parent_that_finds_the_queue_full_leaves_its_slot_to_others_and_
     ):
         key = await board.submit("parent", None, lane="high")
         await board.submit("other", None)
-        await room_for(board, 2)
+        await limit_queue(board.bus.connection, 2)
         board.group.start_soon(Worker(board.agents, ports(bus), name="w", slots=1).run, anyio.Event())
         with anyio.fail_after(10):
             await begun.wait()  # although the worker has one slot, and the parent its task
@@ -65,12 +60,12 @@ async def test_a_full_queue_holds_up_resumes_and_nothing_else_of_the_dispatcher(
         above = await board.submit("parent", None)
         for key in (*waiting, above):
             await board.until(key, lambda state: state.suspended)
-        await room_for(board, 1)  # the child's task fills it
+        await limit_queue(board.bus.connection, 1)  # the child's task fills it
         for key in waiting:
             await board.signal(key, SignalReceived(name="go", value=1))
         (child,) = (await board.state(above)).children
         await board.signal(above, RunKilled(reason="test"))
         assert (await board.over(RunKey("default", child), within=4)).outcome == "killed"
-        await room_for(board, 100)
+        await limit_queue(board.bus.connection, 100)
         for key in waiting:
             assert (await board.over(key)).outcome == "completed"

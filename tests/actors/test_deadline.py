@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.messages import Task
-from callboard.bus.reconcile import reconcile
 from callboard.bus.subjects import TaskAddress
-from callboard.bus.topology import QueueLimits, topology
 from tests.support.fleet import Fleet, fleet, function, scripted
+from tests.support.queue import limit_queue
 
 
 def in_seconds(seconds: float) -> datetime:
@@ -19,8 +18,7 @@ def in_seconds(seconds: float) -> datetime:
 
 async def fill_the_queue(board: Fleet, *, room: int) -> None:
     """Make the queue take ``room`` more tasks and then refuse."""
-    connection = board.bus.connection
-    await reconcile(connection, topology(board.subjects, limits=QueueLimits(max_msgs=room + 1)))
+    await limit_queue(board.bus.connection, room + 1)
     await board.bus.tasks.publish(TaskAddress("default", "nobody", "low"), Task(input="in the way"))
 
 
