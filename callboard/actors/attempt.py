@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from callboard.actors.agent import run_agent
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
-from callboard.actors.code import AgentCode, Ports
+from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.effects import OpenModel
 from callboard.actors.fold import EMPTY, replay
@@ -40,7 +40,7 @@ from callboard.bus.messages import (
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
-from callboard.errors import BusError, ConfigError, EntryTooLarge
+from callboard.errors import BusError, ConfigError, InvalidMessage
 from callboard.log import bound, get_logger
 from callboard.tools.threads import still_running
 
@@ -164,25 +164,22 @@ class Attempt:
                 if self._leaving:
                     self.scope.cancel()
                 await self._drive(owner)
-        except OwnershipLost as lost:
-            self.lost = lost.state
-        except EntryTooLarge as large:
-            hint = "return less, or write it to a file or a store and return where it is"
-            problem = Problem(kind="entry_too_large", message=str(large), hint=hint)
-            await self._fail(owner, problem)
-        except BaseExceptionGroup as group:
-            first = _first(group)
-            if isinstance(first, BusError):
-                raise first from group
-            if not isinstance(first, OwnershipLost):
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - ``_broke`` raises what is not for the journal
+            await self._broke(owner, _first(error))
+
+    async def _broke(self, owner: Owner, error: BaseException) -> None:
+        match error:
+            case OwnershipLost():
+                self.lost = error.state
+            case InvalidMessage():
+                kind = "entry_too_large" if error.reason == "too_large" else "bad_entry"
+                hint = "return less, or write it to a file or a store and return where it is"
+                await self._fail(owner, Problem(kind=kind, message=str(error), hint=hint))
+            case BusError() if error.retryable:
+                raise error
+            case _:
                 await self._count(owner)
-                raise
-            self.lost = first.state
-        except BusError:
-            raise
-        except Exception:
-            await self._count(owner)
-            raise
+                raise error
 
     async def _count(self, owner: Owner) -> None:
         """Let the claim be written although the attempt broke: a run that breaks its workers must end as poison."""
@@ -285,6 +282,8 @@ class Attempt:
 
 def _spec(created: RunCreated, code: AgentCode | None) -> AgentSpec:
     """The spec that the run keeps; mostly it is the one that this worker has."""
+    if created.spec is None:
+        raise ConfigError(f"the run has no agent spec: its JSON may have {SPEC_BYTES:,} bytes, make it shorter")
     if code is not None and created.spec == code.kept[0]:
         return code.spec
     return AgentSpec.model_validate(created.spec)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydantic import JsonValue
 from pydantic_core import to_json
@@ -16,6 +16,8 @@ from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
 from callboard.tools.tool import AnyTool
 
+SPEC_BYTES: Final = 160 * 1024
+"""JSON of a spec that a run can keep: the first entry also has the task and the claim."""
 Body: TypeAlias = Callable[[JsonValue, Any], Awaitable[object]]
 """``async def f(task, run)``; ``run`` is a ``RunContext``."""
 
@@ -41,9 +43,10 @@ class AgentCode:
 
     @cached_property
     def kept(self) -> tuple[JsonValue, str]:
-        """The spec as a run keeps it in its journal, and its digest."""
+        """The spec as a run keeps it in its journal (None: it is too large for that), and its digest."""
         dumped = self.spec.model_dump(mode="json", exclude_defaults=True)
-        return dumped, hashlib.sha256(to_json(dumped)).hexdigest()[:16]
+        data = to_json(dumped)
+        return dumped if len(data) <= SPEC_BYTES else None, hashlib.sha256(data).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from callboard.bus.messages import OwnerEvent, Record, ToolResolved
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
-from callboard.errors import BusUnreachable, CallboardError, EntryTooLarge, StaleAppend
+from callboard.errors import BusUnreachable, CallboardError, InvalidMessage, StaleAppend
 from callboard.log import get_logger
 
 log = get_logger(__name__)
@@ -44,7 +44,7 @@ class _Ticket:
     events: tuple[Fact, ...]
     awaited: bool
     armed_at: float | None = None
-    refused: EntryTooLarge | None = None
+    refused: InvalidMessage | None = None
 
 
 class Owner:
@@ -164,8 +164,17 @@ class Owner:
         with anyio.CancelScope(shield=True):
             async with self._lock:
                 if self.state.sequence == decided:
-                    written = await self._write((*self.unwritten, *events), tuple(self._waiting), again=False)
+                    written = await self._conclude(events)
         return written
+
+    async def _conclude(self, events: Sequence[Fact]) -> bool:
+        try:
+            return await self._write((*self.unwritten, *events), tuple(self._waiting), again=False)
+        except InvalidMessage:
+            if not self._waiting:
+                raise
+        await self._flush()  # too much for one record
+        return False
 
     async def refresh(self) -> RunState:
         """Fold what others have written. Raises ``OwnershipLost``."""
@@ -182,13 +191,13 @@ class Owner:
                 try:
                     await self._write(tuple(event for ticket in batch for event in ticket.events), batch, again=True)
                     break
-                except EntryTooLarge as error:
+                except InvalidMessage as error:
                     if size == 1:
                         self._refuse(batch[0], error)
                         break
                     size = (size + 1) // 2
 
-    def _refuse(self, ticket: _Ticket, error: EntryTooLarge) -> None:
+    def _refuse(self, ticket: _Ticket, error: InvalidMessage) -> None:
         self._forget((ticket,))
         ticket.refused = error
         if not ticket.awaited:

@@ -122,7 +122,7 @@ def json_value(value: object) -> JsonValue:
         raise ToolError("bad_result", f"it returned an iterator ({type(cast('object', value)).__name__}), not a list")
     try:
         # There and back: what returns is JSON to its last leaf, with string keys and valid UTF-8.
-        return cast("JsonValue", from_json(to_json(value)))
+        return cast("JsonValue", from_json(to_json(value), allow_inf_nan=False))
     except Exception as error:
         raise ToolError("bad_result", f"it returned what JSON cannot hold: {_one_line(error)}") from error
 

@@ -1,0 +1,96 @@
+"""What does not fit into a journal entry ends a run with a reason: it is not tried for ever, and no worker hangs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callboard.actors.code import AgentCode
+from callboard.actors.fold import EMPTY
+from callboard.actors.function import worker
+from callboard.actors.owner import Owner
+from callboard.actors.run_context import RunContext
+from callboard.bus.bus import open_bus
+from callboard.bus.messages import Content, RunClaimed, RunCompleted, RunCreated, ToolRequested, ToolReturned
+from callboard.bus.subjects import RunKey
+from callboard.errors import ToolError
+from callboard.tools.tool import tool
+from tests.support.bus import bus_url, fresh_bus
+from tests.support.fleet import CLOCK, fleet, function, scripted
+
+
+def nested(depth: int) -> Any:
+    value: Any = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@tool(effect="pure")
+def deep() -> list:
+    """Return something that nests too deep for anybody to read."""
+    return nested(150)
+
+
+@tool(effect="pure")
+def not_a_number() -> float:
+    """Return what JSON has no word for."""
+    return float("nan")
+
+
+async def test_an_agent_whose_spec_is_larger_than_an_entry_fails_with_that_reason() -> None:
+    small = scripted("wordy", {"text": "x"})
+    code = AgentCode(small.spec.model_copy(update={"system": "x" * 300_000}))
+    async with fleet(code) as board:
+        state = await board.over(await board.submit("wordy", "x"), within=5)
+        assert state.terminal.problem.kind == "bad_spec"
+
+
+async def test_an_end_that_does_not_fit_beside_what_waits_to_be_written_gets_an_entry_of_its_own() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner = Owner(RunKey("default", "r1"), "me", EMPTY, journals=bus.journals, clock=CLOCK)
+        owner.defer(RunCreated(agent="a", at=CLOCK.now()), RunClaimed(task=1))
+        names = [f"s{number}" for number in range(9)]
+        await owner.append(*(ToolRequested(call=name, tool=name) for name in names))
+        for name in names:
+            owner.defer(ToolReturned(call=name, result=Content(value="x" * 30_000)))
+        end = RunCompleted()
+        assert not await owner.conclude(end)  # decide again
+        assert await owner.conclude(end)
+        assert {call.status for call in owner.state.calls.values()} == {"done"}
+
+
+async def test_a_tool_result_that_json_has_no_word_for_is_told_to_the_model() -> None:
+    agent = scripted(
+        "calc", {"tools": [{"name": "not_a_number"}]}, {"text": "{{ results.t1-1.error }}"}, tools=(not_a_number,)
+    )
+    async with fleet(agent) as board:
+        state = await board.over(await board.submit("calc", "x"), within=5)
+        assert state.terminal.result.value == "bad_result"
+        assert state.claims == 1
+
+
+async def test_a_tool_result_that_nests_too_deep_ends_the_run_with_a_reason() -> None:
+    agent = scripted("calc", {"tools": [{"name": "deep"}]}, {"text": "ok"}, tools=(deep,))
+    async with fleet(agent) as board:
+        state = await board.over(await board.submit("calc", "x"), within=5)
+        assert state.outcome == "failed"
+        assert state.terminal.problem.kind == "bad_entry"
+        assert state.claims == 1
+
+
+@pytest.mark.parametrize("value", [float("inf"), nested(150)])
+async def test_a_step_result_that_no_entry_can_hold_ends_the_run_with_a_reason(value: Any) -> None:
+    @worker("odd")
+    async def odd(task: object, run: RunContext) -> str:
+        try:
+            await run.step("odd", lambda: value)
+        except ToolError as error:
+            return error.kind
+        return "?"
+
+    async with fleet(function(odd)) as board:
+        state = await board.over(await board.submit("odd", None), within=5)
+        assert state.claims == 1
+        assert state.outcome == "failed" or state.terminal.result.value == "bad_result"
