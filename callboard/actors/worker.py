@@ -16,6 +16,7 @@ from callboard.actors.effects import OpenModel
 from callboard.actors.lanes import Quota, next_pull, taken
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import LANES, Lane
+from callboard.bus.topology import ACK_WAIT_ALONE
 from callboard.config.spec import ModelChoice
 from callboard.errors import BusError
 from callboard.log import get_logger
@@ -68,7 +69,7 @@ class Worker(Actor[WorkerMessage]):
         *,
         name: str,
         slots: int = 100,
-        ack_wait: float = 2.0,
+        ack_wait: float = ACK_WAIT_ALONE,
         open_model: OpenModel = open_model,
     ) -> None:
         super().__init__(mailbox=_MAILBOX)

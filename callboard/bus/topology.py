@@ -16,8 +16,8 @@ _MIB: Final = 1024 * _KIB
 
 ENTRIES_PER_RUN: Final = 10_200
 """A run ends at 10,000 entries; the rest is for signals, so that a kill always fits."""
-ACK_WAIT_ALONE: Final = 2.0
-"""Seconds until the task of a dead worker goes to another one, on one node."""
+ACK_WAIT_ALONE: Final = 1.8
+"""Seconds until the task of a dead worker goes to another one, on one node: with what follows it is less than 2 s."""
 ACK_WAIT_CLUSTER: Final = 15.0
 """The same in a cluster: leader elections take up to 9 s and must not fence healthy workers."""
 

@@ -23,7 +23,7 @@ async def test_opening_a_bus_makes_the_streams_once_and_again_is_harmless():
         await delete_streams(made.subjects)
         for _ in range(2):
             async with open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
-                assert bus.ack_wait == 2.0
+                assert bus.ack_wait == 1.8
                 assert await bus.journals.append(KEY, steered(bus.clock.new_id()), expect=await last(bus)) > 0
 
 
