@@ -49,7 +49,7 @@ async def call_model(
     choice = spec.model
     assert choice is not None
     label = f"{choice.provider}/{choice.name}".rstrip("/")
-    async with owner.armed(ModelRequested(call=command.call, attempt=command.attempt, model=label)):
+    async with owner.armed(ModelRequested(call=command.call, attempt=command.attempt, model=label)) as window:
         timeout = within_deadline(owner, spec.limits.model_timeout, ports)
         request = ChatRequest(
             model=choice,
@@ -63,6 +63,8 @@ async def call_model(
             timeout=timeout,
         )
         try:
+            if not window.is_open():  # the worker may have been stopped meanwhile
+                await window.reopen()
             with anyio.fail_after(timeout):
                 reply = await _reply(model, request)
             owner.defer(await _responded(command.call, reply, ports))

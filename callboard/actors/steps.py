@@ -45,6 +45,7 @@ def _raised(error: BaseException) -> Problem:
 
 async def _call(work: partial[Any], context: ToolContext, name: str) -> object:
     if inspect.iscoroutinefunction(work.func):
+        await context.until_open()
         return await work()
     value: object = await run_in_thread(work, tool=name, context=context)
     return await value if inspect.isawaitable(value) else value

@@ -42,6 +42,11 @@ class ToolContext:
         """Whether the call is timed out or cancelled. For loops in sync tools; callable from any thread."""
         return self.stop.is_set()
 
+    async def until_open(self) -> None:
+        """Return when the call may start: at once, unless its window is over and it must be announced again."""
+        if self.window is not None and not self.window.is_open():
+            await self.window.reopen()
+
     @property
     def log(self) -> Logger:
         """A logger whose lines say run, tenant, call and tool while ``execute`` runs the tool."""

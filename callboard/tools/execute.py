@@ -100,6 +100,7 @@ async def _call(
         # Accepted in the thread too: turning a large value into JSON takes time, and may run the user's code.
         work: Callable[[], T] = lambda: accept(body.function(**keywords))  # noqa: E731  # a def would be no clearer
         return await run_in_thread(work, tool=tool.spec.name, context=context)
+    await context.until_open()
     try:
         return accept(await body.function(**keywords))
     except anyio.get_cancelled_exc_class() as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from callboard.tools import ToolContext
+from callboard.tools import ToolContext, execute, tool
 from callboard.tools.threads import run_in_thread
 
 
@@ -22,6 +22,18 @@ class Window:
     async def reopen(self) -> None:
         self.seen.append("reopened")
         self.closed -= 1
+
+
+@tool
+async def here(context: ToolContext) -> None:
+    """Called in the worker's own loop."""
+    context.window.seen.append("called")
+
+
+async def test_an_async_tool_is_not_called_while_its_window_is_closed() -> None:
+    window = Window(closed=1)
+    await execute(here, {}, ToolContext(run="r", tenant="t", call="c", key="k", deadline=5, window=window))
+    assert window.seen == ["asked", "reopened", "called"]
 
 
 async def test_work_in_a_thread_is_not_called_while_its_window_is_closed() -> None:
