@@ -19,7 +19,8 @@ from callboard.actors.contents import pack
 from callboard.actors.effects import OpenModel
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.function import run_function
-from callboard.actors.owner import Fact, Owner, OwnershipLost
+from callboard.actors.owner import Owner
+from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.state import RunState
 from callboard.actors.suspend import Idle
 from callboard.bus.messages import (
@@ -211,11 +212,10 @@ class Attempt:
         tries = (
             f"{owner.view.attempts - 1} workers took it up and were lost (limits.attempts is {spec.limits.attempts})"
         )
-        await self._fail(
-            owner, Problem(kind="poison", message=tries, hint="look at the workers' logs, then submit it again")
-        )
         where, payload = self.task.address, to_json(self.task.body)
         await self.ports.graveyard.bury((where.tenant, where.agent), str(owner.key), "poison", tries, payload)
+        hint = "look at the workers' logs, then submit it again"
+        await self._fail(owner, Problem(kind="poison", message=tries, hint=hint))
 
     async def _fail(self, owner: Owner, problem: Problem) -> None:
         try:

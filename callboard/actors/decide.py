@@ -29,6 +29,7 @@ from callboard.bus.messages import (
     ToolReturned,
     Wait,
 )
+from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, ToolSpec
 
 MAX_ENTRIES: Final = 10_000
@@ -90,7 +91,7 @@ class End:
 Command: TypeAlias = CallModel | CallTools | Write | Verify | Suspend | Backoff | End
 
 
-def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: str) -> Command:
+def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command:
     """The next command of an agent's run. ``state`` has a claim, no terminal and no suspension."""
     if over := limit_reached(state, now):
         return over
@@ -142,7 +143,7 @@ def _doubtful(state: RunState) -> Command | None:
     return Verify(verifiable) if verifiable else None
 
 
-def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, run: str) -> Command | None:
+def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, run: RunKey) -> Command | None:
     """What the last turn's tool calls still need; None when all have their outcome."""
     writes: list[OwnerEvent] = []
     calls: list[tuple[ToolCall, ToolRequested]] = []
@@ -168,7 +169,7 @@ def _call(
     asked: ToolCall,
     tool: ToolSpec,
     *,
-    run: str,
+    run: RunKey,
     calls: list[tuple[ToolCall, ToolRequested]],
     waits: list[Wait],
 ) -> None:
@@ -180,7 +181,9 @@ def _call(
         waits.append(Wait(kind="resolution", name=asked.id))
 
 
-def request(state: RunState, call: str, *, run: str, tool: str, effect: Effect, in_doubt: DoubtPolicy) -> ToolRequested:
+def request(
+    state: RunState, call: str, *, run: RunKey, tool: str, effect: Effect, in_doubt: DoubtPolicy
+) -> ToolRequested:
     """The intent for a call: the same key on every attempt, a new attempt number if an earlier one may have started."""
     known = state.calls.get(call)
     armed_again = known is not None and known.status == "open" and known.owner == state.owner
@@ -190,9 +193,9 @@ def request(state: RunState, call: str, *, run: str, tool: str, effect: Effect, 
 
 
 def _delegate(
-    state: RunState, spec: AgentSpec, asked: ToolCall, *, run: str, writes: list[OwnerEvent], waits: list[Wait]
+    state: RunState, spec: AgentSpec, asked: ToolCall, *, run: RunKey, writes: list[OwnerEvent], waits: list[Wait]
 ) -> None:
-    child = child_id(run, asked.id)
+    child = child_id(run.run, asked.id)
     if child in state.children:
         if child not in state.finished:
             waits.append(Wait(kind="child", name=child))
@@ -248,6 +251,6 @@ def child_id(run: str, call: str) -> str:
     return "c" + hashlib.sha256(f"{run}/{call}".encode()).hexdigest()[:30]
 
 
-def idempotency_key(run: str, call: str) -> str:
+def idempotency_key(run: RunKey, call: str) -> str:
     """The key of a call: the same on every attempt, different for every other call of every run."""
     return hashlib.sha256(f"{run}/{call}/key".encode()).hexdigest()[:40]

@@ -15,7 +15,8 @@ from pydantic import JsonValue
 from callboard.actors.code import AgentCode, Body, Ports, WorkerFunction
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import doubts, limit_reached
-from callboard.actors.owner import Owner, OwnershipLost
+from callboard.actors.owner import Owner
+from callboard.actors.ownership import OwnershipLost
 from callboard.actors.run_context import RunContext
 from callboard.actors.suspend import Idle, suspend
 from callboard.bus.messages import Problem, RunCompleted, RunFailed, Wait

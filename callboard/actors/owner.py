@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from callboard.actors.decide import MAX_ENTRIES
 from callboard.actors.fold import fold, replay, terminal_of
+from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
-from callboard.bus.messages import OwnerEvent, Record, ToolResolved
+from callboard.bus.messages import Record
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
@@ -25,16 +28,8 @@ from callboard.errors import BusUnreachable, CallboardError, InvalidMessage, Sta
 from callboard.log import get_logger
 
 log = get_logger(__name__)
-Fact = OwnerEvent | ToolResolved
-"""What an owner writes: its own events, and what a ``verify`` hook found out."""
-
-
-class OwnershipLost(CallboardError):
-    """This process may not write to the run any more. ``state`` says why: another owner, suspended, or over."""
-
-    def __init__(self, state: RunState) -> None:
-        super().__init__(f"the run is {state.status}, owner {state.owner!r}")
-        self.state = state
+LONG: Final = 5_000
+"""Entries of a journal after which it is worth a warning: at ``MAX_ENTRIES`` the run ends."""
 
 
 @dataclass(slots=True)
@@ -230,6 +225,8 @@ class Owner:
                 self._on_their_way = 0
             self.state = fold(self.state, sequence, record)
             self.written = True
+            if self.state.entries == LONG:
+                log.warning("the journal grows long", run=self.key.run, entries=LONG, end=MAX_ENTRIES)
             for ticket in tickets:
                 ticket.armed_at = published
             self._forget(tickets)

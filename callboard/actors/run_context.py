@@ -115,7 +115,7 @@ class RunContext:
 
     def key(self, name: str) -> str:
         """The idempotency key of the next step called ``name``: the same on every attempt of that step."""
-        return idempotency_key(self.id, self._parking.upcoming(name))
+        return idempotency_key(self._owner.key, self._parking.upcoming(name))
 
     async def sleep(self, seconds: float, name: str = "sleep") -> None:
         """Sleep. Longer ones suspend the run: no worker holds it, and it survives every restart."""
@@ -223,7 +223,7 @@ class RunContext:
     ) -> JsonValue:
         await self._within_limits()
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
-        intent = request(self._owner.view, call, run=self.id, tool=name, effect=effect, in_doubt=policy)
+        intent = request(self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy)
         with self._parking.holding():
             async with self._owner.armed(intent) as window:
                 seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)

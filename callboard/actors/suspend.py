@@ -30,10 +30,7 @@ async def suspend(owner: Owner, waits: tuple[tuple[Wait, ...], ...], *, ports: P
             owner.defer(TimerSet(timer=DEADLINE, at=created.deadline))
         waits = (*waits, (Wait(kind="timer", name=DEADLINE),))
     await owner.flush()
-    with anyio.move_on_after(within_deadline(owner, math.inf, ports)) as in_time:
-        for child in owner.state.unfinished:
-            await publish_child(owner, owner.state.children[child], ports=ports, idle=idle)
-    if in_time.cancelled_caught:
+    if not await publish_children(owner, ports=ports, idle=idle):
         return False
     for name in sorted({wait.name for group in waits for wait in group if wait.kind == "timer"}):
         timer = owner.state.timers.get(name)
@@ -42,6 +39,16 @@ async def suspend(owner: Owner, waits: tuple[tuple[Wait, ...], ...], *, ports: P
     if ready(owner.state, waits):
         return False
     return await owner.conclude(RunSuspended(waits=waits))
+
+
+async def publish_children(owner: Owner, *, ports: Ports, idle: Idle) -> bool:
+    """Publish what is not published yet of the tasks of spawned children. False: the deadline came first."""
+    with anyio.move_on_after(within_deadline(owner, math.inf, ports)) as in_time:
+        for child in owner.view.unfinished:
+            if child not in owner.sent | owner.view.published:
+                await owner.flush()
+                await publish_child(owner, owner.state.children[child], ports=ports, idle=idle)
+    return not in_time.cancelled_caught
 
 
 async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle: Idle) -> None:

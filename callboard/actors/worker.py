@@ -85,6 +85,7 @@ class Worker(Actor[WorkerMessage]):
         self._held: dict[int, Attempt] = {}
         self._idle = 0
         self._quota = Quota()
+        self._turn = 0
         self._lane = anyio.Semaphore(_APPENDS_AT_ONCE, fast_acquire=True)
         self._room = anyio.Event()
         self._pulling = anyio.CancelScope()
@@ -202,7 +203,7 @@ class Worker(Actor[WorkerMessage]):
         """Ask the lanes in their order, without waiting; True if there was a task."""
         for lane, batch in next_pull(self._quota, self._free):
             count = 0
-            for agent in self._agents:
+            for agent in self._in_turn():
                 if count < batch:
                     tasks = await self._ports.tasks.pull(agent, lane, batch=batch - count, wait=0)
                     count += len(tasks)
@@ -211,6 +212,13 @@ class Worker(Actor[WorkerMessage]):
             if count:
                 return True
         return False
+
+    def _in_turn(self) -> Sequence[str]:
+        """The agents, each time from another one on, so that no backlog starves the others of a lane."""
+        self._turn += 1
+        agents = tuple(self._agents)
+        first = self._turn % len(agents)
+        return agents[first:] + agents[:first]
 
     async def _park(self) -> None:
         """Wait on all lanes of all agents at the same time, until one has a task."""

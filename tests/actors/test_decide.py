@@ -44,6 +44,7 @@ from callboard.bus.messages import (
     ToolReturned,
     Wait,
 )
+from callboard.bus.subjects import RunKey
 from callboard.config.spec import Limits
 from tests.support.interpreter import spec
 from tests.support.journals import PROBLEM, T0, claimed, journal
@@ -52,8 +53,11 @@ SPEC = spec()
 TAKEOVER = ("o2", RunClaimed(task=1))
 
 
+RUN = RunKey("default", "r1")
+
+
 def next_of(*entries, agent=SPEC, now=T0):
-    return decide(replay(journal(*entries)), agent, now, run="r1")
+    return decide(replay(journal(*entries)), agent, now, run=RUN)
 
 
 def turn(*asked: ToolCall, call="m1", text="fine"):
@@ -68,7 +72,7 @@ def intent(name: str, call="t1", **fields) -> ToolRequested:
     tool = SPEC.tool(name)
     assert tool is not None
     return ToolRequested(
-        call=call, tool=name, effect=tool.effect, in_doubt=tool.in_doubt, key=idempotency_key("r1", call), **fields
+        call=call, tool=name, effect=tool.effect, in_doubt=tool.in_doubt, key=idempotency_key(RUN, call), **fields
     )
 
 
@@ -180,7 +184,7 @@ def test_a_repeatable_call_of_a_lost_owner_is_made_again_with_the_same_key():
     command = next_of(claimed(), turn(*asks("put")), intent("put"), TAKEOVER)
     assert isinstance(command, CallTools)
     (_, again) = command.calls[0]
-    assert (again.key, again.attempt) == (idempotency_key("r1", "t1"), 2)
+    assert (again.key, again.attempt) == (idempotency_key(RUN, "t1"), 2)
 
 
 def test_an_own_open_intent_is_armed_again_whatever_its_effect():
@@ -261,5 +265,6 @@ def test_the_deepest_delegation_is_allowed_and_the_one_below_it_is_not():
 
 def test_ids_of_children_and_keys_differ_for_every_call_of_every_run():
     pairs = [("r1", "t1"), ("r1", "t2"), ("r2", "t1"), ("r1/t1", "")]
-    assert len({child_id(*pair) for pair in pairs} | {idempotency_key(*pair) for pair in pairs}) == 8
+    keys = {idempotency_key(RunKey(tenant, run), call) for tenant in ("acme", "zeta") for run, call in pairs}
+    assert len({child_id(*pair) for pair in pairs} | keys) == 12
     assert child_id("r1", "t1") == child_id("r1", "t1")

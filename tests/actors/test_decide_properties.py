@@ -97,5 +97,5 @@ def test_a_run_past_its_deadline_ends_with_its_next_decision(machine: Machine):
 def test_a_decision_is_made_for_every_state_that_an_owner_can_have(entries):
     state = replay(entries)
     if state.owner and state.owns(state.owner):
-        command = decide(state, SPEC, T0, run="r1")
+        command = decide(state, SPEC, T0, run=RunKey("default", "r1"))
         assert isinstance(command, CallModel | CallTools | Write | Verify | Suspend | Backoff | End)

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from callboard.actors import decide
+from callboard.actors import decide, owner
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.errors import QueueFull, ToolError
@@ -83,3 +83,18 @@ async def test_a_function_that_fills_its_journal_fails_with_that_reason_although
             state = await board.over(await board.submit(agent, None), within=10)
             assert state.terminal.problem.kind == "journal_full"
             assert state.entries <= 32
+
+
+async def test_a_long_journal_is_a_warning_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "LONG", 6)
+
+    @worker("steps")
+    async def steps(task: object, run: RunContext) -> None:
+        for _ in range(10):
+            await run.step("s", lambda: 1, effect="pure")
+
+    async with fleet(function(steps)) as board:
+        assert (await board.over(await board.submit("steps", None))).outcome == "completed"
+    assert sum("the journal grows long" in record.getMessage() for record in caplog.records) == 1

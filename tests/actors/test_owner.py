@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from callboard.actors.fold import EMPTY, replay
-from callboard.actors.owner import Owner, OwnershipLost
+from callboard.actors.owner import Owner
+from callboard.actors.ownership import OwnershipLost
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.messages import (
     Record,

@@ -16,11 +16,12 @@ from callboard.bus.messages import (
     ToolCall,
     ToolReturned,
 )
+from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, ToolSpec
 
 from .journals import AT
 
-RUN = "r0"
+RUN = RunKey("default", "r0")
 
 
 @dataclass(frozen=True)

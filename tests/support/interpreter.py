@@ -165,7 +165,7 @@ class Machine:
         """Until the terminal is in the journal; more than ``bound`` commands are a failure."""
         self.claim(1, created(deadline=self.deadline))
         for _ in range(bound):
-            command = decide(self.state, self.agent, self.now, run=KEY.run)
+            command = decide(self.state, self.agent, self.now, run=KEY)
             self.commands[type(command).__name__] += 1
             self.execute(command)
             if self.state.terminal is not None:
