@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import signal
 import socket
@@ -114,10 +113,3 @@ def test_lines_that_a_command_does_not_print_are_found() -> None:
     assert missing(["b", "c"], "a b\nd") == ["c"]
     assert missing(["c", "b"], "b c") == ["b"]
     assert missing(["2 passed in …"], "2  passed in 0.1s") == []
-
-
-def test_every_make_target_that_a_page_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for page in (ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").glob("*.md"))):
-        named = set(re.findall(r"(?:`|^|\n)make ([a-z]+)\b", page.read_text(encoding="utf-8")))
-        assert named <= targets, page
