@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from callboard.actors.code import SPEC_BYTES
 from callboard.actors.contents import INLINE_BYTES
 from callboard.actors.decide import MAX_ENTRIES
+from callboard.actors.owner import LONG
 from callboard.actors.receipt import MARGIN, START_WINDOW
 from callboard.actors.worker import DRAIN_SECONDS
 from callboard.app.node import SLOTS
@@ -35,6 +37,8 @@ def test_every_limit_is_listed_with_its_default() -> None:
 def test_the_bounds_are_those_of_the_code() -> None:
     assert f"{QueueLimits().max_msgs:,} tasks or {QueueLimits().max_bytes // 2**30} GiB" in PAGE
     assert f"| {MAX_ENTRIES:,} | `run.failed: journal_full`; {ENTRIES_PER_RUN - MAX_ENTRIES} more" in PAGE
+    assert f"The log warns at {LONG:,}" in PAGE
+    assert f"| {SPEC_BYTES // 1024} KiB of JSON |" in PAGE
     assert f"{INLINE_BYTES // 1024} KiB; a tool may" in PAGE
     assert f"`--slots` ({SLOTS})" in PAGE
     assert f"`--drain` seconds ({DRAIN_SECONDS})" in PAGE
