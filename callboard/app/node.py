@@ -14,6 +14,7 @@ from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Connection
+from callboard.bus.doorman import turn_away
 from callboard.bus.messages import TERMINAL
 from callboard.bus.service import Service, announced
 from callboard.bus.subjects import RunKey, Subjects
@@ -66,20 +67,25 @@ def worker_child(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSet
 
 
 def supervisor_child(at: BusAt, name: str) -> Run:
-    """The dispatcher and the sweeper, on a connection of their own."""
+    """The dispatcher, the sweeper and the doorman, on a connection of their own."""
 
     async def run(ready: anyio.Event) -> None:
         async with open_bus(at.urls, subjects=at.subjects, name=name) as bus:
             dispatcher = Dispatcher(bus.journals, bus.tasks, bus.feed, bus.due, bus.graveyard, bus.clock)
             sweeper = Sweeper(bus.journals, bus.tasks, lambda: _open_runs(bus), bus.clock)
-            spec = SupervisorSpec((ChildSpec("dispatcher"), ChildSpec("sweeper")))
+            children: dict[str, Run] = {
+                "dispatcher": dispatcher.run,
+                "sweeper": sweeper.run,
+                "doorman": lambda ready: turn_away(bus.connection, bus.graveyard, ready),
+            }
+            spec = SupervisorSpec(tuple(ChildSpec(child) for child in children))
             about = {"prefix": at.subjects.prefix}
             async with (
                 announced(bus.connection, _service("callboard-supervisor", name, about)),
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(_fail_when_closed, bus.connection)
-                await supervisor(spec, {"dispatcher": dispatcher.run, "sweeper": sweeper.run})(ready)
+                await supervisor(spec, children)(ready)
                 group.cancel_scope.cancel()
 
     return run

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from callboard.bus.subjects import Lane, Subjects
+from callboard.bus.subjects import LANES, Lane, Subjects
 
 _SECOND: Final = 1_000_000_000  # JetStream counts in nanoseconds
 _DAY: Final = 86_400.0
@@ -107,7 +107,7 @@ def topology(subjects: Subjects, *, replicas: int = 1, limits: QueueLimits = Que
     return (
         StreamSpec(
             subjects.stream("TASKS"),
-            (f"{at}.task.>",),
+            tuple(f"{at}.task.*.*.{lane}{run}" for lane in LANES for run in ("", ".*")),
             retention="workqueue",
             discard="new",
             max_msgs=limits.max_msgs,
@@ -147,13 +147,13 @@ def task_consumer(subjects: Subjects, agent: str, lane: Lane, *, ack_wait: float
     return ConsumerSpec(f"{agent}_{lane}", subjects.tasks_of(agent, lane), ack_wait=ack_wait, max_ack_pending=20_000)
 
 
-def feed_consumer(subjects: Subjects, *, ack_wait: float = 5.0) -> ConsumerSpec:
+def feed_consumer(subjects: Subjects, *, ack_wait: float = ACK_WAIT_ALONE) -> ConsumerSpec:
     """The consumer on RUNS that all dispatchers share. In a cluster give it ``ACK_WAIT_CLUSTER``."""
     return ConsumerSpec(
         "dispatch", (f"{subjects.prefix}.run.*.*",), ack_wait=ack_wait, max_ack_pending=5_000, headers_only=True
     )
 
 
-def due_consumer(subjects: Subjects, *, ack_wait: float = 5.0) -> ConsumerSpec:
+def due_consumer(subjects: Subjects, *, ack_wait: float = ACK_WAIT_ALONE) -> ConsumerSpec:
     """The consumer on TIMERS that all dispatchers share. In a cluster give it ``ACK_WAIT_CLUSTER``."""
     return ConsumerSpec("due", (f"{subjects.prefix}.due.>",), ack_wait=ack_wait, max_ack_pending=5_000)
