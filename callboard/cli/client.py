@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 @asynccontextmanager
 async def board(shared: Shared) -> AsyncGenerator[Board]:
     """The board of the deployment that the options name."""
-    from callboard.app.board import open_board  # noqa: PLC0415
+    from callboard.app.board import open_board
 
     shared.logs()
     async with open_board(shared.bus(), by=shared.by) as opened:
@@ -39,7 +39,7 @@ async def board(shared: Shared) -> AsyncGenerator[Board]:
 async def submit(
     shared: Shared,
     agent: Annotated[str, typer.Argument(help="Which agent.", metavar="AGENT")],
-    input: Annotated[str, typer.Argument(help="The task; '-' reads it from stdin.", metavar="INPUT")],  # noqa: A002
+    input: Annotated[str, typer.Argument(help="The task; '-' reads it from stdin.", metavar="INPUT")],  # noqa: A002 - the word of the message
     *,
     input_json: InputJson = False,
     tenant: Tenant = "default",
@@ -75,7 +75,7 @@ async def watch(
     async with board(shared) as opened:
         if run is not None:
             return await _watch(shared, opened, opened.run(run, tenant=tenant), stream=shared.json)
-        from callboard.cli.watch_all import watch_all  # noqa: PLC0415
+        from callboard.cli.watch_all import watch_all
 
         await watch_all(shared, opened.bus.connection)
     return DONE
@@ -92,7 +92,7 @@ async def kill(
 
     Exit code 1: the run had ended by itself before.
     """
-    from callboard.cli.outcome import print_receipt  # noqa: PLC0415
+    from callboard.cli.outcome import print_receipt
 
     async with board(shared) as opened:
         receipt = await opened.run(run, tenant=tenant).kill(reason)
@@ -123,7 +123,7 @@ async def signal(
     tenant: Tenant = "default",
 ) -> int:
     """Send the signal that a run waits for. The first one of a name counts."""
-    from callboard.bus.subjects import token  # noqa: PLC0415
+    from callboard.bus.subjects import token
 
     given = parsed(value, "the value")
     token(name, "signal name")
@@ -155,8 +155,8 @@ async def resolve(
 
 
 async def _watch(shared: Shared, opened: Board, run: Run, *, stream: bool = False) -> int:
-    from callboard.cli.outcome import outcome_code, show_event, show_outcome, show_progress  # noqa: PLC0415
-    from callboard.cli.screen import Screen  # noqa: PLC0415
+    from callboard.cli.outcome import outcome_code, show_event, show_outcome, show_progress
+    from callboard.cli.screen import Screen
 
     if stream:
         async with aclosing(run.events()) as events:
@@ -185,7 +185,7 @@ def _said(shared: Shared, run: Run, what: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    from callboard.config.durations import parse_duration  # noqa: PLC0415
+    from callboard.config.durations import parse_duration
 
     try:
         return parse_duration(text)

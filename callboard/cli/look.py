@@ -29,8 +29,8 @@ async def check(
     shared: Shared, file: Annotated[Path, typer.Argument(help="The configuration.", metavar="FILE")]
 ) -> int:
     """Read a configuration as a worker would, tools included, and show what it comes to. Exit code 2: it is wrong."""
-    from callboard.app.agents import load_agents  # noqa: PLC0415
-    from callboard.config.loader import load  # noqa: PLC0415
+    from callboard.app.agents import load_agents
+    from callboard.config.loader import load
 
     config = load(file)
     agents = load_agents(config)
@@ -41,7 +41,7 @@ async def check(
         }  # what may hold secrets is left out
         shared.show({"file": str(file), "agents": specs})
     else:
-        from callboard.cli.tables import print_agents  # noqa: PLC0415
+        from callboard.cli.tables import print_agents
 
         print_agents(agents)
     return DONE
@@ -49,7 +49,7 @@ async def check(
 
 async def schema(shared: Shared) -> int:
     """Print the JSON schema of the configuration, for editors."""
-    from callboard.config.file_format import json_schema  # noqa: PLC0415
+    from callboard.config.file_format import json_schema
 
     say(json.dumps(json_schema(), indent=None if shared.json else 2, ensure_ascii=False))
     return DONE
@@ -57,8 +57,8 @@ async def schema(shared: Shared) -> int:
 
 async def doctor(shared: Shared) -> int:
     """Look whether the deployment is well, and say what to do if not. Exit code 1: something is wrong."""
-    from callboard.app.doctor import examine, server_durability  # noqa: PLC0415
-    from callboard.cli.tables import print_findings  # noqa: PLC0415
+    from callboard.app.doctor import examine, server_durability
+    from callboard.cli.tables import print_findings
 
     async with board(shared) as opened:
         findings = await examine(opened.bus, durability=server_durability(shared.bus().urls))
@@ -74,7 +74,7 @@ async def list_dead(
     shared: Shared, *, limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 50
 ) -> int:
     """The messages that could not be run, and why, newest last."""
-    from callboard.cli.tables import print_letters  # noqa: PLC0415
+    from callboard.cli.tables import print_letters
 
     async with board(shared) as opened:
         letters = await opened.bus.graveyard.letters(limit)

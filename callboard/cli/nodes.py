@@ -42,12 +42,12 @@ async def up(
     ] = "always",
 ) -> int:
     """Start a deployment here: bus (unless --url names one), supervisor, workers. Ends with Ctrl-C or SIGTERM."""
-    from callboard.app.agents import load_agents  # noqa: PLC0415
-    from callboard.app.node import BusAt  # noqa: PLC0415
-    from callboard.app.process import up as run_up  # noqa: PLC0415
-    from callboard.app.server import kept_server  # noqa: PLC0415
-    from callboard.bus.subjects import Subjects  # noqa: PLC0415
-    from callboard.config.loader import load  # noqa: PLC0415
+    from callboard.app.agents import load_agents
+    from callboard.app.node import BusAt
+    from callboard.app.process import up as run_up
+    from callboard.app.server import kept_server
+    from callboard.bus.subjects import Subjects
+    from callboard.config.loader import load
 
     config = None if file is None else load(file)
     shared.logs(frozenset() if config is None else config.secrets)
@@ -75,11 +75,11 @@ async def worker(
     name: Annotated[str | None, typer.Option("--name", help="What it is called. Default: host and process.")] = None,
 ) -> int:
     """Run the agents of a configuration, until SIGTERM: then it finishes or hands over what it holds, within 1 s."""
-    from callboard.app.agents import load_agents  # noqa: PLC0415
-    from callboard.app.node import WorkerSettings  # noqa: PLC0415
-    from callboard.app.process import process_name, run_worker  # noqa: PLC0415
-    from callboard.bus.subjects import token  # noqa: PLC0415
-    from callboard.config.loader import load  # noqa: PLC0415
+    from callboard.app.agents import load_agents
+    from callboard.app.node import WorkerSettings
+    from callboard.app.process import process_name, run_worker
+    from callboard.bus.subjects import token
+    from callboard.config.loader import load
 
     config = load(file)
     shared.logs(config.secrets)
@@ -90,7 +90,7 @@ async def worker(
 
 async def supervisor(shared: Shared) -> int:
     """Wake suspended runs, end the children of ended ones, sweep what was lost. Any number of these share the work."""
-    from callboard.app.process import run_supervisor  # noqa: PLC0415
+    from callboard.app.process import run_supervisor
 
     shared.logs()
     await run_supervisor(shared.bus())

@@ -48,13 +48,13 @@ async def run(
     A server that lives in the data directory already, or the one of --url, is used. Ctrl-C kills the run and prints
     the receipt.
     """
-    from callboard.app.agents import load_agents  # noqa: PLC0415
-    from callboard.app.embedded import embedded  # noqa: PLC0415
-    from callboard.bus.subjects import Subjects  # noqa: PLC0415
-    from callboard.cli.screen import Screen  # noqa: PLC0415
-    from callboard.config.expectations import nearest  # noqa: PLC0415
-    from callboard.config.loader import load  # noqa: PLC0415
-    from callboard.errors import ConfigError  # noqa: PLC0415
+    from callboard.app.agents import load_agents
+    from callboard.app.embedded import embedded
+    from callboard.bus.subjects import Subjects
+    from callboard.cli.screen import Screen
+    from callboard.config.expectations import nearest
+    from callboard.config.loader import load
+    from callboard.errors import ConfigError
 
     given = given_input(input, as_json=input_json)
     config = load(file)
@@ -75,9 +75,9 @@ async def run(
 
 async def _killable(shared: Shared, board: Board, run: Run, screen: Screen) -> int:
     """Show the run until it ends; Ctrl-C kills it, a second one leaves at once. Returns the exit code."""
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from callboard.cli.outcome import print_receipt, show_outcome, show_progress  # noqa: PLC0415
+    from callboard.cli.outcome import print_receipt, show_outcome, show_progress
 
     interrupted = anyio.Event()
     receipts: list[Receipt] = []

@@ -39,7 +39,7 @@ async def list_runs(
     limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 30,
 ) -> int:
     """The latest runs, newest first, also those that wait for a worker."""
-    from callboard.cli.tables import print_runs  # noqa: PLC0415
+    from callboard.cli.tables import print_runs
 
     async with board(shared) as opened:
         found = await opened.runs(tenant, status, limit)
@@ -52,7 +52,7 @@ async def list_runs(
 
 async def show(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
     """A run's journal as a timeline, and what came of it. With --json: the fold, and the entries."""
-    from callboard.cli.timeline import print_timeline, run_as_json  # noqa: PLC0415
+    from callboard.cli.timeline import print_timeline, run_as_json
 
     async with board(shared) as opened:
         target = opened.run(run, tenant=tenant)
@@ -72,8 +72,8 @@ async def tail(
     after: Annotated[int, typer.Option("--after", help="Only what lies behind this sequence.", min=0)] = 0,
 ) -> int:
     """A run's events, those that are there and those that come, until it is over."""
-    from callboard.cli.outcome import show_event  # noqa: PLC0415
-    from callboard.cli.timeline import Timeline  # noqa: PLC0415
+    from callboard.cli.outcome import show_event
+    from callboard.cli.timeline import Timeline
 
     async with board(shared) as opened:
         timeline = Timeline()
@@ -88,7 +88,7 @@ async def tail(
 
 async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
     """Check a run's journal against the rules of the protocol. Exit code 1: it breaks one."""
-    from callboard.actors.history import check  # noqa: PLC0415
+    from callboard.actors.history import check
 
     async with board(shared) as opened:
         target = opened.run(run, tenant=tenant)

@@ -66,7 +66,7 @@ class Shared:
 
     def logs(self, secrets: frozenset[str] = frozenset()) -> None:
         """Set up the logs, without ``secrets``."""
-        from callboard.log import configure  # noqa: PLC0415 - structlog
+        from callboard.log import configure
 
         configure(json=self.log_format == "json", level=self.log_level, secrets=secrets)
 
@@ -80,7 +80,7 @@ class Shared:
 
     def bus(self) -> BusAt:
         """Where the bus is. Raises ``BusUnreachable``."""
-        from callboard.app.board import bus_at  # noqa: PLC0415 - the bus
+        from callboard.app.board import bus_at
 
         return bus_at(self.url, prefix=self.prefix)
 
@@ -133,7 +133,7 @@ def say(text: str) -> None:
 
 def drive(shared: Shared, body: Callable[[], Awaitable[int]]) -> int:
     """Run ``body`` to its exit code; an error becomes one line and a code. Only a bug is shown with its traceback."""
-    import anyio  # noqa: PLC0415 - an event loop, which --help does not need
+    import anyio
 
     try:
         return anyio.run(body)
@@ -175,8 +175,8 @@ def report(shared: Shared, error: BaseException, code: int) -> None:
         kind = type(error).__name__
         typer.echo(json_module.dumps({"error": {"type": kind, "message": text, "exit_code": code}}), err=True)
         return
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.text import Text  # noqa: PLC0415 - heavy
+    from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     for line in text.splitlines():

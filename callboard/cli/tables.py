@@ -106,5 +106,5 @@ def print_findings(findings: Sequence[Finding]) -> None:
 def age(value: float) -> str:
     """How long ago."""
     if value < _HOUR:
-        return seconds(max(1.0, value)).split(".")[0].removesuffix(" s") + ("s" if value < 60 else "")  # noqa: PLR2004
+        return seconds(max(1.0, value)).split(".")[0].removesuffix(" s") + ("s" if value < 60 else "")  # noqa: PLR2004 - a minute
     return f"{value / _HOUR:.0f}h" if value < _DAY else f"{value / _DAY:.0f}d"

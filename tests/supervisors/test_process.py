@@ -52,7 +52,7 @@ class Child:
 
     async def until(self, word, times=1):
         """The pid of the process that wrote ``word`` for the n-th time, as soon as it has."""
-        while len(found := [int(pid) for pid, said in self.words() if said == word]) < times:  # noqa: ASYNC110
+        while len(found := [int(pid) for pid, said in self.words() if said == word]) < times:  # noqa: ASYNC110 - the file has no event
             await anyio.sleep(0.01)  # a file that another process writes: nothing to wait on
         return found[-1]
 
