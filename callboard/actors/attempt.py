@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, cast
+from typing import Final
 
 import anyio
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from callboard.actors.contents import pack
 from callboard.actors.effects import OpenModel
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.function import run_function
+from callboard.actors.groups import first
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.state import RunState
@@ -166,7 +167,7 @@ class Attempt:
                     self.scope.cancel()
                 await self._drive(owner)
         except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - ``_broke`` raises what is not for the journal
-            await self._broke(owner, _first(error))
+            await self._broke(owner, first(error))
 
     async def _broke(self, owner: Owner, error: BaseException) -> None:
         match error:
@@ -287,8 +288,3 @@ def _spec(created: RunCreated, code: AgentCode | None) -> AgentSpec:
     if code is not None and created.spec == code.kept[0]:
         return code.spec
     return AgentSpec.model_validate(created.spec)
-
-
-def _first(error: BaseException) -> BaseException:
-    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
-    return _first(inner[0]) if inner else error

@@ -7,7 +7,6 @@ recorded step never does. No determinism rules beyond distinct names for steps t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import anyio
 from pydantic import JsonValue
@@ -15,6 +14,7 @@ from pydantic import JsonValue
 from callboard.actors.code import AgentCode, Body, Ports, WorkerFunction
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import doubts, limit_reached
+from callboard.actors.groups import first
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import OwnershipLost
 from callboard.actors.run_context import RunContext
@@ -90,16 +90,11 @@ async def _call(function: WorkerFunction, given: JsonValue, run: RunContext, por
             raise
         return RunFailed(problem=_problem(error))
     except (Exception, SystemExit) as error:
-        first = _first(error)
-        if isinstance(first, OwnershipLost | BusError):
-            raise first from error
+        leaf = first(error)
+        if isinstance(leaf, OwnershipLost | BusError):
+            raise leaf from error
         log.exception("function failed", run=run.id)
-        return RunFailed(problem=_problem(first))
-
-
-def _first(error: BaseException) -> BaseException:
-    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
-    return _first(inner[0]) if inner else error
+        return RunFailed(problem=_problem(leaf))
 
 
 def _problem(error: BaseException) -> Problem:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from callboard.actors.fold import replay
+from callboard.actors.groups import alone
 from callboard.actors.receipt import MARGIN, START_WINDOW, Receipt, receipt
 from callboard.actors.state import RunState
 from callboard.bus.messages import Record, RunKilled
@@ -54,12 +55,10 @@ class Killer:
         async def kill(child: RunKey) -> None:
             await self._kill_children(child, await self._accept(child, killed))
 
-        try:
+        with alone(BusError):
             async with anyio.create_task_group() as tree:
                 for child in given.state.unfinished:
                     tree.start_soon(kill, RunKey(key.tenant, child))
-        except* BusError as errors:
-            raise errors.exceptions[0] from None
 
     async def _settled(self, key: RunKey, given: _Accepted) -> Receipt:
         state = given.state

@@ -13,6 +13,7 @@ from callboard.actors.actor import Actor
 from callboard.actors.attempt import Attempt
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.effects import OpenModel
+from callboard.actors.groups import alone
 from callboard.actors.lanes import Quota, next_pull, taken
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import LANES, Lane
@@ -229,13 +230,11 @@ class Worker(Actor[WorkerMessage]):
                 self._arrive(tasks)
                 parked.cancel_scope.cancel()
 
-        try:
+        with alone(BusError):
             async with anyio.create_task_group() as parked:
                 for agent in self._agents:
                     for lane in LANES:
                         parked.start_soon(wait, agent, lane)
-        except* BusError as errors:
-            raise errors.exceptions[0] from None
 
     def _arrive(self, tasks: Sequence[HeldTask]) -> None:
         for task in tasks:
