@@ -1,3 +1,5 @@
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,3 +12,14 @@ def _session_bus() -> Iterator[None]:
     """End the nats-server of this worker process, if a test has started it."""
     yield
     SESSION.stop()
+
+
+@pytest.fixture
+def untraced():
+    """On Python 3.11 a process that is traced hangs while an exception is pending for a thread in C code."""
+    trace, trace_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    yield
+    threading.settrace(trace_threads)
+    sys.settrace(trace)

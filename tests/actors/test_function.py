@@ -9,7 +9,7 @@ import anyio
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.messages import SignalReceived, ToolResolved
-from callboard.errors import ToolError
+from callboard.errors import StepInDoubt, ToolError
 from tests.support.fleet import fleet, function
 
 
@@ -224,3 +224,34 @@ async def test_a_critical_step_in_doubt_waits_for_a_person() -> None:
         state = await board.over(key)
         assert state.outcome == "completed", state.terminal
         assert state.terminal.result.value == "paid"
+
+
+async def test_an_at_most_once_step_of_a_lost_worker_raises_and_is_not_started_again() -> None:
+    started = anyio.Event()
+    starts: list[str] = []
+    caught: list[str] = []
+
+    async def charge() -> None:
+        starts.append("x")
+        started.set()
+        await anyio.sleep_forever()
+
+    @worker("payer")
+    async def payer(task: object, run: RunContext) -> None:
+        try:
+            await run.step("charge", charge, effect="at_most_once")
+        except StepInDoubt as doubt:
+            caught.append(doubt.call)
+            raise
+
+    async with fleet(function(payer)) as board:
+        key = await board.submit("payer", None)
+        with anyio.fail_after(5):
+            await started.wait()
+        await board.workers[0].stop()  # as good as dead: its task comes again
+        await board.worker(name="second")
+        state = await board.over(key)
+        assert state.outcome == "failed"
+        assert state.terminal.problem.kind == "in_doubt"
+        assert state.in_doubt == ("charge#1",)
+        assert (starts, caught) == (["x"], ["charge#1"])

@@ -157,7 +157,9 @@ def deaf() -> str:
     return "late"
 
 
-async def test_a_worker_that_leaves_gives_a_run_away_within_its_second_although_a_thread_does_not_stop() -> None:
+async def test_a_worker_that_leaves_gives_a_run_away_within_its_second_although_a_thread_does_not_stop(
+    untraced: None,
+) -> None:
     agent = scripted("calc", {"tools": [{"name": "deaf", "args": {}}]}, {"text": "{{ results.t1-1 }}"}, tools=(deaf,))
     async with fleet(agent) as board:
         key = await board.submit("calc", "x")

@@ -16,17 +16,6 @@ async def until(condition):
             await anyio.sleep(0.005)
 
 
-@pytest.fixture
-def untraced():
-    """On Python 3.11 a process that is traced hangs while an exception is pending for a thread in C code."""
-    trace, trace_threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)
-    yield
-    threading.settrace(trace_threads)
-    sys.settrace(trace)
-
-
 async def start_then_cancel(each, context, started):
     """Run the tool, cancel it once it is inside, and return how long it took to come back."""
     with anyio.fail_after(10):
