@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import assert_never
 
 from pydantic import JsonValue
 
@@ -25,6 +26,8 @@ def conversation(state: RunState, given: JsonValue, *, run: str) -> tuple[ChatMe
                 text = turn.text.value
                 messages.append(AssistantTurn(text if isinstance(text, str) else json.dumps(text), calls))
                 messages += [_outcome(state, call, run) for call in turn.tool_calls]
+            case _:
+                assert_never(turn)
     return tuple(messages)
 
 
