@@ -14,6 +14,7 @@ from bench.code import agents
 from bench.floor import serve
 from callboard.actors.actor import running
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.process import spare_collections
 from callboard.log import configure
 
 
@@ -37,6 +38,7 @@ def main() -> None:
     """Live as the role that the arguments name, until killed."""
     configure(json=False, level="warning")
     kind, *arguments = sys.argv[1:]
+    spare_collections()
     anyio.run(_ROLES[kind], *arguments)
 
 
