@@ -166,6 +166,7 @@ async def test_a_hint_comes_again_because_what_it_hints_at_may_be_stored_later()
                 third.set()
 
         async with bus.hints.listen(KEY, wake):
+            await bus.connection.barrier()
             await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
             with anyio.fail_after(5):
                 await third.wait()
