@@ -24,6 +24,7 @@ from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.state import RunState
 from callboard.actors.suspend import Idle
+from callboard.actors.turns import Turns
 from callboard.bus.messages import (
     ChildFinished,
     Event,
@@ -63,7 +64,7 @@ class Attempt:
     worker: str
     idle: Idle
     open_model: OpenModel
-    lane: anyio.Semaphore
+    lane: Turns
     mine: bool = True
     owner: Owner | None = None
     lost: RunState | None = None

@@ -20,6 +20,7 @@ from callboard.actors.fold import fold, replay, terminal_of
 from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
+from callboard.actors.turns import Turns
 from callboard.bus.messages import Record
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
@@ -56,7 +57,7 @@ class Owner:
         *,
         journals: Journals,
         clock: Clock,
-        lane: anyio.Semaphore | None = None,
+        lane: Turns | None = None,
     ) -> None:
         self.key = key
         self.token = token
@@ -76,11 +77,11 @@ class Owner:
         """Called when entries of others were folded."""
         self.on_end: Callable[[], None] = _nobody
         """Called when ``ended`` is set: whoever works for this owner must stop, also if it catches what we raise."""
-        self._lane = lane or anyio.Semaphore(1)
+        self._lane = lane or Turns(1)
         """Shared by the owners of a process: with too many appends on their way none is back within its window."""
         self._journals = journals
         self._clock = clock
-        self._lock = anyio.Lock(fast_acquire=True)
+        self._lock = Turns(1)
         self._quiet = anyio.Event()
         self.ended: OwnershipLost | BusUnreachable | None = None
         """Why nothing is written any more: not the owner, or nobody knows whether a record was stored (writing its

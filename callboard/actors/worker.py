@@ -15,6 +15,7 @@ from callboard.actors.code import AgentCode, Ports
 from callboard.actors.effects import OpenModel
 from callboard.actors.groups import alone
 from callboard.actors.lanes import Quota, next_pull, taken
+from callboard.actors.turns import Turns
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import LANES, Lane
 from callboard.bus.topology import ACK_WAIT_ALONE
@@ -87,7 +88,7 @@ class Worker(Actor[WorkerMessage]):
         self._idle = 0
         self._quota = Quota()
         self._turn = 0
-        self._lane = anyio.Semaphore(_APPENDS_AT_ONCE, fast_acquire=True)
+        self._lane = Turns(_APPENDS_AT_ONCE)
         self._room = anyio.Event()
         self._pulling = anyio.CancelScope()
 

@@ -8,6 +8,7 @@ import pytest
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import OwnershipLost
+from callboard.actors.turns import Turns
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.messages import (
     Record,
@@ -27,7 +28,7 @@ KEY = RunKey("default", "r1")
 
 
 def owner_of(bus: Bus, *, task: int = 1, state=EMPTY) -> Owner:
-    owner = Owner(KEY, CLOCK.new_id(), state, journals=bus.journals, clock=CLOCK, lane=anyio.Semaphore(8))
+    owner = Owner(KEY, CLOCK.new_id(), state, journals=bus.journals, clock=CLOCK, lane=Turns(8))
     facts = [RunClaimed(task=task)]
     if state.created is None:
         facts.insert(0, RunCreated(agent="a", at=CLOCK.now()))
