@@ -19,6 +19,7 @@ from callboard.actors.contents import pack
 from callboard.actors.effects import OpenModel
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.function import run_function
+from callboard.actors.gate import NoGate, RunGate
 from callboard.actors.groups import first
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact, OwnershipLost
@@ -65,6 +66,7 @@ class Attempt:
     idle: Idle
     open_model: OpenModel
     lane: Turns
+    gate: RunGate = field(default_factory=NoGate)
     mine: bool = True
     owner: Owner | None = None
     lost: RunState | None = None
@@ -123,7 +125,10 @@ class Attempt:
         key, ports, body = self.task.key, self.ports, self.task.body
         original = isinstance(body, Task)
         if not original or state.sequence:
-            state = replay(await ports.journals.read(key, after=state.sequence), state)
+            entries = await ports.journals.read(key, after=state.sequence)
+            state = replay(entries, state)
+            for entry in entries:
+                self.gate.folded(entry.sequence, entry.record)
         parent = body.parent if isinstance(body, Task) else None
         resume = 0 if isinstance(body, Task) else body.resume
         match judge(state, TaskClaim(self.task.sequence, resume, parent)):
@@ -136,7 +141,9 @@ class Attempt:
                 return None
             case Claim(creates):
                 token = ports.clock.new_id()
-                owner = Owner(key, token, state, journals=ports.journals, clock=ports.clock, lane=self.lane)
+                owner = Owner(
+                    key, token, state, journals=ports.journals, clock=ports.clock, lane=self.lane, gate=self.gate
+                )
                 facts: list[Fact] = [RunClaimed(task=self.task.sequence, worker=self.worker)]
                 if creates and isinstance(body, Task):
                     facts.insert(0, await self._created(body))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from callboard.actors.gate import Gates, NoGate
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
@@ -60,3 +61,4 @@ class Ports:
     blobs: Blobs
     graveyard: Graveyard
     clock: Clock
+    gates: Gates = NoGate()

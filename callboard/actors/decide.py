@@ -18,6 +18,7 @@ from callboard.bus.messages import (
     Content,
     DoubtPolicy,
     Effect,
+    GuardDenied,
     ModelResponded,
     OwnerEvent,
     Problem,
@@ -40,10 +41,11 @@ DEADLINE: Final = "deadline"
 
 @dataclass(frozen=True, slots=True)
 class CallModel:
-    """Write the intent, then call the model."""
+    """Write the intent, then call the model. ``wrap_up``: without tools, to say what there is: it is the last turn."""
 
     call: str
     attempt: int
+    wrap_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
     if doubtful := _doubtful(state):
         return doubtful
     last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    if state.denied is not None and (over := _denied(state, state.denied, last)):
+        return over
     if last is None:
         return _call_model(state, spec, now)
     if last.tool_calls and (pending := _pending(state, spec, last, run)):
@@ -128,6 +132,18 @@ def doubts(state: RunState) -> tuple[ToolInDoubt, ...]:
         for call in state.calls.values()
         if call.status == "open" and call.owner != state.owner and not call.repeatable
     )
+
+
+def _denied(state: RunState, denied: GuardDenied, last: ModelResponded | None) -> End | None:
+    """The typed end of a run whose next model call a guard denied for good, and that has nothing more to say."""
+    if denied.retry_at is not None:
+        return None
+    wrapping = state.calls.get(denied.call) if state.wrapped else None
+    said = wrapping is not None and wrapping.status == "done"
+    failed = wrapping is not None and wrapping.status == "failed" and wrapping.retry_at is None
+    if denied.wrap_up and not said and not failed:
+        return None
+    return End(RunFailed(problem=denied.problem, guard=denied.guard, partial=None if last is None else last.text))
 
 
 def _doubtful(state: RunState) -> Command | None:
@@ -229,17 +245,24 @@ def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
     turns = sum(1 for turn in state.turns if isinstance(turn, ModelResponded))
     if turns >= spec.limits.turns:
         return _fail("turns", f"the agent used its {turns} turns", "raise limits.turns, or make the task smaller")
-    name = f"m{turns + 1}"
-    call = state.calls.get(name)
+    name, denied = next_turn(state), state.denied
+    if denied is not None and denied.retry_at is not None and now < denied.retry_at:
+        return Backoff(denied.retry_at)
+    call, wrap_up = state.calls.get(name), denied is not None and denied.wrap_up
     if call is None:
-        return CallModel(name, 1)
+        return CallModel(name, 1, wrap_up)
     if call.status == "failed":
         if call.retry_at is None:
             return End(RunFailed(problem=call.problem or Problem(kind="model", message="the model call failed")))
         if now < call.retry_at:
             return Backoff(call.retry_at)
     armed_again = call.status == "open" and call.owner == state.owner
-    return CallModel(name, call.attempt if armed_again else call.attempt + 1)
+    return CallModel(name, call.attempt if armed_again else call.attempt + 1, wrap_up)
+
+
+def next_turn(state: RunState) -> str:
+    """The name of the next turn's model call."""
+    return f"m{1 + sum(1 for turn in state.turns if isinstance(turn, ModelResponded))}"
 
 
 def _fail(kind: str, message: str, hint: str) -> End:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from typing import Final
 
@@ -13,10 +13,13 @@ from pydantic import JsonValue
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
-from callboard.actors.decide import CallModel, CallTools
+from callboard.actors.decide import CallModel, CallTools, next_turn
+from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Armed, Owner
+from callboard.actors.passage import Passage, passing
 from callboard.actors.state import Call
 from callboard.bus.messages import (
+    GuardDenied,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -31,7 +34,7 @@ from callboard.bus.messages import (
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError, ToolError
 from callboard.log import get_logger
-from callboard.models.port import ChatModel, ChatReply, ChatRequest
+from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
 from callboard.tools.context import ToolContext
 from callboard.tools.execute import ToolResult, execute, verify
 from callboard.tools.tool import AnyTool
@@ -40,39 +43,72 @@ OpenModel = Callable[[ModelChoice], ChatModel]
 log = get_logger(__name__)
 _BACKOFF_SECONDS: Final = 0.2
 _VERIFY_SECONDS: Final = 30.0
+_WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
 
 
 async def call_model(
     owner: Owner, command: CallModel, *, spec: AgentSpec, given: JsonValue, model: ChatModel, ports: Ports
 ) -> None:
-    """Write the intent, call the model, leave its reply or failure as a deferred fact."""
+    """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact."""
     choice = spec.model
     assert choice is not None
     label = f"{choice.provider}/{choice.name}".rstrip("/")
-    async with owner.armed(ModelRequested(call=command.call, attempt=command.attempt, model=label)) as window:
-        timeout = within_deadline(owner, spec.limits.model_timeout, ports)
-        request = ChatRequest(
-            model=choice,
-            system=spec.system,
-            messages=conversation(owner.state, given, run=owner.key.run),
-            tools=spec.tools,
-            attempt=command.attempt,
-            call=command.call,
-            run=owner.key.run,
-            input=given,
-            timeout=timeout,
-        )
+    request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+    ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, label,
+        request=request, wrap_up=command.wrap_up,
+    )  # fmt: skip
+    answer = await owner.gate.admit(ask)
+    if isinstance(answer, Refusal):
+        await owner.append(_denied(command.call, answer))
+        return
+    intent = ModelRequested(
+        call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up
+    )
+    async with passing(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
+        if not window.is_open():  # the worker may have been stopped meanwhile
+            await window.reopen()
+        if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
+            request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+        passage.start()
         try:
-            if not window.is_open():  # the worker may have been stopped meanwhile
-                await window.reopen()
-            with anyio.fail_after(timeout):
+            with anyio.fail_after(request.timeout):
                 reply = await _reply(model, request)
-            owner.defer(await _responded(command.call, reply, ports))
         except TimeoutError:
-            late = ModelError("network", f"no reply within {timeout:g} s", retryable=True)
-            owner.defer(_failed(command, late, spec, ports))
-        except ModelError as error:
-            owner.defer(_failed(command, error, spec, ports))
+            error = ModelError("network", f"no reply within {request.timeout:g} s", retryable=True)
+        except ModelError as raised:
+            error = raised
+        else:
+            responded = await _responded(command.call, reply, ports)
+            await passage.end(usage=responded.usage)
+            owner.defer(responded)
+            return
+        await passage.end(f"model_{error.kind}", retry_after=error.retry_after)
+        owner.defer(_failed(command, error, spec, ports))
+
+
+def _request(
+    owner: Owner, command: CallModel, choice: ModelChoice, *, spec: AgentSpec, given: JsonValue, ports: Ports
+) -> ChatRequest:
+    messages, denied = conversation(owner.view, given, run=owner.key.run), owner.view.denied
+    if command.wrap_up and denied is not None:
+        messages = (*messages, SteerNote(f"{denied.problem.message}. {_WRAP_UP}", denied.guard))
+    return ChatRequest(
+        model=choice,
+        system=spec.system,
+        messages=messages,
+        tools=() if command.wrap_up else spec.tools,
+        attempt=command.attempt,
+        call=command.call,
+        run=owner.key.run,
+        input=given,
+        timeout=within_deadline(owner, spec.limits.model_timeout, ports),
+    )
+
+
+def _denied(call: str, refusal: Refusal) -> GuardDenied:
+    return GuardDenied(
+        guard=refusal.guard, call=call, problem=refusal.problem, retry_at=refusal.retry_at, wrap_up=refusal.wrap_up
+    )
 
 
 async def _reply(model: ChatModel, request: ChatRequest) -> ChatReply:
@@ -112,24 +148,61 @@ def _failed(command: CallModel, error: ModelError, spec: AgentSpec, ports: Ports
 
 
 async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code: AgentCode, ports: Ports) -> None:
-    """Write all intents in one record, run the tools together, write each result as it comes (the last: deferred)."""
-    running = len(command.calls)
+    """Ask the gates, write all intents in one record, run the tools together, write each result as it comes.
 
-    async def run(asked: ToolCall, intent: ToolRequested, window: Armed) -> None:
+    The last result is deferred. What a gate refuses has its outcome at once.
+    """
+    async with AsyncExitStack() as passages:
+        granted: list[tuple[ToolCall, ToolRequested, Passage]] = []
+        for asked, intent in command.calls:
+            ask = Ask(owner.key, spec, owner.view, "tool", intent.call, intent.attempt, intent.tool,
+                effect=intent.effect, arguments=asked.arguments,
+            )  # fmt: skip
+            answer = await owner.gate.admit(ask)
+            if isinstance(answer, Refusal):
+                refuse_tool(owner, intent.call, answer)
+            else:
+                passage = await passages.enter_async_context(passing(owner.gate, ask, answer, ports.clock))
+                granted.append((asked, intent, passage))
+        if granted:
+            await _run_tools(owner, granted, spec=spec, code=code, ports=ports)
+
+
+def refuse_tool(owner: Owner, call: str, refusal: Refusal) -> None:
+    """A refused call has its outcome, and if that is the end of the run, the next turn is its last one."""
+    owner.defer(ToolReturned(call=call, problem=refusal.problem))
+    if refusal.wrap_up:
+        owner.defer(_denied(next_turn(owner.view), refusal))
+
+
+async def _run_tools(
+    owner: Owner,
+    granted: Sequence[tuple[ToolCall, ToolRequested, Passage]],
+    *,
+    spec: AgentSpec,
+    code: AgentCode,
+    ports: Ports,
+) -> None:
+    running = len(granted)
+
+    async def run(asked: ToolCall, intent: ToolRequested, passage: Passage, window: Armed) -> None:
         nonlocal running
         if not window.is_open():  # the worker may have been stopped before it got here
             await window.reopen()
         tool = code.tools.get(intent.tool)
         timeout = within_deadline(owner, _timeout(spec, intent.tool), ports)
-        owner.defer(await run_tool(owner, asked, intent, tool=tool, timeout=timeout, window=window, ports=ports))
+        passage.start()
+        returned = await run_tool(owner, asked, intent, tool=tool, timeout=timeout, window=window, ports=ports)
+        await passage.end(returned.problem.kind if returned.problem else "")
+        owner.defer(returned)
         running -= 1
         if running:
             await owner.flush()
 
-    intents = tuple(intent for _, intent in command.calls)
+    intents = tuple(intent for _, intent, _ in granted)
     async with owner.armed(*intents) as armed, anyio.create_task_group() as together:
-        for asked, intent in command.calls:
-            together.start_soon(run, asked, intent, armed.only(intent))
+        for asked, intent, passage in granted:
+            together.start_soon(run, asked, intent, passage, armed.only(intent))
 
 
 async def run_tool(
@@ -147,7 +220,7 @@ async def run_tool(
         hint = "start a worker that has the tool, or take it off the agent's list"
         missing = Problem(kind="tool_unavailable", message=f"this worker has no code for {intent.tool!r}", hint=hint)
         return ToolReturned(call=asked.id, problem=missing)
-    context = _context(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout, window=window)
+    context = context_of(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout, window=window)
     result = await execute(tool, asked.arguments, context)
     return await returned(asked.id, result, limit=tool.result_limit, ports=ports)
 
@@ -166,7 +239,7 @@ async def verify_calls(owner: Owner, calls: tuple[Call, ...], *, code: AgentCode
     for call in calls:
         tool = code.tools.get(call.name)
         timeout = within_deadline(owner, _VERIFY_SECONDS, ports)
-        context = _context(owner, call.call, key=call.key, attempt=call.attempt, timeout=timeout)
+        context = context_of(owner, call.call, key=call.key, attempt=call.attempt, timeout=timeout)
         try:
             found = await verify(_needed(tool, call.name), asked[call.call].arguments, context)
         except ToolError as error:
@@ -183,9 +256,10 @@ def _needed(tool: AnyTool | None, name: str) -> AnyTool:
     return tool
 
 
-def _context(
+def context_of(
     owner: Owner, call: str, *, key: str, attempt: int, timeout: float, window: Armed | None = None
 ) -> ToolContext:
+    """What the code of a call is handed; ``timeout`` in seconds."""
     run, tenant = owner.key.run, owner.key.tenant
     return ToolContext(run=run, tenant=tenant, call=call, key=key, attempt=attempt, deadline=timeout, window=window)
 

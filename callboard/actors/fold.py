@@ -20,6 +20,7 @@ from callboard.bus.messages import (
     ChildSpawned,
     Content,
     Event,
+    GuardDenied,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -30,7 +31,9 @@ from callboard.bus.messages import (
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunReleased,
+    RunResumed,
     RunSettled,
     RunSteered,
     RunSuspended,
@@ -82,6 +85,8 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             RunKilled()
             | RunReleased()
             | RunSteered()
+            | RunPaused()
+            | RunResumed()
             | ChildFinished()
             | TimerFired()
             | SignalReceived()
@@ -118,6 +123,10 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return state.evolve(suspended=sequence, waits=(), attempts=0)
         case RunSteered():
             return state.evolve(turns=(*state.turns, event))
+        case RunPaused() if event.name not in state.pauses:
+            return state.evolve(pauses={**state.pauses, event.name: event})
+        case RunResumed() if event.name in state.pauses:
+            return state.evolve(pauses={name: pause for name, pause in state.pauses.items() if name != event.name})
         case ChildFinished() if event.child not in state.finished:
             return state.evolve(finished={**state.finished, event.child: event})
         case TimerFired() if (timer := state.timers.get(event.timer)) is not None and not timer.fired:
@@ -148,6 +157,8 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
     match event:
         case ModelRequested() | ToolRequested():
             return _requested(state, sequence, owner, event)
+        case GuardDenied():
+            return state.evolve(denied=event)
         case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
             return _ended(state, event)
         case TimerSet() if event.timer not in state.timers:
@@ -172,6 +183,10 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
                 call=event.call, kind="model", status="open", owner=owner, sequence=sequence,
                 attempt=event.attempt, name=event.model,
             )  # fmt: skip
+            if event.wrap_up:
+                state = state.evolve(wrapped=True)
+            elif state.denied is not None:
+                state = state.evolve(denied=None)
         case ToolRequested():
             call = Call(
                 call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,

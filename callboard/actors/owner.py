@@ -17,7 +17,8 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from callboard.actors.decide import MAX_ENTRIES
 from callboard.actors.fold import fold, replay, terminal_of
-from callboard.actors.ownership import Fact, OwnershipLost
+from callboard.actors.gate import NoGate, RunGate
+from callboard.actors.ownership import Fact, OwnershipLost, Ticket
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
 from callboard.actors.turns import Turns
@@ -29,18 +30,9 @@ from callboard.errors import BusUnreachable, CallboardError, InvalidMessage, Sta
 from callboard.log import get_logger
 
 log = get_logger(__name__)
+_NO_GATE: Final = NoGate()
 LONG: Final = 5_000
 """Entries of a journal after which it is worth a warning: at ``MAX_ENTRIES`` the run ends."""
-
-
-@dataclass(slots=True)
-class _Ticket:
-    """Events that wait for their record; ``armed_at`` is set once they are written. ``awaited``: by a caller."""
-
-    events: tuple[Fact, ...]
-    awaited: bool
-    armed_at: float | None = None
-    refused: InvalidMessage | None = None
 
 
 class Owner:
@@ -58,8 +50,9 @@ class Owner:
         journals: Journals,
         clock: Clock,
         lane: Turns | None = None,
+        gate: RunGate = _NO_GATE,
     ) -> None:
-        self.key = key
+        self.key, self.gate = key, gate
         self.token = token
         self.state = state
         """The fold of what is in the journal."""
@@ -79,14 +72,13 @@ class Owner:
         """Called when ``ended`` is set: whoever works for this owner must stop, also if it catches what we raise."""
         self._lane = lane or Turns(1)
         """Shared by the owners of a process: with too many appends on their way none is back within its window."""
-        self._journals = journals
-        self._clock = clock
+        self._journals, self._clock = journals, clock
         self._lock = Turns(1)
         self._quiet = anyio.Event()
         self.ended: OwnershipLost | BusUnreachable | None = None
         """Why nothing is written any more: not the owner, or nobody knows whether a record was stored (writing its
         events again could record them twice)."""
-        self._waiting: list[_Ticket] = []
+        self._waiting: list[Ticket] = []
         self._on_their_way = 0
         """How many tickets, from the first, are in the record that is being written."""
 
@@ -97,13 +89,13 @@ class Owner:
 
     def defer(self, *facts: Fact) -> None:
         """Let ``facts`` travel with the next record. They are in ``view`` at once."""
-        self._waiting.append(_Ticket(facts, awaited=False))
+        self._waiting.append(Ticket(facts, awaited=False))
         self.view = self._imagine(self.view, facts)
 
     async def append(self, *events: Fact) -> float:
         """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish."""
         await checkpoint_if_cancelled()  # code that cleans up behind a cancellation starts nothing
-        ticket = _Ticket(events, awaited=True)
+        ticket = Ticket(events, awaited=True)
         self._waiting.append(ticket)
         with anyio.CancelScope(shield=True):  # a cancelled publish would leave others' events in the dark
             async with self._lock:
@@ -193,13 +185,13 @@ class Owner:
                         break
                     size = (size + 1) // 2
 
-    def _refuse(self, ticket: _Ticket, error: InvalidMessage) -> None:
+    def _refuse(self, ticket: Ticket, error: InvalidMessage) -> None:
         self._forget((ticket,))
         ticket.refused = error
         if not ticket.awaited:
             raise error
 
-    async def _write(self, events: Sequence[Fact], tickets: Sequence[_Ticket], *, again: bool) -> bool:
+    async def _write(self, events: Sequence[Fact], tickets: Sequence[Ticket], *, again: bool) -> bool:
         if self.ended is not None:
             raise self.ended
         if not self.view.owns(self.token):
@@ -225,6 +217,7 @@ class Owner:
             finally:
                 self._on_their_way = 0
             self.state = fold(self.state, sequence, record)
+            self.gate.folded(sequence, record)
             self.written = True
             if self.state.entries == LONG:
                 log.warning("the journal grows long", run=self.key.run, entries=LONG, end=MAX_ENTRIES)
@@ -234,8 +227,10 @@ class Owner:
             return True
 
     async def _catch_up(self) -> None:
-        before = self.state.sequence
-        self.state = replay(await self._journals.read(self.key, after=before), self.state)
+        entries = await self._journals.read(self.key, after=self.state.sequence)
+        self.state = replay(entries, self.state)
+        for entry in entries:
+            self.gate.folded(entry.sequence, entry.record)
         self._see()
         self.on_signal()
         if not self.state.owns(self.token) or self.state.foreign:
@@ -255,7 +250,7 @@ class Owner:
         parent = after.created.parent.run if after.created and after.created.parent else ""
         return "" if parent or after.unfinished else "none", parent
 
-    def _forget(self, tickets: Sequence[_Ticket]) -> None:
+    def _forget(self, tickets: Sequence[Ticket]) -> None:
         gone = {id(ticket) for ticket in tickets}
         self._waiting = [ticket for ticket in self._waiting if id(ticket) not in gone]
         self._see()

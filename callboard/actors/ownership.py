@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from callboard.actors.state import RunState
 from callboard.bus.messages import OwnerEvent, ToolResolved
-from callboard.errors import CallboardError
+from callboard.errors import CallboardError, InvalidMessage
 
 Fact: TypeAlias = OwnerEvent | ToolResolved
 """What an owner writes: its own events, and what a ``verify`` hook found out."""
@@ -18,3 +19,13 @@ class OwnershipLost(CallboardError):
     def __init__(self, state: RunState) -> None:
         super().__init__(f"the run is {state.status}, owner {state.owner!r}")
         self.state = state
+
+
+@dataclass(slots=True)
+class Ticket:
+    """Events that wait for their record; ``armed_at`` is set once they are written. ``awaited``: by a caller."""
+
+    events: tuple[Fact, ...]
+    awaited: bool
+    armed_at: float | None = None
+    refused: InvalidMessage | None = None

@@ -18,18 +18,29 @@ from pydantic import JsonValue
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import child_id, idempotency_key, limit_reached, request
-from callboard.actors.effects import within_deadline
+from callboard.actors.effects import context_of, within_deadline
+from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.parking import Parking
+from callboard.actors.passage import Passage, passing
 from callboard.actors.state import RERUN, Call, arrived
 from callboard.actors.steps import perform
 from callboard.actors.suspend import Idle, publish_child
-from callboard.bus.messages import ChildSpawned, Content, DoubtPolicy, Effect, Problem, TimerSet, ToolReturned, Wait
+from callboard.bus.messages import (
+    ChildSpawned,
+    Content,
+    DoubtPolicy,
+    Effect,
+    Problem,
+    TimerSet,
+    ToolRequested,
+    ToolReturned,
+    Wait,
+)
 from callboard.bus.subjects import Lane
 from callboard.config.spec import AgentSpec
 from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
 from callboard.log import get_logger
-from callboard.tools.context import ToolContext
 from callboard.tools.execute import json_value
 
 _NOT_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -224,19 +235,13 @@ class RunContext:
         await self._within_limits()
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
         intent = request(self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy)
+        ask = Ask(self._owner.key, self._spec, self._owner.view, "step", call, intent.attempt, name, effect=effect)
         with self._parking.holding():
-            async with self._owner.armed(intent) as window:
-                seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)
-                context = ToolContext(
-                    run=self.id,
-                    tenant=self.tenant,
-                    call=call,
-                    key=intent.key,
-                    attempt=intent.attempt,
-                    deadline=seconds,
-                    window=window,
-                )
-                value, problem = await perform(work, context, name=name)
+            answer = await self._owner.gate.admit(ask)
+            if isinstance(answer, Refusal):
+                raise ToolError(answer.problem.kind, answer.problem.message)
+            async with passing(self._owner.gate, ask, answer, self._ports.clock) as passage:
+                value, problem = await self._effect(work, intent, passage, timeout)
             content = Content() if problem else await pack(value, self._ports.blobs)
             self._fact(ToolReturned(call=call, result=content, problem=problem))
             if effect not in RERUN:
@@ -244,6 +249,19 @@ class RunContext:
         if problem is not None:
             raise ToolError(problem.kind, problem.message)
         return value
+
+    async def _effect(
+        self, work: partial[Any], intent: ToolRequested, passage: Passage, timeout: float | None
+    ) -> tuple[JsonValue, Problem | None]:
+        async with self._owner.armed(intent) as window:
+            seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)
+            context = context_of(
+                self._owner, intent.call, key=intent.key, attempt=intent.attempt, timeout=seconds, window=window
+            )
+            passage.start()
+            value, problem = await perform(work, context, name=intent.tool)
+            await passage.end(problem.kind if problem else "")
+        return value, problem
 
     async def _within_limits(self) -> None:
         """Leave the play for good if the run is out of time or its journal is full: the code cannot catch that."""

@@ -14,6 +14,7 @@ from callboard.bus.messages import (
     Content,
     DoubtPolicy,
     Effect,
+    GuardDenied,
     ModelResponded,
     Outcome,
     Problem,
@@ -21,6 +22,7 @@ from callboard.bus.messages import (
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunSettled,
     RunSteered,
     SignalReceived,
@@ -116,6 +118,12 @@ class RunState(Evolving):
     finished: Mapping[str, ChildFinished] = field(default_factory=lambda: _EMPTY)
     timers: Mapping[str, Timer] = field(default_factory=lambda: _EMPTY)
     signals: Mapping[str, SignalReceived] = field(default_factory=lambda: _EMPTY)
+    pauses: Mapping[str, RunPaused] = field(default_factory=lambda: _EMPTY)
+    """The pauses that nobody has ended, by name. Those with ``until`` end by themselves."""
+    denied: GuardDenied | None = None
+    """What a guard said of the next model call; None once one was allowed to start (except to wrap up)."""
+    wrapped: bool = False
+    """Did the turn start that wraps up?"""
     late: frozenset[str] = frozenset()
     """Calls whose result came after the terminal."""
     usage: Usage = Usage()
@@ -177,6 +185,8 @@ def arrived(state: RunState, wait: Wait) -> bool:
         case "resolution":
             call = state.calls.get(wait.name)
             return call is not None and call.status != "doubt"
+        case "go":
+            return wait.name not in state.pauses
         case _:
             assert_never(wait.kind)
 

@@ -117,7 +117,10 @@ class Worker(Actor[WorkerMessage]):
     def _begin(self, task: HeldTask) -> None:
         if task.sequence in self._held:
             return  # delivered again although it is held: the holder's heartbeat was late
-        attempt = Attempt(task, self._agents, self._ports, self._name, self._waiting, self._open_model, self._lane)
+        gate = self._ports.gates.enter(task.key)
+        attempt = Attempt(
+            task, self._agents, self._ports, self._name, self._waiting, self._open_model, self._lane, gate=gate
+        )
         self._held[task.sequence] = attempt
         self._tasks.start_soon(self._attempt, attempt)
 

@@ -1,21 +1,19 @@
-"""Pure: the events of a journal, past-tense facts. ``messages`` has their union and the record they travel in.
-
-The owner's events are appended by compare-and-set, signals by anybody, information by whoever has it.
-"""
+"""Pure: the events of a run's owner, past-tense facts, appended by compare-and-set. ``signals`` has those of others."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+from pydantic import AwareDatetime, JsonValue
 
 from callboard.bus.subjects import Lane
 from callboard.bus.values import (
+    Amount,
+    Caps,
     Content,
     DoubtPolicy,
     Effect,
     Message,
-    Outcome,
     Parent,
     Problem,
     Token,
@@ -25,9 +23,11 @@ from callboard.bus.values import (
 )
 
 
-# ---- events of the owner ------------------------------------------------------------------------------------------
 class RunCreated(Message):
-    """The run exists. ``spec`` is the agent spec it keeps to its end; ``deadline`` is inherited by children."""
+    """The run exists. ``spec`` is the agent spec it keeps to its end; ``deadline`` is inherited by children.
+
+    ``budget`` is the slice that its parent gave it; ``lineage`` has the agents above it, the topmost first.
+    """
 
     type: Literal["run.created"] = "run.created"
     agent: Token
@@ -36,6 +36,8 @@ class RunCreated(Message):
     parent: Parent | None = None
     depth: int = 0
     deadline: AwareDatetime | None = None
+    budget: Caps | None = None
+    lineage: tuple[str, ...] = ()
     spec: JsonValue = None
     digest: str = ""
     at: AwareDatetime
@@ -50,12 +52,18 @@ class RunClaimed(Message):
 
 
 class ModelRequested(Message):
-    """Intent: a model call may start within the start window. ``attempt`` counts from 1."""
+    """Intent: a model call may start within the start window. ``attempt`` counts from 1.
+
+    ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
+    the last turn, without tools, of a run whose budget is used up.
+    """
 
     type: Literal["model.requested"] = "model.requested"
     call: str
     attempt: int = 1
     model: str = ""
+    reserved: Amount = Amount()
+    wrap_up: bool = False
 
 
 class ModelResponded(Message):
@@ -70,13 +78,14 @@ class ModelResponded(Message):
 
 
 class ModelFailed(Message):
-    """A model call failed. Retried (``retry_at``) when that is set, else the run ends."""
+    """A model call failed. Retried (``retry_at``) when that is set, else the run ends. ``usage`` is what it used."""
 
     type: Literal["model.failed"] = "model.failed"
     call: str
     attempt: int = 1
     problem: Problem
     retry_at: AwareDatetime | None = None
+    usage: Usage = Usage()
 
 
 class ToolRequested(Message):
@@ -103,6 +112,20 @@ class ToolReturned(Message):
     problem: Problem | None = None
 
 
+class GuardDenied(Message):
+    """A guard did not let the next model call start. Asked again at ``retry_at`` if that is set, else the run ends.
+
+    ``wrap_up``: it ends after one more turn, without tools.
+    """
+
+    type: Literal["guard.denied"] = "guard.denied"
+    guard: str
+    call: str
+    problem: Problem
+    retry_at: AwareDatetime | None = None
+    wrap_up: bool = False
+
+
 class ToolInDoubt(Message):
     """A call that must not run twice was open when its worker was lost. Its policy decides what follows."""
 
@@ -120,7 +143,7 @@ class TimerSet(Message):
 
 
 class ChildSpawned(Message):
-    """Intent: the child's task is published after this, and again by a new owner."""
+    """Intent: the child's task is published after this, and again by a new owner. ``budget`` is its slice."""
 
     type: Literal["child.spawned"] = "child.spawned"
     child: Token
@@ -128,6 +151,7 @@ class ChildSpawned(Message):
     agent: Token
     input: Content = Content()
     lane: Lane = "normal"
+    budget: Caps | None = None
 
 
 class RunSuspended(Message):
@@ -145,92 +169,9 @@ class RunCompleted(Message):
 
 
 class RunFailed(Message):
-    """Terminal: the run ended without a result."""
+    """Terminal: the run ended without a result. ``guard`` ended it, ``partial`` is what it had by then."""
 
     type: Literal["run.failed"] = "run.failed"
     problem: Problem
-
-
-# ---- signals: anybody appends them --------------------------------------------------------------------------------
-class RunKilled(Message):
-    """Terminal: somebody ended the run. ``parent`` names the run whose end took this one with it."""
-
-    type: Literal["run.killed"] = "run.killed"
-    reason: str = ""
-    by: str = ""
-    parent: Token | None = None
-
-
-class RunReleased(Message):
-    """The owner's task is gone, or the owner hands the run over: it counts as a suspension at its own sequence."""
-
-    type: Literal["run.released"] = "run.released"
-    reason: str = ""
-
-
-class RunSteered(Message):
-    """A note that the agent reads before its next turn."""
-
-    type: Literal["run.steered"] = "run.steered"
-    text: str
-    by: str = ""
-
-
-class ChildFinished(Message):
-    """A child is over."""
-
-    type: Literal["child.finished"] = "child.finished"
-    child: Token
-    outcome: Outcome
-    result: Content = Content()
-    problem: Problem | None = None
-
-
-class TimerFired(Message):
-    """A durable timer is due."""
-
-    type: Literal["timer.fired"] = "timer.fired"
-    timer: Token
-
-
-class SignalReceived(Message):
-    """A named value from outside (an approval, an answer). The first one of a name wins."""
-
-    type: Literal["signal.received"] = "signal.received"
-    name: Token
-    value: JsonValue = None
-    by: str = ""
-
-
-class ToolResolved(Message):
-    """Somebody (a person, the tool's ``verify`` hook) says what became of a call in doubt."""
-
-    type: Literal["tool.resolved"] = "tool.resolved"
-    call: str
-    decision: Literal["done", "retry", "fail"]
-    value: JsonValue = None
-    by: str = ""
-
-
-# ---- information: changes nothing ---------------------------------------------------------------------------------
-class ToolLateResult(Message):
-    """Information: a result that came after the terminal."""
-
-    type: Literal["tool.late_result"] = "tool.late_result"
-    call: str
-    result: Content = Content()
-    problem: Problem | None = None
-
-
-class RunSettled(Message):
-    """Information: the owner has stopped everything of a killed run; ``running`` names what it could not stop."""
-
-    type: Literal["run.settled"] = "run.settled"
-    running: tuple[str, ...] = ()
-
-
-class UnknownEvent(BaseModel):
-    """An event of a newer version: kept, and ignored by the fold."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    type: str
+    guard: str = ""
+    partial: Content | None = None

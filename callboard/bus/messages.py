@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, TypeAlias, cast
 from pydantic import AwareDatetime, Discriminator, Field, JsonValue, StringConstraints, Tag
 
 from callboard.bus.events import (
-    ChildFinished,
     ChildSpawned,
+    GuardDenied,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -21,24 +21,33 @@ from callboard.bus.events import (
     RunCompleted,
     RunCreated,
     RunFailed,
-    RunKilled,
-    RunReleased,
-    RunSettled,
-    RunSteered,
     RunSuspended,
-    SignalReceived,
-    TimerFired,
     TimerSet,
     ToolInDoubt,
-    ToolLateResult,
     ToolRequested,
-    ToolResolved,
     ToolReturned,
+)
+from callboard.bus.signals import (
+    BudgetRaised,
+    ChildFinished,
+    ModelLateUsage,
+    RunKilled,
+    RunPaused,
+    RunReleased,
+    RunResumed,
+    RunSettled,
+    RunSteered,
+    SignalReceived,
+    TimerFired,
+    ToolLateResult,
+    ToolResolved,
     UnknownEvent,
 )
 from callboard.bus.values import (
     VERSION,
+    Amount,
     Blob,
+    Caps,
     Content,
     DoubtPolicy,
     Effect,
@@ -57,7 +66,10 @@ __all__ = (
     "SIGNALS",
     "TERMINAL",
     "VERSION",
+    "Amount",
     "Blob",
+    "BudgetRaised",
+    "Caps",
     "ChildFinished",
     "ChildSpawned",
     "Content",
@@ -65,10 +77,12 @@ __all__ = (
     "DoubtPolicy",
     "Effect",
     "Event",
+    "GuardDenied",
     "Information",
     "KnownEvent",
     "Message",
     "ModelFailed",
+    "ModelLateUsage",
     "ModelRequested",
     "ModelResponded",
     "Outcome",
@@ -82,7 +96,9 @@ __all__ = (
     "RunCreated",
     "RunFailed",
     "RunKilled",
+    "RunPaused",
     "RunReleased",
+    "RunResumed",
     "RunSettled",
     "RunSteered",
     "RunSuspended",
@@ -105,26 +121,31 @@ __all__ = (
 
 OwnerEvent: TypeAlias = (
     RunCreated | RunClaimed | ModelRequested | ModelResponded | ModelFailed | ToolRequested | ToolReturned
-    | ToolInDoubt | TimerSet | ChildSpawned | RunSuspended | RunCompleted | RunFailed
+    | GuardDenied | ToolInDoubt | TimerSet | ChildSpawned | RunSuspended | RunCompleted | RunFailed
 )  # fmt: skip
 Signal: TypeAlias = (
-    RunKilled | RunReleased | RunSteered | ChildFinished | TimerFired | SignalReceived | ToolResolved
+    RunKilled | RunReleased | RunSteered | RunPaused | RunResumed | BudgetRaised
+    | ChildFinished | TimerFired | SignalReceived | ToolResolved
 )  # fmt: skip
-Information: TypeAlias = ToolLateResult | RunSettled | UnknownEvent
-KnownEvent: TypeAlias = OwnerEvent | Signal | ToolLateResult | RunSettled
+Information: TypeAlias = ToolLateResult | ModelLateUsage | RunSettled | UnknownEvent
+KnownEvent: TypeAlias = OwnerEvent | Signal | ToolLateResult | ModelLateUsage | RunSettled
 
 KNOWN: Final[dict[str, type[Message]]] = {
     kind.model_fields["type"].default: kind
     for kind in (
-        RunCreated, RunClaimed, ModelRequested, ModelResponded, ModelFailed, ToolRequested, ToolReturned, ToolInDoubt,
-        TimerSet, ChildSpawned, RunSuspended, RunCompleted, RunFailed, RunKilled, RunReleased, RunSteered,
-        ChildFinished, TimerFired, SignalReceived, ToolResolved, ToolLateResult, RunSettled,
+        RunCreated, RunClaimed, ModelRequested, ModelResponded, ModelFailed, ToolRequested, ToolReturned, GuardDenied,
+        ToolInDoubt, TimerSet, ChildSpawned, RunSuspended, RunCompleted, RunFailed, RunKilled, RunReleased, RunSteered,
+        RunPaused, RunResumed, BudgetRaised, ChildFinished, TimerFired, SignalReceived, ToolResolved, ToolLateResult,
+        ModelLateUsage, RunSettled,
     )
 }  # fmt: skip
 TERMINAL: Final = frozenset({"run.completed", "run.failed", "run.killed"})
 SIGNALS: Final = frozenset(
-    {"run.killed", "run.released", "run.steered", "child.finished", "timer.fired", "signal.received", "tool.resolved"}
-)
+    {
+        "run.killed", "run.released", "run.steered", "run.paused", "run.resumed", "budget.raised", "child.finished",
+        "timer.fired", "signal.received", "tool.resolved",
+    }
+)  # fmt: skip
 
 
 def _tag(value: Any) -> str:
@@ -142,6 +163,7 @@ Event: TypeAlias = Annotated[
     | Annotated[ModelFailed, Tag("model.failed")]
     | Annotated[ToolRequested, Tag("tool.requested")]
     | Annotated[ToolReturned, Tag("tool.returned")]
+    | Annotated[GuardDenied, Tag("guard.denied")]
     | Annotated[ToolInDoubt, Tag("tool.in_doubt")]
     | Annotated[TimerSet, Tag("timer.set")]
     | Annotated[ChildSpawned, Tag("child.spawned")]
@@ -151,11 +173,15 @@ Event: TypeAlias = Annotated[
     | Annotated[RunKilled, Tag("run.killed")]
     | Annotated[RunReleased, Tag("run.released")]
     | Annotated[RunSteered, Tag("run.steered")]
+    | Annotated[RunPaused, Tag("run.paused")]
+    | Annotated[RunResumed, Tag("run.resumed")]
+    | Annotated[BudgetRaised, Tag("budget.raised")]
     | Annotated[ChildFinished, Tag("child.finished")]
     | Annotated[TimerFired, Tag("timer.fired")]
     | Annotated[SignalReceived, Tag("signal.received")]
     | Annotated[ToolResolved, Tag("tool.resolved")]
     | Annotated[ToolLateResult, Tag("tool.late_result")]
+    | Annotated[ModelLateUsage, Tag("model.late_usage")]
     | Annotated[RunSettled, Tag("run.settled")]
     | Annotated[UnknownEvent, Tag("unknown")],
     Discriminator(_tag),
@@ -184,6 +210,8 @@ class Task(Message):
     deadline: AwareDatetime | None = None
     parent: Parent | None = None
     depth: Annotated[int, Field(ge=0, le=64)] = 0
+    budget: Caps | None = None
+    lineage: Annotated[tuple[Token, ...], Field(max_length=64)] = ()
 
 
 class Resume(Message):

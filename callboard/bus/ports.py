@@ -6,7 +6,7 @@ a retryable failure is retried inside, and an ambiguous one (no answer, perhaps 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -208,4 +208,38 @@ class Watch(Protocol):
 
     def follow(self, key: RunKey, *, after: int = 0) -> AbstractAsyncContextManager[AsyncIterator[Stored]]:
         """Entries behind ``after``; ends only when the context is left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StateValue:
+    """A value of the bucket that guards share. ``revision`` is its stream sequence."""
+
+    revision: int
+    value: bytes
+    at: datetime
+
+
+class States(Protocol):
+    """The bucket that guards share: circuit breakers, caps that were set at run time, how far guards have judged."""
+
+    async def get(self, *key: str) -> StateValue | None:
+        """The last value of ``key`` as the leader has it."""
+        ...
+
+    async def put(self, *key: str, value: bytes, expect: int | None = None) -> int:
+        """Store; returns the revision. ``expect`` is the revision to replace (0: none yet), else ``StaleAppend``."""
+        ...
+
+    async def all(self, *head: str) -> Mapping[tuple[str, ...], StateValue]:
+        """Every key that begins with ``head``, with its last value."""
+        ...
+
+    def watch(
+        self, *head: str, deliver: Callable[[tuple[str, ...], StateValue], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Call ``deliver`` with every key that begins with ``head``: what there is, then each change, soon.
+
+        Missed changes are healed (on a reconnect, and every few seconds).
+        """
         ...

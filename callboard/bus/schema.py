@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from callboard.bus.guard_messages import GuardEvent, Pulse
 from callboard.bus.messages import KNOWN, DeadLetter, Record, Resume, Task
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -25,6 +26,8 @@ def schemas() -> Mapping[str, str]:
         "task": Task,
         "resume": Resume,
         "dead-letter": DeadLetter,
+        "guard-event": GuardEvent,
+        "pulse": Pulse,
         **{f"event.{kind}": model for kind, model in KNOWN.items()},
     }
     return {f"{name}.json": _text(model) for name, model in sorted(models.items())}

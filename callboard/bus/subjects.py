@@ -97,6 +97,26 @@ class Subjects:
         """Where messages go that could not be run. Tokens that are not tokens become ``-``."""
         return f"{self.prefix}.dead.{_or_dash(tenant)}.{_or_dash(agent)}"
 
+    def guard(self, tenant: str, guard: str, action: str) -> str:
+        """Where guards say what they saw and did. ``tenant`` is ``_`` for what concerns all of them."""
+        return f"{self.prefix}.guard.{token(tenant, 'tenant')}.{token(guard, 'guard')}.{token(action, 'action')}"
+
+    def pulse(self, guard: str, partition: int) -> str:
+        """Where a guard process says how far it has judged (core NATS, also its heartbeat)."""
+        return f"{self.prefix}.pulse.{token(guard, 'guard')}.{partition}"
+
+    def gate(self, tenant: str, guard: str) -> str:
+        """Where a guard answers whether an effect may start."""
+        return f"{self.prefix}.gate.{token(tenant, 'tenant')}.{token(guard, 'guard')}"
+
+    def ledger(self, tenant: str, account: str) -> str:
+        """The counter of a shared budget. ``tenant`` is ``_`` for the one of all tenants."""
+        return f"{self.prefix}.ledger.{token(tenant, 'tenant')}.{token(account, 'account')}"
+
+    def state(self, *key: str) -> str:
+        """A value of the bucket ``STATE``: the last one of a key counts."""
+        return ".".join((f"$KV.{self.stream('STATE')}", *(token(part, "key") for part in key)))
+
     def stream(self, name: str) -> str:
         """The stream, bucket or consumer ``name`` (``TASKS``) of this deployment: ``CB_TASKS``."""
         return f"{self.prefix.upper()}_{name}"

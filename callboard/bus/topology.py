@@ -49,6 +49,8 @@ class StreamSpec:
     allow_direct: bool = True
     deny_delete: bool = False
     allow_msg_schedules: bool = False
+    allow_msg_counter: bool = False
+    allow_rollup_hdrs: bool = False
     republish: tuple[str, str] | None = None
     """(source, destination)."""
 
@@ -71,7 +73,10 @@ class StreamSpec:
             "allow_direct": self.allow_direct,
             "deny_delete": self.deny_delete,
             "allow_msg_schedules": self.allow_msg_schedules,
+            "allow_msg_counter": self.allow_msg_counter,
         }
+        if self.allow_rollup_hdrs:  # the server sets it by itself where it needs it
+            config["allow_rollup_hdrs"] = True
         if self.republish is not None:
             config["republish"] = {"src": self.republish[0], "dest": self.republish[1]}
         return config
@@ -137,8 +142,32 @@ def topology(subjects: Subjects, *, replicas: int = 1, limits: QueueLimits = Que
             StreamSpec(name, (kept,), max_age=30 * _DAY, max_bytes=256 * _MIB, num_replicas=replicas)
             for name, kept in ((subjects.stream("DEAD"), f"{at}.dead.>"), (subjects.stream("GUARDS"), f"{at}.guard.>"))
         ),
+        *_shared_by_guards(subjects, replicas),
         # one message per chunk of a content, named by its hash: storing it again replaces it by itself
         StreamSpec(subjects.stream("BLOBS"), (f"{at}.blob.>",), max_msgs_per_subject=1, num_replicas=replicas),
+    )
+
+
+def _shared_by_guards(subjects: Subjects, replicas: int) -> tuple[StreamSpec, ...]:
+    return (
+        # counters: each message adds to its subject's total. A repeated Msg-Id adds nothing while it is remembered
+        StreamSpec(
+            subjects.stream("LEDGER"),
+            (f"{subjects.prefix}.ledger.>",),
+            max_msgs_per_subject=1,
+            duplicate_window=3_600.0,
+            allow_msg_counter=True,
+            num_replicas=replicas,
+        ),
+        # a bucket as `nats kv` knows them, for what guards share: the last value of a key counts
+        StreamSpec(
+            f"KV_{subjects.stream('STATE')}",
+            (f"$KV.{subjects.stream('STATE')}.>",),
+            discard="new",
+            max_msgs_per_subject=1,
+            allow_rollup_hdrs=True,
+            num_replicas=replicas,
+        ),
     )
 
 

@@ -67,8 +67,31 @@ class Usage(Message):
     cost_usd_micros: int = 0
 
 
-class Wait(Message):
-    """One thing a suspended run waits for: ``child``/run id, ``timer``/name, ``signal``/name, ``resolution``/call."""
+class Amount(Message):
+    """What was used, or may be at most. Money in micro-dollars; ``input_tokens`` is all input, cached or not."""
 
-    kind: Literal["child", "timer", "signal", "resolution"]
+    usd_micros: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+
+
+class Caps(Message):
+    """At most so much of each; None: no cap."""
+
+    usd_micros: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    model_calls: int | None = None
+    tool_calls: int | None = None
+
+
+class Wait(Message):
+    """One thing a suspended run waits for: ``child``/run id, ``timer``/name, ``signal``/name, ``resolution``/call.
+
+    ``go``/guard: that a pause of that guard (or person) is over.
+    """
+
+    kind: Literal["child", "timer", "signal", "resolution", "go"]
     name: str

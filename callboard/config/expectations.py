@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
+from callboard.config.base import NAME
 from callboard.config.nodes import MappingNode, Node, Problem, SequenceNode, locate, shown
-from callboard.config.spec import NAME
 
 Schema = Mapping[str, Any]
 _PLAIN: Final = {

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from callboard.config.base import Name, Strict
 from callboard.config.script import Turns
-from callboard.config.spec import PROVIDERS, Limits, Name, Strict
+from callboard.config.spec import PROVIDERS, Limits
 
 
 def _available(provider: str) -> str:

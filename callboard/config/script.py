@@ -12,7 +12,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
-from callboard.config.spec import NOT_A_BOOL, Name, Seconds, Strict
+from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
 from callboard.errors import ModelErrorKind
 
 

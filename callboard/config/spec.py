@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
+from pydantic import Field, JsonValue
 
-from callboard.config.durations import parse_duration
+from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
+from callboard.config.guards import GuardSettings, Price
 
-NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
 PROVIDERS: Final = ("scripted",)
 """The model providers of this version."""
-
-
-def _not_a_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("expected an integer")  # noqa: TRY004 - pydantic collects ValueErrors only
-    return value
-
-
-NOT_A_BOOL: Final = BeforeValidator(_not_a_bool)
-"""``true`` is not 1. Stands last, so that the bounds before it stay in the JSON schema."""
-Seconds = Annotated[
-    float, BeforeValidator(parse_duration), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
-]
-"""A number of seconds above 0, or ``15m``, ``1h30m``, ``250ms``."""
-
-
-class Strict(BaseModel):
-    """Base of everything that a user writes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Limits(Strict):
@@ -65,6 +44,9 @@ class ModelChoice(Strict):
 
     provider: Name
     name: str = ""
+    price: Price | None = None
+    max_output: Annotated[int, Field(ge=1, le=10_000_000), NOT_A_BOOL] = 4096
+    """Tokens of one answer at most."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """For the scripted provider: the fields of ``callboard.config.script.Script``."""
 
@@ -93,6 +75,7 @@ class AgentSpec(Strict):
     tools: tuple[ToolSpec, ...] = ()
     team: tuple[Name, ...] = ()
     limits: Limits = Limits()
+    guards: GuardSettings = GuardSettings()
 
     def tool(self, name: str) -> ToolSpec | None:
         """The tool of that name on this agent's allow-list."""

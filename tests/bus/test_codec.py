@@ -17,6 +17,7 @@ from callboard.bus.codec import (
 )
 from callboard.bus.messages import (
     KNOWN,
+    Amount,
     Content,
     Parent,
     Problem,
@@ -104,6 +105,7 @@ def test_no_default_of_an_event_is_lost_on_the_way(kind):
     needed = {
         "at": AT, "agent": "a", "call": "c", "problem": Problem(kind="k", message="m"), "task": 1, "tool": "t",
         "policy": "ask", "timer": "t", "child": "c", "text": "t", "outcome": "failed", "name": "n", "decision": "done",
+        "guard": "g", "more": Amount(),
     }  # fmt: skip
     event = model(**{name: needed[name] for name, field in model.model_fields.items() if field.is_required()})
     assert decode_record(encode(Record(id="a", events=(event,)))).events == (event,)

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from callboard.bus.messages import (
     SIGNALS,
     TERMINAL,
+    Amount,
+    BudgetRaised,
     ChildFinished,
     ChildSpawned,
     Content,
+    GuardDenied,
     Message,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Parent,
@@ -27,7 +31,9 @@ from callboard.bus.messages import (
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunReleased,
+    RunResumed,
     RunSettled,
     RunSteered,
     RunSuspended,
@@ -50,7 +56,7 @@ few = settings(max_examples=50, deadline=None)
 """Enough for properties over whole journals; ``make test`` has ten seconds for all of them."""
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PROBLEM = Problem(kind="broken", message="it broke")
-FREE = SIGNALS | {"run.settled", "tool.late_result"}
+FREE = SIGNALS | {"run.settled", "tool.late_result", "model.late_usage"}
 """What others append: no owner token."""
 
 
@@ -101,19 +107,20 @@ INSTANTS = (T0, T0 + timedelta(seconds=1))
 CONTENTS = (Content(), Content(value={"n": 1}))
 CALLED = ((), (ToolCall(id="t1", name="x"),), (ToolCall(id="t1", name="x"), ToolCall(id="t2", name="y")))
 X, Y = Wait(kind="signal", name="x"), Wait(kind="timer", name="y")
-C1, T1 = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1")
+C1, T1, G = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1"), Wait(kind="go", name="x")
 OWNER = (
     every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
     every(RunClaimed, task=(1, 2, 3)),
-    every(ModelRequested, call=CALLS, attempt=(1, 2)),
+    every(ModelRequested, call=CALLS, attempt=(1, 2), wrap_up=(False, True)),
     every(ModelResponded, call=CALLS, text=CONTENTS, tool_calls=CALLED, usage=(Usage(), Usage(input_tokens=3))),
     every(ModelFailed, call=CALLS, problem=(PROBLEM,), retry_at=(None, *INSTANTS)),
     every(ToolRequested, call=CALLS, tool=NAMES, effect=EFFECTS, key=("k",), in_doubt=POLICIES),
     every(ToolReturned, call=CALLS, result=CONTENTS, problem=(None, PROBLEM)),
     every(ToolInDoubt, call=CALLS, policy=POLICIES),
+    every(GuardDenied, guard=("g",), call=("m1", "m2"), problem=(PROBLEM,), retry_at=(None, T0), wrap_up=(False, True)),
     every(TimerSet, timer=NAMES, at=INSTANTS),
     every(ChildSpawned, child=CHILDREN, call=CALLS, agent=("b",)),
-    every(RunSuspended, waits=((), ((X,),), ((Y,), (C1,)), ((C1, X),), ((T1,),), ((),))),
+    every(RunSuspended, waits=((), ((X,),), ((Y,), (C1,)), ((C1, X),), ((T1,),), ((G,),), ((),))),
     every(RunCompleted, result=CONTENTS),
     every(RunFailed, problem=(PROBLEM,)),
 )
@@ -121,6 +128,9 @@ SIGNALLED = (
     every(RunKilled, reason=NAMES, by=NAMES, parent=(None, "p1")),
     every(RunReleased),
     every(RunSteered, text=NAMES),
+    every(RunPaused, name=NAMES, until=(None, T0)),
+    every(RunResumed, name=NAMES),
+    every(BudgetRaised, more=(Amount(usd_micros=1),)),
     every(ChildFinished, child=CHILDREN, outcome=("completed", "failed", "killed"), problem=(None, PROBLEM)),
     every(TimerFired, timer=NAMES),
     every(SignalReceived, name=NAMES, value=(0, 1)),
@@ -128,6 +138,7 @@ SIGNALLED = (
 )
 INFORMATION = (
     every(ToolLateResult, call=CALLS),
+    every(ModelLateUsage, call=CALLS),
     every(RunSettled, running=((), ("t1",))),
     every(UnknownEvent, type=("run.dreamt",), depth=(1,)),
 )
@@ -155,10 +166,10 @@ def entry(n: int, twist: int) -> Record | None:
     """
     event = pick((*OWNER, *SIGNALLED, *INFORMATION), n)
     if event.type in TERMINAL and twist % 3:
-        event = pick((*OWNER[1:10], *SIGNALLED[1:]), n + twist)
+        event = pick((*OWNER[1:-2], *SIGNALLED[1:]), n + twist)
     if twist == 31:
         return None
-    events = (event,) if twist % 4 else (event, pick((*OWNER[:10], *SIGNALLED[1:]), n // 7 + twist))
+    events = (event,) if twist % 4 else (event, pick((*OWNER[:-3], *SIGNALLED[1:]), n // 7 + twist))
     signal = event.type in FREE and twist % 2
     owner = "" if signal else "o2" if twist % 8 == 5 else "o1"
     return Record(v=2 if twist == 30 else 1, id=f"i{n % 3}", owner=owner, events=events)

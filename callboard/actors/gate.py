@@ -1,0 +1,117 @@
+"""Pure: what a worker asks before an effect starts, as Protocols and values. The guards' package has the gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+
+from pydantic import JsonValue
+
+from callboard.actors.state import RunState
+from callboard.bus.messages import Amount, Effect, Problem, Record, Usage
+from callboard.bus.subjects import RunKey
+from callboard.config.spec import AgentSpec
+from callboard.models.port import ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """May this effect start? Asked before its intent is written, for every attempt.
+
+    ``name`` is the tool's, the step's, or ``provider/model``; ``request`` a model call's request; ``wrap_up``: the last
+    turn of a run whose budget is used up. ``state`` is the owner's view of its run.
+    """
+
+    key: RunKey
+    spec: AgentSpec
+    state: RunState
+    kind: Literal["model", "tool", "step"]
+    call: str
+    attempt: int
+    name: str
+    effect: Effect = "idempotent"
+    arguments: JsonValue = None
+    request: ChatRequest | None = None
+    wrap_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """It may start. ``reserved`` is the most it may cost, for the intent."""
+
+    reserved: Amount = Amount()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It may not. A model call: asked again at ``retry_at``; else the run ends, with ``wrap_up`` after one more turn.
+
+    A tool call: ``problem`` is what the model reads instead of a result; ``wrap_up`` as above. A step raises it.
+    """
+
+    guard: str
+    problem: Problem
+    retry_at: datetime | None = None
+    wrap_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an effect that was granted went. ``seconds`` is what it took; ``usage`` a model call's, as far as known.
+
+    ``unstarted``: nothing happened (another gate refused, the intent was not written, the run was cut off before).
+    ``cancelled``: the run's end cut it off. ``error`` is the problem's kind (``model_rate``, ``timeout``), ``""`` if it
+    went well; ``retry_after`` what the provider asked for, in seconds.
+    """
+
+    how: Literal["done", "failed", "cancelled", "unstarted"]
+    seconds: float = 0.0
+    usage: Usage = Usage()
+    error: str = ""
+    retry_after: float | None = None
+
+
+Answer: TypeAlias = Grant | Refusal
+
+
+class RunGate(Protocol):
+    """The gates of one run in one worker."""
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """An entry of the run's journal, in order, each once: read at the claim, written by the owner, or by others."""
+        ...
+
+    async def admit(self, ask: Ask) -> Answer:
+        """Grant or refuse; may wait (a pause, a rate). Cancelled: nothing is granted."""
+        ...
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        """Called once for everything granted, in the order of the endings, also when the run was cut off."""
+        ...
+
+
+class Gates(Protocol):
+    """The gates of a worker."""
+
+    def enter(self, key: RunKey) -> RunGate:
+        """The gates of a run that this worker takes up."""
+        ...
+
+
+class NoGate:
+    """Implements ``RunGate`` and ``Gates``: everything may start."""
+
+    def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
+        """Itself: it has no state."""
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """Nobody looks."""
+
+    async def admit(self, ask: Ask) -> Answer:  # noqa: ARG002 - the port's
+        """Always."""
+        return Grant()
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        """Nobody counts."""

@@ -1,0 +1,63 @@
+"""Shell: an effect on its way through the gates: asked for, granted, and whatever happens, told how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from callboard.actors.gate import Ask, Ending, Grant, RunGate
+from callboard.bus.messages import Usage
+from callboard.clock import Clock
+
+_NOTHING: Final = Usage()
+
+
+@dataclass(slots=True)
+class Passage:
+    """A granted effect. ``start`` it when it starts, ``end`` it when it is over; who forgets is cut off."""
+
+    gate: RunGate
+    ask: Ask
+    grant: Grant
+    clock: Clock
+    _since: float | None = None
+    _over: bool = False
+
+    def start(self) -> None:
+        """The effect starts now."""
+        self._since = self.clock.monotonic()
+
+    async def end(self, error: str = "", *, usage: Usage = _NOTHING, retry_after: float | None = None) -> None:
+        """The effect is over; ``error`` is the problem's kind, ``""`` if it went well."""
+        seconds = self._seconds()
+        await self._tell(
+            Ending("failed" if error else "done", seconds, usage=usage, error=error, retry_after=retry_after)
+        )
+
+    async def cut_off(self) -> None:
+        """It was cancelled, or never started. Nothing if it has ended."""
+        await self._tell(Ending("unstarted" if self._since is None else "cancelled", self._seconds()))
+
+    def _seconds(self) -> float:
+        return 0.0 if self._since is None else self.clock.monotonic() - self._since
+
+    async def _tell(self, ending: Ending) -> None:
+        if self._over:
+            return
+        self._over = True
+        with anyio.CancelScope(shield=True):
+            await self.gate.done(self.ask, self.grant, ending)
+
+
+@asynccontextmanager
+async def passing(gate: RunGate, ask: Ask, grant: Grant, clock: Clock) -> AsyncGenerator[Passage]:
+    """An effect that was granted. The gates hear of its end in any case."""
+    passage = Passage(gate, ask, grant, clock)
+    try:
+        yield passage
+    finally:
+        await passage.cut_off()

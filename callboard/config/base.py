@@ -1,0 +1,32 @@
+"""Pure: what the models of the configuration are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+
+from callboard.config.durations import parse_duration
+
+NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+
+
+def _not_a_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected an integer")  # noqa: TRY004 - pydantic collects ValueErrors only
+    return value
+
+
+NOT_A_BOOL: Final = BeforeValidator(_not_a_bool)
+"""``true`` is not 1. Stands last, so that the bounds before it stay in the JSON schema."""
+Seconds = Annotated[
+    float, BeforeValidator(parse_duration), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
+]
+"""A number of seconds above 0, or ``15m``, ``1h30m``, ``250ms``."""
+
+
+class Strict(BaseModel):
+    """Base of everything that a user writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

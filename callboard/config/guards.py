@@ -1,0 +1,121 @@
+"""Pure: the settings of guards, as data. Every default is on: who configures nothing cannot burn $300."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
+
+Mode: TypeAlias = Literal["shadow", "warn", "enforce"]
+Missing: TypeAlias = Literal["open", "closed"]
+Period: TypeAlias = Literal["day", "month"]
+Usd = Annotated[float, Field(gt=0, le=1_000_000), NOT_A_BOOL]
+Count = Annotated[int, Field(ge=1, le=10**15), NOT_A_BOOL]
+Share = Annotated[float, Field(gt=0, lt=1), NOT_A_BOOL]
+
+
+class RunBudget(Strict):
+    """What one run may use, its children included. ``null`` is no cap."""
+
+    usd: Annotated[Usd | None, Field(description="US dollars.")] = 2.0
+    input_tokens: Annotated[Count | None, Field(description="Input tokens, cached or not.")] = None
+    output_tokens: Count | None = None
+    model_calls: Annotated[Count | None, Field(description="Attempts of model calls, retries included.")] = 100
+    tool_calls: Annotated[Count | None, Field(description="Attempts of tool calls.")] = 200
+
+
+class SharedBudget(Strict):
+    """What many runs may use together in a period (UTC)."""
+
+    usd: Usd | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    model_calls: Count | None = None
+    tool_calls: Count | None = None
+    per: Annotated[Period, Field(description="'day' or 'month', in UTC.")] = "month"
+
+
+class BudgetSettings(Strict):
+    """Budgets: reserved before a call, settled after it, so that concurrency cannot exceed them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    mode: Mode = "enforce"
+    run: RunBudget = RunBudget()
+    agent: Annotated[SharedBudget | None, Field(description="All runs of the agent, of one tenant.")] = None
+    tenant: Annotated[SharedBudget | None, Field(description="All runs of the tenant.")] = None
+    everybody: Annotated[SharedBudget | None, Field(alias="global", description="All runs of the deployment.")] = None
+    hard: Annotated[bool, Field(description="Kill at 100 %, without a turn to wrap up.")] = False
+    warn_at: Annotated[tuple[Share, ...], Field(description="Shares of a cap at which to warn.")] = (0.5, 0.8)
+    steer_at: Annotated[Share, Field(description="Share of a cap at which the model is told what is left.")] = 0.8
+    wrap_up: Annotated[Share, Field(description="Share of a cap that is kept for the turn that wraps up.")] = 0.1
+
+
+class LoopSettings(Strict):
+    """Loops and no progress."""
+
+    mode: Mode = "enforce"
+    missing: Missing = "open"
+
+
+class StuckSettings(Strict):
+    """Runs that nothing happens in."""
+
+    mode: Mode = "enforce"
+    missing: Missing = "open"
+    factor: Annotated[float, Field(ge=1, le=100, description="Times the step's timeout without an event.")] = 2.0
+
+
+class CustomGuard(Strict):
+    """A guard of your own."""
+
+    use: Annotated[str, Field(description="'file.py:Class' or 'package.module:Class'.")]
+    mode: Mode = "enforce"
+    missing: Annotated[Missing | None, Field(description="Without it, what the class says.")] = None
+    settings: Annotated[dict[str, JsonValue], Field(description="Handed to the class as keywords.")] = Field(
+        default_factory=dict
+    )
+
+
+class GuardSettings(Strict):
+    """The guards of an agent's runs."""
+
+    budget: BudgetSettings = BudgetSettings()
+    loop: LoopSettings = LoopSettings()
+    stuck: StuckSettings = StuckSettings()
+    custom: Annotated[dict[Name, CustomGuard], Field(description="Guards of your own, by name.")] = Field(
+        default_factory=dict
+    )
+
+
+class Breaker(Strict):
+    """When a circuit opens, per model and per tool."""
+
+    mode: Mode = "enforce"
+    window: Annotated[Seconds, Field(description="Over which failures are counted.")] = 60.0
+    calls: Annotated[int, Field(ge=1, description="Fewer calls in the window open nothing."), NOT_A_BOOL] = 10
+    failures: Annotated[float, Field(gt=0, le=1, description="Share of failures that opens it.")] = 0.5
+    consecutive: Annotated[int, Field(ge=1, description="Hard failures in a row that open it."), NOT_A_BOOL] = 5
+    slow: Annotated[float, Field(gt=0, le=1, description="Share of slow calls that opens it.")] = 0.8
+    slow_after: Annotated[Seconds, Field(description="A call that takes longer is slow.")] = 60.0
+    open_for: Annotated[Seconds, Field(description="The first time; doubles with every failed probe.")] = 10.0
+    open_at_most: Seconds = 300.0
+
+
+class RateLimit(Strict):
+    """What a provider allows, per minute; calls wait for it instead of running into 429."""
+
+    requests: Count | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    concurrency: Annotated[Count | None, Field(description="Calls at the same time.")] = None
+
+
+class Price(Strict):
+    """US dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0, le=1_000_000)]
+    output: Annotated[float, Field(ge=0, le=1_000_000)]
+    cached: Annotated[float | None, Field(ge=0, le=1_000_000, description="Read from a cache; else as 'input'.")] = None

@@ -1,0 +1,96 @@
+"""Pure: what a guard is. A reducer over the entries of one run's journal; the shells around it do what it says.
+
+    class Chatty(Guard[int]):
+        name = "chatty"
+
+        def start(self, run: RunKey) -> int:
+            return 0
+
+        def observe(self, state: int, seen: Seen) -> tuple[int, Sequence[Verdict]]:
+            if not isinstance(seen.event, ModelResponded):
+                return state, ()
+            if state < 20:
+                return state + 1, ()
+            return state + 1, (Verdict("kill", "it has answered 20 times"),)
+
+The same reducer runs beside the bus (as a sidecar), in the worker (as a gate, if ``gates``) and over recorded journals
+(as a back-test), and says the same everywhere.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final, Generic, TypeVar
+
+from pydantic import JsonValue
+
+from callboard.bus.guard_messages import Action, Missing
+from callboard.bus.messages import Event
+from callboard.bus.subjects import RunKey
+
+S = TypeVar("S")
+ACTIONS: Final[tuple[Action, ...]] = ("observe", "warn", "nudge", "throttle", "deny", "pause", "kill")
+"""From the mildest to the strongest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One event of a run's journal. ``at`` is when the server stored its entry; ``place`` its place in the record.
+
+    ``owner`` is the token of the owner who wrote it, ``""`` for a signal. In a gate, an intent that is not written yet
+    has the sequence that it will have at the earliest.
+    """
+
+    run: RunKey
+    sequence: int
+    at: datetime
+    event: Event
+    owner: str = ""
+    record: str = ""
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a guard says. ``reason`` is for people (and, nudged or denied, for the model), one sentence or two.
+
+    ``evidence`` are journal sequences; ``call`` is the call to ``deny`` or ``throttle``; ``seconds`` how long to
+    ``throttle`` or ``pause`` (None: until somebody resumes the run); ``value`` and ``threshold`` what was compared.
+    """
+
+    action: Action
+    reason: str
+    evidence: tuple[int, ...] = ()
+    call: str = ""
+    seconds: float | None = None
+    threshold: JsonValue = None
+    value: JsonValue = None
+    data: JsonValue = None
+
+
+class Guard(ABC, Generic[S]):
+    """Subclass it. ``S`` is the state of one run: immutable, or copied before it changes.
+
+    ``name`` is the guard's on the bus. ``missing`` says what happens to runs that have it when no process runs it:
+    ``open``, they go on; ``closed``, they hold before their next effects. ``gates``: also ask it in the worker, before
+    an effect starts: then it can ``deny``, ``throttle`` and ``pause`` in time.
+    """
+
+    name: ClassVar[str]
+    missing: ClassVar[Missing] = "open"
+    gates: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self, run: RunKey) -> S:
+        """The state of a run of which nothing was seen."""
+
+    @abstractmethod
+    def observe(self, state: S, seen: Seen) -> tuple[S, Sequence[Verdict]]:
+        """The next state, and what there is to say. Pure: no I/O, no clock, no chance; raising ends nothing."""
+
+    def tick(self, state: S, now: datetime) -> tuple[S, Sequence[Verdict]]:  # noqa: ARG002 - for those that need it
+        """Time has passed and nothing came. Called about once a second for every open run."""
+        return state, ()
