@@ -11,6 +11,7 @@ from callboard.bus.blobs import JetStreamBlobs
 from callboard.bus.client import Connection, connect
 from callboard.bus.feed import JetStreamFeed, JetStreamFeedEntry, scan
 from callboard.bus.graveyard import JetStreamGraveyard
+from callboard.bus.guard_log import JetStreamGuardLog
 from callboard.bus.hints import NatsHints
 from callboard.bus.journal import JetStreamJournals
 from callboard.bus.pull import Pulls, open_pulls
@@ -42,6 +43,7 @@ class Bus:
     blobs: JetStreamBlobs
     graveyard: JetStreamGraveyard
     watch: JetStreamWatch
+    guard_log: JetStreamGuardLog
     ack_wait: float
     pulls: Pulls
     clock: Clock
@@ -86,6 +88,7 @@ def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool
         blobs=JetStreamBlobs(connection),
         graveyard=graveyard,
         watch=JetStreamWatch(connection, journals),
+        guard_log=JetStreamGuardLog(connection),
         ack_wait=ack_wait,
         pulls=pulls,
         clock=clock,
