@@ -1,0 +1,105 @@
+"""Several gates as one: all or nothing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from callboard.actors.fold import EMPTY
+from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal
+from callboard.bus.messages import Amount, Problem, Record, RunSteered
+from callboard.bus.subjects import RunKey
+from callboard.config.spec import AgentSpec
+from callboard.guards.chain import Chain
+
+KEY = RunKey("t1", "r1")
+ASK = Ask(KEY, AgentSpec(name="a"), EMPTY, "tool", "c1", 1, "search")
+NO = Refusal("strict", Problem(kind="denied", message="no"))
+
+
+@dataclass
+class Scripted:
+    """A gate that answers what it is told to, after ``wait`` is set, and remembers what it was told."""
+
+    answer: Answer | Exception = Grant()
+    wait: anyio.Event | None = None
+    breaks: bool = False
+    log: list[Any] = field(default_factory=list)
+
+    def enter(self, key: RunKey) -> "Scripted":
+        self.log.append(key)
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        self.log.append((sequence, record))
+
+    async def admit(self, ask: Ask) -> Answer:
+        self.log.append("asked")
+        if self.wait is not None:
+            await self.wait.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        await anyio.lowlevel.checkpoint()  # a cancelled scope would end it here
+        self.log.append((grant, ending.how))
+        if self.breaks:
+            raise RuntimeError("broken")
+
+
+def reserving(micros: int) -> Scripted:
+    return Scripted(Grant(Amount(usd_micros=micros, model_calls=1)))
+
+
+async def test_a_chain_enters_all_and_lets_all_see_every_entry():
+    parts = [Scripted(), Scripted()]
+    record = Record(id="x", events=(RunSteered(text="hi"),))
+    gate = Chain(parts).enter(KEY)
+    gate.folded(7, record)
+    gate.folded(8, None)
+    assert [part.log for part in parts] == [[KEY, (7, record), (8, None)]] * 2
+
+
+async def test_a_grant_of_a_chain_reserves_what_its_parts_reserve_and_each_gets_its_own_back():
+    parts = [reserving(5), Scripted(), reserving(7)]
+    gate = Chain(parts).enter(KEY)
+    answer = await gate.admit(ASK)
+    assert isinstance(answer, Grant)
+    assert answer.reserved == Amount(usd_micros=12, model_calls=2)
+    await gate.done(ASK, answer, Ending("done"))
+    assert [part.log[-1] for part in parts] == [(part.answer, "done") for part in parts]
+
+
+async def test_the_first_refusal_wins_and_what_was_granted_before_it_never_happened():
+    first, second, third = reserving(5), Scripted(NO), Scripted()
+    assert await Chain([first, second, third]).enter(KEY).admit(ASK) == NO
+    assert first.log[1:] == ["asked", (first.answer, "unstarted")]
+    assert second.log[1:] == ["asked"]
+    assert third.log[1:] == []
+
+
+async def test_what_was_granted_is_given_back_when_a_later_gate_is_cancelled_while_it_waits():
+    first, second = reserving(5), Scripted(wait=anyio.Event())
+    with anyio.move_on_after(0.01):
+        await Chain([first, second]).enter(KEY).admit(ASK)
+    assert first.log[1:] == ["asked", (first.answer, "unstarted")]
+
+
+async def test_what_was_granted_is_given_back_when_a_later_gate_breaks():
+    first, second = reserving(5), Scripted(RuntimeError("broken"))
+    with pytest.raises(RuntimeError, match="broken"):
+        await Chain([first, second]).enter(KEY).admit(ASK)
+    assert first.log[1:] == ["asked", (first.answer, "unstarted")]
+
+
+async def test_all_hear_of_the_end_although_one_breaks():
+    parts = [Scripted(breaks=True), Scripted()]
+    gate = Chain(parts).enter(KEY)
+    answer = await gate.admit(ASK)
+    assert isinstance(answer, Grant)
+    with pytest.raises(RuntimeError, match="broken"):
+        await gate.done(ASK, answer, Ending("failed"))
+    assert [part.log[-1] for part in parts] == [(Grant(), "failed")] * 2
