@@ -17,6 +17,7 @@ from callboard.bus.journal import JetStreamJournals
 from callboard.bus.pull import Pulls, open_pulls
 from callboard.bus.queue import JetStreamTasks
 from callboard.bus.reconcile import Json, reconcile, stream_info
+from callboard.bus.state import JetStreamStates
 from callboard.bus.subjects import Subjects
 from callboard.bus.timers import JetStreamDueTimers, JetStreamTimers
 from callboard.bus.topology import ACK_WAIT_ALONE, ACK_WAIT_CLUSTER, topology
@@ -44,6 +45,7 @@ class Bus:
     graveyard: JetStreamGraveyard
     watch: JetStreamWatch
     guard_log: JetStreamGuardLog
+    states: JetStreamStates
     ack_wait: float
     pulls: Pulls
     clock: Clock
@@ -89,6 +91,7 @@ def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool
         graveyard=graveyard,
         watch=JetStreamWatch(connection, journals),
         guard_log=JetStreamGuardLog(connection),
+        states=JetStreamStates(connection, clock),
         ack_wait=ack_wait,
         pulls=pulls,
         clock=clock,
