@@ -55,7 +55,7 @@ async def call_model(
     label = f"{choice.provider}/{choice.name}".rstrip("/")
     request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
     ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, label,
-        request=request, wrap_up=command.wrap_up,
+        request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
     )  # fmt: skip
     answer = await owner.gate.admit(ask)
     if isinstance(answer, Refusal):
@@ -157,6 +157,7 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
         for asked, intent in command.calls:
             ask = Ask(owner.key, spec, owner.view, "tool", intent.call, intent.attempt, intent.tool,
                 effect=intent.effect, arguments=asked.arguments,
+                pending=(*owner.unwritten, *(before for _, before, _ in granted)),
             )  # fmt: skip
             answer = await owner.gate.admit(ask)
             if isinstance(answer, Refusal):

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from pydantic import JsonValue
 
 from callboard.actors.state import RunState
-from callboard.bus.messages import Amount, Effect, Problem, Record, Usage
+from callboard.bus.messages import Amount, Effect, Event, Problem, Record, Usage
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatRequest
@@ -20,7 +20,8 @@ class Ask:
     """May this effect start? Asked before its intent is written, for every attempt.
 
     ``name`` is the tool's, the step's, or ``provider/model``; ``request`` a model call's request; ``wrap_up``: the last
-    turn of a run whose budget is used up. ``state`` is the owner's view of its run.
+    turn of a run whose budget is used up. ``state`` is the owner's view of its run; ``pending`` are the facts in it
+    that are not written yet: they go before the intent, or with it.
     """
 
     key: RunKey
@@ -34,6 +35,7 @@ class Ask:
     arguments: JsonValue = None
     request: ChatRequest | None = None
     wrap_up: bool = False
+    pending: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,9 @@ class RunContext:
         await self._within_limits()
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
         intent = request(self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy)
-        ask = Ask(self._owner.key, self._spec, self._owner.view, "step", call, intent.attempt, name, effect=effect)
+        ask = Ask(self._owner.key, self._spec, self._owner.view, "step", call, intent.attempt, name,
+            effect=effect, pending=self._owner.unwritten,
+        )  # fmt: skip
         with self._parking.holding():
             answer = await self._owner.gate.admit(ask)
             if isinstance(answer, Refusal):
