@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +56,16 @@ class Errors(logging.Handler):
             self.lines.append(f"{record.name}: {event}: {error!r}")
 
 
-_installed: list[Errors] = []
-
-
-def collected_errors() -> Errors:
-    if not _installed:
-        _installed.append(Errors())
+@contextmanager
+def collected_errors() -> Iterator[Errors]:
+    """Collect what is logged in the body, and only that: what comes after it is logged as before."""
     logger = logging.getLogger("callboard")
-    logger.handlers = [*_installed]
-    logger.propagate = False
+    before = logger.handlers, logger.propagate, logger.level
+    errors = Errors()
+    logger.handlers, logger.propagate = [errors], False
     logger.setLevel(logging.ERROR)
-    return _installed[0]
+    try:
+        yield errors
+    finally:
+        logger.handlers, logger.propagate = before[:2]
+        logger.setLevel(before[2])

@@ -283,13 +283,12 @@ def play(seed: int) -> Outcome:
         box.append(world)
         await world.play()
 
-    errors = collected_errors()
-    errors.lines.clear()
     stuck = ""
-    try:
-        simulate(seed, main, processes)
-    except SimulationStuck as error:
-        stuck = str(error)
+    with collected_errors() as errors:
+        try:
+            simulate(seed, main, processes)
+        except SimulationStuck as error:
+            stuck = str(error)
     world = box[0]
     troubles = [*world.loop.raised, *world.troubles, *errors.lines, *([stuck] if stuck else [])]
     troubles += [f"{broken.rule}: run {broken.run}: {broken.message}" for broken in world.server.broken]
