@@ -26,8 +26,11 @@ Level = Literal["good", "odd", "wrong"]
 _SKEW: Final = 0.5
 """Seconds by which the clocks may differ: deadlines and timers are compared between machines."""
 _NEARLY_FULL: Final = 0.8
-_ANSWERS_WITHIN: Final = 0.4
-"""Seconds. Nobody knows how many there are, so that they are waited for this long."""
+_ANSWERS_WITHIN: Final = 3.0
+"""Seconds within which everybody who is alive answers, also on a busy machine."""
+_QUIET: Final = 0.4
+"""Seconds. Nobody knows how many there are: once each role has answered, the rest is waited for this long."""
+_ROLES: Final = frozenset({"callboard-supervisor", "callboard-worker"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +158,25 @@ async def _dead(bus: Bus) -> Finding:
 
 
 async def _services(bus: Bus) -> list[dict[str, Any]]:
-    """Everybody of this deployment who answers ``$SRV.INFO``."""
-    replies: list[Reply] = []
+    """Everybody of this deployment who answers ``$SRV.INFO``. Takes its full time only if a role is missing."""
+    found: list[dict[str, Any]] = []
+    came = anyio.Event()
+
+    def hear(reply: Reply) -> None:
+        service = cast("dict[str, Any]", json.loads(reply.payload)) if reply.payload else {}
+        if (service.get("metadata") or {}).get("prefix") == bus.connection.subjects.prefix:
+            found.append(service)
+            came.set()
+
     inbox = bus.connection.new_inbox()
-    async with bus.connection.subscribe(inbox, replies.append):
+    async with bus.connection.subscribe(inbox, hear):
         await bus.connection.publish("$SRV.INFO", b"", reply=inbox)
-        await anyio.sleep(_ANSWERS_WITHIN)
-    services = [cast("dict[str, Any]", json.loads(reply.payload)) for reply in replies if reply.payload]
-    return [each for each in services if each.get("metadata", {}).get("prefix") == bus.connection.subjects.prefix]
+        with anyio.move_on_after(_ANSWERS_WITHIN):
+            while not {each["name"] for each in found} >= _ROLES:
+                came = anyio.Event()
+                await came.wait()
+            await anyio.sleep(_QUIET)
+    return found
 
 
 def _runs(bus: Bus) -> str:
