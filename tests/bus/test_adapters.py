@@ -35,7 +35,7 @@ async def last(bus) -> int:
 async def test_the_feed_names_run_events_family_and_parent_without_the_body():
     async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
         one = await bus.journals.append(KEY, steered("a"), expect=0, family="none", parent="p1")
-        await bus.connection.request(made.subjects.run(KEY), b'{"type":"run.killed"}', timeout=2)
+        await bus.connection.request(made.subjects.run(KEY), b'{"type":"run.killed"}', timeout=10)
         with anyio.fail_after(10):
             entries = []
             while len(entries) < 2:
@@ -51,7 +51,7 @@ async def test_the_feed_names_run_events_family_and_parent_without_the_body():
 
 async def test_a_journal_subject_that_names_no_run_is_buried_by_the_feed():
     async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
-        await bus.connection.request(f"{made.subjects.prefix}.run.default.a$b", b"{}", timeout=2)
+        await bus.connection.request(f"{made.subjects.prefix}.run.default.a$b", b"{}", timeout=10)
         await bus.journals.signal(KEY, steered("a"))
         with anyio.fail_after(10):
             entries = []
@@ -83,7 +83,7 @@ async def test_a_timer_fires_a_replaced_one_only_at_its_new_instant_and_a_past_o
         start = datetime.now(UTC)
         await bus.timers.schedule(KEY, "later", start + timedelta(hours=1))
         await bus.timers.schedule(KEY, "moved", start + timedelta(hours=1))
-        await bus.timers.schedule(KEY, "moved", start + timedelta(seconds=0.5))
+        await bus.timers.schedule(KEY, "moved", start + timedelta(seconds=1.5))
         await bus.timers.schedule(KEY, "past", start - timedelta(days=400))
         due = []
         with anyio.fail_after(20):
@@ -92,7 +92,7 @@ async def test_a_timer_fires_a_replaced_one_only_at_its_new_instant_and_a_past_o
                     due.append((timer.key, timer.timer))
                     await timer.acknowledge()
         assert due == [(KEY, "past"), (KEY, "moved")]
-        assert datetime.now(UTC) - start >= timedelta(seconds=0.5)
+        assert datetime.now(UTC) - start >= timedelta(seconds=1.5)
         assert list(await bus.due.pull(batch=10, wait=0)) == []
 
 
@@ -106,7 +106,9 @@ async def test_no_instant_is_too_far_or_too_odd_for_a_timer():
         due = []
         with anyio.fail_after(20):
             while len(due) < 2:
-                due += [timer.timer for timer in await bus.due.pull(batch=10, wait=1)]
+                for timer in await bus.due.pull(batch=10, wait=1):
+                    due.append(timer.timer)
+                    await timer.acknowledge()
         assert sorted(due) == ["first", "old"]
         assert list(await bus.due.pull(batch=10, wait=0)) == []
 
@@ -136,7 +138,7 @@ async def test_a_blob_that_is_missing_or_forged_is_a_clear_error():
         with pytest.raises(BusError, match="claims"):
             await blobs.get(Blob(sha256="0" * 64, size=10**15))
         blob = await blobs.put("hello")
-        await bus.request(f"{bus.subjects.prefix}.blob.{blob.sha256}.0", b'"hullo"', timeout=2)
+        await bus.request(f"{bus.subjects.prefix}.blob.{blob.sha256}.0", b'"hullo"', timeout=10)
         with pytest.raises(BusError, match="hash"):
             await blobs.get(blob)
 
@@ -151,7 +153,7 @@ async def test_a_hint_comes_for_what_others_publish_and_not_for_our_own():
             await bus.journals.signal(KEY, steered("own"))
             assert not hinted.is_set()
             await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await hinted.wait()
 
 
@@ -168,7 +170,7 @@ async def test_a_hint_comes_again_because_what_it_hints_at_may_be_stored_later()
         async with bus.hints.listen(KEY, wake):
             await bus.connection.barrier()
             await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await third.wait()
 
 
