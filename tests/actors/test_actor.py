@@ -43,7 +43,7 @@ class Recorder(Actor[str]):
 
 
 async def test_messages_are_handled_one_at_a_time_in_the_order_they_were_told():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder() as actor:
             for message in ("a", "b", "last"):
                 actor.address.tell(message)
@@ -52,7 +52,7 @@ async def test_messages_are_handled_one_at_a_time_in_the_order_they_were_told():
 
 
 async def test_entering_returns_after_started_and_leaving_ends_the_actors_own_tasks():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder() as actor:
             assert actor.calls == ["started"]
             assert not actor.side_ended.is_set()
@@ -60,7 +60,7 @@ async def test_entering_returns_after_started_and_leaving_ends_the_actors_own_ta
 
 
 async def test_leaving_cancels_the_message_being_handled():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder() as actor:
             actor.address.tell("wait")
             await actor.seen.wait()
@@ -70,7 +70,7 @@ async def test_leaving_cancels_the_message_being_handled():
 async def test_a_failing_receive_ends_the_body_with_that_failure_itself():
     actor = Recorder()
     actor.address.tell("fail")
-    with pytest.raises(ValueError, match="told to fail"), fail_after(5):
+    with pytest.raises(ValueError, match="told to fail"), fail_after(20):
         async with actor:
             await sleep_forever()
     assert actor.side_ended.is_set()
@@ -81,7 +81,7 @@ async def test_a_failing_start_is_raised_by_entering():
         async def started(self) -> None:
             raise ValueError("no start")
 
-    with pytest.raises(ValueError, match="no start"), fail_after(5):
+    with pytest.raises(ValueError, match="no start"), fail_after(20):
         async with Broken():
             pytest.fail("entered")
 
@@ -92,7 +92,7 @@ async def test_a_failing_task_of_the_actor_ends_the_actor():
             raise ValueError("side failed")
 
     ready = Event()
-    with pytest.raises(ValueError, match="side failed"), fail_after(5):
+    with pytest.raises(ValueError, match="side failed"), fail_after(20):
         await Broken().run(ready)
 
 
@@ -105,21 +105,21 @@ async def test_the_failures_of_body_and_actor_are_both_raised():
             finally:
                 raise KeyError("body")
 
-    with pytest.raises(ExceptionGroup) as caught, fail_after(5):
+    with pytest.raises(ExceptionGroup) as caught, fail_after(20):
         await fail_both()
     assert {type(error) for error in caught.value.exceptions} == {ValueError, KeyError}
 
 
 async def test_the_bodys_failure_comes_out_unchanged():
     error = KeyError("mine")
-    with pytest.raises(KeyError) as caught, fail_after(5):
+    with pytest.raises(KeyError) as caught, fail_after(20):
         async with Recorder():
             raise error
     assert caught.value is error
 
 
 async def test_stopping_twice_is_fine_and_the_body_goes_on():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder() as actor:
             await actor.stop()
             assert actor.side_ended.is_set()
@@ -130,7 +130,7 @@ async def test_stopping_twice_is_fine_and_the_body_goes_on():
 async def test_an_actor_may_stop_itself_and_run_returns_normally():
     actor = Recorder()
     actor.address.tell("stop")
-    with fail_after(5):
+    with fail_after(20):
         await actor.run(Event())
     assert actor.calls == ["started", "begin stop"]
 
@@ -138,7 +138,7 @@ async def test_an_actor_may_stop_itself_and_run_returns_normally():
 async def test_an_actor_stopped_before_its_start_never_starts():
     actor = Recorder()
     await actor.stop()
-    with fail_after(5):
+    with fail_after(20):
         async with actor:
             assert actor.calls == []
 
@@ -153,7 +153,7 @@ async def test_a_full_mailbox_refuses_with_a_retryable_error_and_accepts_up_to_i
 
 
 async def test_an_ended_actor_drops_messages():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder(mailbox=1) as actor:
             pass
     for _ in range(5):
@@ -162,7 +162,7 @@ async def test_an_ended_actor_drops_messages():
 
 
 async def test_an_actor_lives_once():
-    with fail_after(5):
+    with fail_after(20):
         async with Recorder() as actor:
             pass
         with pytest.raises(Bug, match="lives once"):
@@ -172,7 +172,7 @@ async def test_an_actor_lives_once():
 async def test_cancelling_the_surrounding_scope_ends_the_actor():
     actor = Recorder()
     ready = Event()
-    with fail_after(5):
+    with fail_after(20):
         async with create_task_group() as tasks:
             tasks.start_soon(actor.run, ready)
             await ready.wait()
@@ -192,6 +192,6 @@ async def test_running_returns_even_if_what_runs_ends_before_it_is_ready():
     async def at_once(ready: Event) -> None:
         await lowlevel.checkpoint()
 
-    with fail_after(5):
+    with fail_after(20):
         async with running(at_once):
             pass

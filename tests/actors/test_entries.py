@@ -43,7 +43,7 @@ async def test_an_agent_whose_spec_is_larger_than_an_entry_fails_with_that_reaso
     small = scripted("wordy", {"text": "x"})
     code = AgentCode(small.spec.model_copy(update={"system": "x" * 300_000}))
     async with fleet(code) as board:
-        state = await board.over(await board.submit("wordy", "x"), within=5)
+        state = await board.over(await board.submit("wordy", "x"))
         assert state.terminal.problem.kind == "bad_spec"
 
 
@@ -66,7 +66,7 @@ async def test_a_tool_result_that_json_has_no_word_for_is_told_to_the_model() ->
         "calc", {"tools": [{"name": "not_a_number"}]}, {"text": "{{ results.t1-1.error }}"}, tools=(not_a_number,)
     )
     async with fleet(agent) as board:
-        state = await board.over(await board.submit("calc", "x"), within=5)
+        state = await board.over(await board.submit("calc", "x"))
         assert state.terminal.result.value == "bad_result"
         assert state.claims == 1
 
@@ -74,7 +74,7 @@ async def test_a_tool_result_that_json_has_no_word_for_is_told_to_the_model() ->
 async def test_a_tool_result_that_nests_too_deep_ends_the_run_with_a_reason() -> None:
     agent = scripted("calc", {"tools": [{"name": "deep"}]}, {"text": "ok"}, tools=(deep,))
     async with fleet(agent) as board:
-        state = await board.over(await board.submit("calc", "x"), within=5)
+        state = await board.over(await board.submit("calc", "x"))
         assert state.outcome == "failed"
         assert state.terminal.problem.kind == "bad_entry"
         assert state.claims == 1
@@ -91,6 +91,6 @@ async def test_a_step_result_that_no_entry_can_hold_ends_the_run_with_a_reason(v
         return "?"
 
     async with fleet(function(odd)) as board:
-        state = await board.over(await board.submit("odd", None), within=5)
+        state = await board.over(await board.submit("odd", None))
         assert state.claims == 1
         assert state.outcome == "failed" or state.terminal.result.value == "bad_result"

@@ -63,14 +63,14 @@ async def test_a_function_that_catches_everything_is_stopped_once_its_run_has_an
     async with fleet(function(stubborn), workers=0) as board:
         deaf = await deaf_worker(board)
         key = await board.submit("stubborn", None)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await begun.wait()
         state = await board.state(key)
         claim = Record(id=CLOCK.new_id(), owner="another", events=(RunClaimed(task=state.task),))
         await board.bus.journals.append(key, claim, expect=state.sequence)
         (attempt,) = deaf._held.values()
         go_on.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while deaf.held:
                 await anyio.lowlevel.checkpoint()
         assert len(tries) <= 1

@@ -34,7 +34,7 @@ async def test_steps_of_distinct_names_run_at_the_same_time() -> None:
     met = anyio.Event()
 
     async def first() -> str:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await met.wait()
         return "1"
 
@@ -170,7 +170,7 @@ async def test_a_step_past_the_deadline_of_its_run_is_stopped() -> None:
 
     async with fleet(function(slow)) as board:
         soon = datetime.now(UTC) + timedelta(seconds=1)
-        state = await board.over(await board.submit("slow", None, deadline=soon), within=5)
+        state = await board.over(await board.submit("slow", None, deadline=soon))
         assert state.outcome == "failed"
         assert state.terminal.problem.kind in {"deadline", "timeout"}
 
@@ -214,7 +214,7 @@ async def test_a_critical_step_in_doubt_waits_for_a_person() -> None:
 
     async with fleet(function(payer)) as board:
         key = await board.submit("payer", None)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await started.wait()
         await board.workers[0].stop()  # as good as dead: its task comes again
         await board.worker(name="second")
@@ -246,7 +246,7 @@ async def test_an_at_most_once_step_of_a_lost_worker_raises_and_is_not_started_a
 
     async with fleet(function(payer)) as board:
         key = await board.submit("payer", None)
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await started.wait()
         await board.workers[0].stop()  # as good as dead: its task comes again
         await board.worker(name="second")

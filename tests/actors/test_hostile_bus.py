@@ -84,6 +84,6 @@ async def test_a_run_that_forges_its_agent_ends_typed_and_does_not_come_back_for
         record = f'{{"v":1,"id":"f","owner":"o","events":[{created},{claimed},{{"type":"run.suspended"}}]}}'
         await board.bus.connection.publish(board.subjects.run(key), record.encode())
         await board.bus.connection.publish(board.subjects.run(key), b'{"type":"run.steered","text":"wake up"}')
-        state = await board.over(key, within=10)
+        state = await board.over(key)
         assert state.outcome == "failed"
         assert state.terminal.problem.kind == "bad_spec"

@@ -43,7 +43,7 @@ async def test_a_step_that_exits_or_cancels_itself_is_a_failed_step(body) -> Non
         return "?"
 
     async with fleet(function(bad)) as board:
-        state = await board.over(await board.submit("bad", None), within=5)
+        state = await board.over(await board.submit("bad", None))
         assert state.terminal.result.value == "step_raised"
         assert state.claims == 1
 
@@ -55,7 +55,7 @@ async def test_a_function_that_exits_or_cancels_itself_is_a_failed_run(body) -> 
         await body()
 
     async with fleet(function(bad)) as board:
-        state = await board.over(await board.submit("bad", None), within=5)
+        state = await board.over(await board.submit("bad", None))
         assert state.terminal.problem.kind == "function_raised"
         assert state.claims == 1
 
@@ -80,7 +80,7 @@ async def test_a_function_that_fills_its_journal_fails_with_that_reason_although
 
     async with fleet(function(endless), function(spawner)) as board:
         for agent in ("endless", "spawner"):
-            state = await board.over(await board.submit(agent, None), within=10)
+            state = await board.over(await board.submit(agent, None))
             assert state.terminal.problem.kind == "journal_full"
             assert state.entries <= 32
 

@@ -41,7 +41,7 @@ async def test_a_kill_that_came_while_the_worker_was_cut_off_stops_its_model_cal
         await server.start()
         async with open_bus(server.url, name="killer") as client:  # as a rule it is faster than the worker
             await client.journals.signal(KEY, Record(id="k", at=CLOCK.now(), events=(RunKilled(reason="test"),)))
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 while worker.held:
                     await anyio.lowlevel.checkpoint()
             assert replay(await client.journals.read(KEY)).settled is not None

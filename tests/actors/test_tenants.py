@@ -18,7 +18,7 @@ async def test_runs_of_one_id_in_two_tenants_both_get_their_children() -> None:
         for tenant in ("ada", "bob"):
             await board.bus.tasks.publish(TaskAddress(tenant, "parent", "normal", "r1"), Task(input=tenant))
         for tenant in ("ada", "bob"):
-            state = await board.over(RunKey(tenant, "r1"), within=8)
+            state = await board.over(RunKey(tenant, "r1"))
             assert state.terminal.result.value == f"for {tenant}"
 
 

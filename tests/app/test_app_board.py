@@ -49,7 +49,7 @@ def here(path: Path):
 async def test_a_run_has_a_result_events_and_a_state(tmp_path: Path) -> None:
     async with here(tmp_path) as deployment:
         run = await deployment.board.submit("hello", "Ada")
-        assert await run.result(timeout=10) == "Hello, Ada."
+        assert await run.result(timeout=30) == "Hello, Ada."
         events = [event async for event in run.events()]
         assert [event.event.type for event in events] == [
             "run.created", "run.claimed", "model.requested", "model.responded", "run.completed",
@@ -63,14 +63,14 @@ async def test_a_large_value_comes_back_whole(tmp_path: Path) -> None:
     async with here(tmp_path) as deployment:
         value = {"rows": ["x" * 100] * 1_000}
         run = await deployment.board.submit("echo", value)
-        assert await run.result(timeout=10) == value
+        assert await run.result(timeout=30) == value
 
 
 async def test_an_end_without_a_result_is_raised(tmp_path: Path) -> None:
     async with here(tmp_path) as deployment:
         failed = await deployment.board.submit("broken", "x")
         with pytest.raises(RunFailed, match="no key") as error:
-            await failed.result(timeout=10)
+            await failed.result(timeout=30)
         assert error.value.kind == "model_auth"
         slow = await deployment.board.submit("slow", "x")
         with pytest.raises(TimeoutError):
@@ -79,7 +79,7 @@ async def test_an_end_without_a_result_is_raised(tmp_path: Path) -> None:
         assert receipt.killed
         assert receipt.settled_at is not None
         with pytest.raises(RunKilled, match="enough"):
-            await slow.result(timeout=10)
+            await slow.result(timeout=30)
 
 
 async def test_submissions_with_one_key_are_one_run(tmp_path: Path) -> None:
@@ -88,12 +88,12 @@ async def test_submissions_with_one_key_are_one_run(tmp_path: Path) -> None:
         first, second = [await board.submit("hello", "Ada", key="order-7") for _ in range(2)]
         other = await board.submit("hello", "Ada", key="order-7", tenant="acme")
         assert first.id == second.id != other.id
-        assert await first.result(timeout=10) == "Hello, Ada."
-        await other.result(timeout=10)
+        assert await first.result(timeout=30) == "Hello, Ada."
+        await other.result(timeout=30)
         payload = json.dumps({"input": "Bob", "key": "order-8"}).encode()
         await board.bus.connection.publish("cb.task.default.hello.normal", payload)
         plain = await board.submit("hello", "Bob", key="order-8")
-        assert await plain.result(timeout=10) == "Hello, Bob."
+        assert await plain.result(timeout=30) == "Hello, Bob."
         assert len(await board.runs(tenant="default")) == 2
 
 
@@ -106,7 +106,7 @@ async def test_a_run_hears_signals_and_notes(tmp_path: Path) -> None:
                     break
         await run.steer("hurry")
         await run.send("answer", {"yes": 1})
-        assert await run.result(timeout=10) == {"yes": 1}
+        assert await run.result(timeout=30) == {"yes": 1}
         assert "run.steered" in [event.event.type async for event in run.events()]
 
 
@@ -114,11 +114,11 @@ async def test_runs_are_listed_newest_first_with_those_that_wait(tmp_path: Path)
     async with here(tmp_path) as deployment:
         board = deployment.board
         done = await board.submit("hello", "Ada")
-        await done.result(timeout=10)
+        await done.result(timeout=30)
         queued = await board.submit("nobody", "x")
         failed = await board.submit("broken", "x", tenant="acme")
         with pytest.raises(RunFailed):
-            await failed.result(timeout=10)
+            await failed.result(timeout=30)
         assert [each.run for each in await board.runs()] == [failed.id, queued.id, done.id]
         assert [each.status for each in await board.runs(tenant="default")] == ["queued", "completed"]
         (told,) = await board.runs(status="failed")
@@ -130,7 +130,7 @@ async def test_a_deadline_in_seconds_ends_the_run(tmp_path: Path) -> None:
     async with here(tmp_path) as deployment:
         run = await deployment.board.submit("slow", "x", deadline=0.3)
         with pytest.raises(RunFailed) as error:
-            await run.result(timeout=10)
+            await run.result(timeout=30)
         assert error.value.kind == "deadline"
 
 
@@ -167,7 +167,7 @@ async def test_connect_finds_the_server_of_a_directory_or_says_what_to_do(
         bus_at(None, data_dir=tmp_path)
     async with here(tmp_path) as deployment, connect(data_dir=tmp_path) as board:
         run = await board.submit("hello", "Bob")
-        assert await run.result(timeout=10) == "Hello, Bob."
+        assert await run.result(timeout=30) == "Hello, Bob."
         monkeypatch.setenv("CALLBOARD_URL", deployment.url)
         assert bus_at(None, data_dir=tmp_path / "none").urls == (deployment.url,)
     monkeypatch.setenv("CALLBOARD_URL", "nats://a:1, nats://b:2")

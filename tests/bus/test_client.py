@@ -32,7 +32,7 @@ class Inbox:
         self._changed = anyio.Event()
 
     async def wait_for(self, count: int):
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while len(self.messages) < count:
                 await self._changed.wait()
         return self.messages
@@ -199,7 +199,7 @@ async def test_a_publish_loop_under_back_pressure_can_be_cancelled():
     async with fresh_bus() as bus:
         for _ in range(20):
             published = 0
-            with anyio.fail_after(5), anyio.move_on_after(0.01) as scope:
+            with anyio.fail_after(20), anyio.move_on_after(0.01) as scope:
                 while True:
                     await bus.publish("nobody.listens", bytes(100_000))
                     published += 1
@@ -291,7 +291,7 @@ async def test_a_header_cannot_smuggle_another_line(headers):
 
 async def test_nobody_listening_is_told_at_once_and_may_be_retried():
     async with fresh_bus() as bus:
-        with anyio.fail_after(2), pytest.raises(BusUnreachable, match=r"nobody answers on 'no\.one'") as failed:
+        with anyio.fail_after(20), pytest.raises(BusUnreachable, match=r"nobody answers on 'no\.one'") as failed:
             await bus.request("no.one", timeout=60)
         assert failed.value.retryable
 
@@ -312,7 +312,7 @@ async def test_a_permission_violation_is_the_answer_to_the_waiting_request(tmp_p
         configured_server(tmp_path, f"authorization: {{ users: [{user}] }}") as address,
         connect(f"nats://u:p@{address}", name="test") as connection,
     ):
-        with anyio.fail_after(2), pytest.raises(BusRefused, match=r"no publish to 'secret\.stuff'"):
+        with anyio.fail_after(20), pytest.raises(BusRefused, match=r"no publish to 'secret\.stuff'"):
             await connection.request("Secret.Stuff", timeout=60)
         await connection.barrier()
 
@@ -339,7 +339,7 @@ async def test_a_request_under_way_when_the_server_dies_fails_at_once(tmp_path):
     ):
 
         async def ask() -> None:
-            with anyio.fail_after(5), pytest.raises(BusUnreachable, match="went away") as failed:
+            with anyio.fail_after(20), pytest.raises(BusUnreachable, match="went away") as failed:
                 await connection.request("silent", timeout=60)
             assert failed.value.retryable
 
@@ -385,7 +385,7 @@ async def test_publishes_while_the_server_is_away_are_bounded(tmp_path):
 
 
 async def gone(connection: Connection) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         while connection.is_connected:
             await anyio.lowlevel.checkpoint()
 
@@ -418,7 +418,7 @@ async def test_a_subscription_that_has_ended_does_not_come_back_with_the_server(
 async def test_a_protocol_error_leads_to_a_reconnect_and_not_to_a_deaf_client():
     async with talking_server(b"-ERR \r\n") as url, connect(url, name="test") as connection:
         again = anyio.Event()
-        with connection.on_reconnect(again.set), anyio.fail_after(5):
+        with connection.on_reconnect(again.set), anyio.fail_after(20):
             await connection.publish("say.something.strange", b"")
             await again.wait()
 
@@ -465,7 +465,7 @@ async def test_no_server_is_unreachable_and_the_message_names_the_url_and_what_t
 async def test_wrong_credentials_are_refused_and_not_shown(tmp_path):
     async with configured_server(tmp_path, "authorization: { user: u, password: p }") as address:
         with pytest.raises(BusRefused, match="credentials") as failed:
-            async with connect(f"nats://u:wrong@{address}", name="test", timeout=0.5):
+            async with connect(f"nats://u:wrong@{address}", name="test", timeout=1.5):
                 pass
     assert "wrong" not in str(failed.value)
 
@@ -486,7 +486,7 @@ async def test_a_server_that_is_too_old_is_refused_with_both_versions():
 async def test_a_server_without_jetstream_is_refused():
     async with talking_server(jetstream=False) as url:
         with pytest.raises(BusRefused, match="no JetStream"):
-            async with connect(url, name="test", timeout=0.3):
+            async with connect(url, name="test", timeout=1.0):
                 pass
 
 

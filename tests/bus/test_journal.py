@@ -76,7 +76,7 @@ async def test_of_two_racing_writers_exactly_one_wins():
 
 async def test_a_kill_published_by_any_client_is_read_as_a_record():
     async with fresh_bus() as bus:
-        await bus.request(bus.subjects.run(KEY), b'{"type":"run.killed","reason":"x"}', timeout=2)
+        await bus.request(bus.subjects.run(KEY), b'{"type":"run.killed","reason":"x"}', timeout=10)
         (entry,) = await JetStreamJournals(bus).read(KEY)
         assert entry.record.events == (RunKilled(reason="x"),)
         assert entry.record.id.startswith(f"{entry.sequence}-")
@@ -86,7 +86,7 @@ async def test_garbage_in_a_journal_does_not_break_reading_it():
     async with fresh_bus() as bus:
         journals = JetStreamJournals(bus)
         for garbage in (b"", b"\xff", b"{}", b'{"v":2,"events":[]}', b"[" * 100_000, b"x" * 300_000):
-            await bus.request(bus.subjects.run(KEY), garbage, timeout=2)
+            await bus.request(bus.subjects.run(KEY), garbage, timeout=10)
         await journals.signal(KEY, steered("fine"))
         entries = await journals.read(KEY)
         assert [entry.problem.partition(":")[0] for entry in entries] == [
@@ -167,7 +167,7 @@ async def test_a_msg_id_that_somebody_else_has_used_swallows_nothing():
         journals = JetStreamJournals(bus)
         for name in ("s", "a"):
             forged = {"Nats-Msg-Id": f"default.r1.{name}"}
-            await bus.request(bus.subjects.run(RunKey("default", "x")), b"{}", headers=forged, timeout=2)
+            await bus.request(bus.subjects.run(RunKey("default", "x")), b"{}", headers=forged, timeout=10)
         sequence = await journals.signal(KEY, steered("s"))
         await journals.append(KEY, steered("a"), expect=sequence)
         assert [entry.record.id for entry in await journals.read(KEY)] == ["s", "a"]

@@ -198,7 +198,7 @@ def test_a_worker_told_to_leave_hands_its_run_over_and_nothing_is_repeated(up: U
         wait_until((folder / "starts").exists)
         with started("worker", *options, "second", cwd=up.cwd):
             first.send_signal(signal.SIGTERM)
-            assert first.wait(timeout=8.0) == 0  # 2 s on an idle machine: its thread cannot be stopped
+            assert first.wait(timeout=20) == 0  # 2 s on an idle machine: its thread cannot be stopped
             told = json.loads(up.do("watch", run).stdout)
             assert told["noted"] == "noted"
     assert (folder / "notes").read_text() == "x"
@@ -222,7 +222,7 @@ def test_a_second_signal_ends_a_worker_at_once(up: Up) -> None:
         wait_until(lambda: log.read_text().count("leaving") > seen)
         assert process.poll() is None
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(timeout=8.0) == 128 + signal.SIGTERM
+        assert process.wait(timeout=20) == 128 + signal.SIGTERM
     with started("worker", *options, cwd=up.cwd):
         wait_until(lambda: up.state(run)["status"] == "suspended")
         assert up.state(run)["in_doubt"] == ["pay#1"]

@@ -82,11 +82,11 @@ def test_up_without_workers_and_its_parts_as_commands_of_their_own(here: Path) -
                 assert done.stdout == "joined\n", done.stderr
                 watching = bool(select.select([watch.stdout], [], [], 1.0)[0])
             worker.send_signal(signal.SIGINT)
-            assert worker.wait(timeout=5) == 0
+            assert worker.wait(timeout=20) == 0
             seen = json.loads(watch.stdout.readline())
             assert {"run", "tenant", "sequence", "type"} <= set(seen)
             watch.send_signal(signal.SIGINT)
-            assert watch.wait(timeout=5) == 130
+            assert watch.wait(timeout=20) == 130
 
 
 def test_every_line_that_a_run_logs_names_the_run_and_its_tenant(here: Path) -> None:

@@ -33,7 +33,7 @@ class Witness:
         self._send.send_nowait(event)
 
     async def until(self, kind, **fields):
-        with fail_after(5):
+        with fail_after(20):
             while True:
                 event = await self._receive.receive()
                 if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items()):
@@ -73,7 +73,7 @@ def family(names, **settings):
 
 async def test_entering_returns_when_all_children_are_ready_and_leaving_stops_them_in_reverse_order():
     spec, scripts, journal = family("abc", strategy="rest_for_one")
-    with fail_after(5):
+    with fail_after(20):
         async with running(supervisor(spec, scripts)):
             assert journal == ["a starts", "b starts", "c starts"]
     assert journal[3:] == ["c ends", "b ends", "a ends"]
@@ -105,7 +105,7 @@ async def test_one_for_all_restarts_every_child_in_order():
 async def test_too_many_restarts_end_the_others_and_raise_the_last_errors():
     spec, scripts, journal = family("ab", max_restarts=2)
     scripts["b"].fail = ValueError("no database")
-    with pytest.raises(SupervisionFailed, match=r"'b' ended, restart 3.*no database") as caught, fail_after(5):
+    with pytest.raises(SupervisionFailed, match=r"'b' ended, restart 3.*no database") as caught, fail_after(20):
         await supervise(spec, scripts)
     assert scripts["b"].lives == 3
     assert journal[-1] == "a ends"
@@ -148,7 +148,7 @@ async def test_supervise_returns_when_all_children_are_done():
         ready.set()
 
     spec = SupervisorSpec((ChildSpec("job", restart="transient"), ChildSpec("other", restart="temporary")))
-    with Witness() as witness, fail_after(5):
+    with Witness() as witness, fail_after(20):
         await supervise(spec, {"job": job, "other": job}, on_event=witness)
     assert isinstance(witness.heard[-1], Finished)
 
@@ -156,7 +156,7 @@ async def test_supervise_returns_when_all_children_are_done():
 async def test_cancelling_during_the_back_off_ends_at_once():
     spec, scripts, _ = family("a", backoff=3600.0, max_backoff=3600.0)
     scripts["a"].fail = ValueError("down")
-    with Witness() as witness, fail_after(5):
+    with Witness() as witness, fail_after(20):
         async with create_task_group() as tasks:
             tasks.start_soon(supervisor(spec, scripts, on_event=witness), Event())
             assert (await witness.until(Start, life=2)).after == 3600.0
@@ -176,7 +176,7 @@ async def test_a_cancelled_supervisor_waits_for_the_cleanup_of_its_children():
                 await anyio.sleep(0.02)
                 cleaned.append("done")
 
-    with fail_after(5):
+    with fail_after(20):
         async with running(supervisor(SupervisorSpec((ChildSpec("tidy"),)), {"tidy": tidy})):
             pass
     assert cleaned == ["done"]
@@ -186,7 +186,7 @@ async def test_a_native_cancellation_also_stops_the_children_in_order():
     spec, scripts, journal = family("ab", strategy="rest_for_one")
     ready = Event()
     runner = asyncio.get_running_loop().create_task(supervisor(spec, scripts)(ready))
-    with fail_after(5):
+    with fail_after(20):
         await ready.wait()
         runner.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -211,7 +211,7 @@ async def test_a_child_that_outlives_its_shutdown_is_named_in_the_log(caplog):
     logging.getLogger("callboard.supervisor").addHandler(handler)
     try:
         spec = SupervisorSpec((ChildSpec("stubborn", shutdown=0.01),))
-        with fail_after(5):
+        with fail_after(20):
             async with running(supervisor(spec, {"stubborn": stubborn})):
                 pass
     finally:
@@ -265,7 +265,7 @@ async def test_an_actor_is_a_child_whose_failure_the_supervisor_sees():
 async def test_escalation_is_the_last_event():
     spec, scripts, _ = family("ab", max_restarts=0)
     scripts["a"].fail = ValueError("down")
-    with Witness() as witness, pytest.raises(SupervisionFailed), fail_after(5):
+    with Witness() as witness, pytest.raises(SupervisionFailed), fail_after(20):
         await supervise(spec, scripts, on_event=witness)
     assert isinstance(witness.heard[-1], Escalate)
 
@@ -288,7 +288,7 @@ async def test_a_listener_that_raises_ends_the_supervisor_and_its_children():
             raise KeyError("listener")
 
     scripts["a"].fail = ValueError("down")
-    with pytest.RaisesGroup(KeyError), fail_after(5):
+    with pytest.RaisesGroup(KeyError), fail_after(20):
         await supervise(spec, scripts, on_event=refuse)
     assert sorted(journal) == ["a ends", "a starts", "b ends", "b starts"]
 

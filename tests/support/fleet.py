@@ -126,7 +126,7 @@ class Fleet:
 
     async def drain(self, worker: Worker) -> None:
         worker.address.tell(Drain())
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await worker.drained.wait()
 
 
