@@ -77,7 +77,7 @@ class Connection:
         self._requests = 0
         self._reconnect_calls: list[Callable[[], None]] = []
         self._closed = anyio.Event()
-        self._trouble: Exception | None = None
+        self._trouble = "no answer"
 
     @property
     def server_version(self) -> tuple[int, int, int]:
@@ -204,7 +204,8 @@ class Connection:
             waiter.fail(BusUnreachable(f"the connection to {self._shown} was closed"))
 
     def _failed(self, error: Exception) -> None:
-        self._trouble = error
+        if "authorization" not in self._trouble.lower():  # once it has refused, a server may also just hang up
+            self._trouble = str(error)
         violation = _VIOLATION.search(str(error).lower())
         if violation is None:  # a violation is the answer to whoever waits for it
             _log.debug("nats: %r", error)
@@ -252,11 +253,10 @@ class Connection:
             raise BusRefused(f"the nats-server at {self._shown} has no JetStream: start it with -js") from error
 
     def _unreachable(self, timeout: float) -> BusError:
-        trouble = str(self._trouble or "no answer")
-        if "authorization" in trouble.lower():
-            return BusRefused(f"{self._shown} refuses these credentials: {trouble}")
+        if "authorization" in self._trouble.lower():
+            return BusRefused(f"{self._shown} refuses these credentials: {self._trouble}")
         return BusUnreachable(
-            f"no nats-server at {self._shown} within {timeout} s ({trouble}): start one with `callboard up`,"
+            f"no nats-server at {self._shown} within {timeout} s ({self._trouble}): start one with `callboard up`,"
             " or set CALLBOARD_URL to one that runs",
             retryable=True,
         )
