@@ -251,6 +251,7 @@ class Attempt:
             return
         if self.lost is not None and state.terminal is not None and state.owner == owner.token:
             await self._settle(owner)
+        await self.gate.leave(state)
         await self.task.acknowledge()
 
     async def _give_away(self, owner: Owner) -> None:
@@ -282,6 +283,7 @@ class Attempt:
         if tell is not None:
             told = ChildFinished(child=self.task.key.run, outcome=state.outcome or "killed")
             await self._signal(RunKey(self.task.key.tenant, tell.run), told)
+        await self.gate.leave(state)
         await self.task.acknowledge()
 
     async def _signal(self, key: RunKey, *events: Event) -> None:

@@ -92,6 +92,13 @@ class RunGate(Protocol):
         """Called once for everything granted, in the order of the endings, also when the run was cut off."""
         ...
 
+    async def leave(self, state: RunState) -> None:
+        """The task is about to be acknowledged: the run is over or suspended, as ``state`` says, the journal's fold.
+
+        Also for a run that was over before this worker could claim it: whoever owned it may have died on the way.
+        """
+        ...
+
 
 class Gates(Protocol):
     """The gates of a worker."""
@@ -117,3 +124,6 @@ class NoGate:
 
     async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Nobody counts."""
+
+    async def leave(self, state: RunState) -> None:
+        """Nothing is left."""

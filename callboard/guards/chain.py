@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 
 from callboard.actors.gate import Answer, Ask, Ending, Gates, Grant, Refusal, RunGate
+from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Record
 from callboard.bus.subjects import RunKey
 
@@ -59,6 +60,10 @@ class _RunChain:
         async with AsyncExitStack() as told:  # it calls the others although one raises
             for gate, own in reversed(tuple(zip(self.gates, grant.each, strict=True))):
                 told.push_async_callback(gate.done, ask, own, ending)
+
+    async def leave(self, state: RunState) -> None:
+        for gate in self.gates:
+            await gate.leave(state)
 
 
 async def _give_back(gate: RunGate, ask: Ask, grant: Grant) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from callboard.actors.fold import EMPTY
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal
+from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Problem, Record, RunSteered
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
@@ -49,6 +50,9 @@ class Scripted:
         if self.breaks:
             raise RuntimeError("broken")
 
+    async def leave(self, state: RunState) -> None:
+        self.log.append(state)
+
 
 def reserving(micros: int) -> Scripted:
     return Scripted(Grant(Amount(usd_micros=micros, model_calls=1)))
@@ -61,6 +65,12 @@ async def test_a_chain_enters_all_and_lets_all_see_every_entry():
     gate.folded(7, record)
     gate.folded(8, None)
     assert [part.log for part in parts] == [[KEY, (7, record), (8, None)]] * 2
+
+
+async def test_a_chain_that_is_left_tells_all_its_parts():
+    parts = [Scripted(), Scripted()]
+    await Chain(parts).enter(KEY).leave(EMPTY)
+    assert [part.log for part in parts] == [[KEY, EMPTY]] * 2
 
 
 async def test_a_grant_of_a_chain_reserves_what_its_parts_reserve_and_each_gets_its_own_back():
