@@ -91,13 +91,15 @@ class ConsumerSpec:
     ack_wait: float
     max_ack_pending: int
     headers_only: bool = False
+    deliver_policy: Literal["all", "new"] = "all"
+    """``new``: only what is stored after the consumer was made."""
 
     def config(self) -> dict[str, JsonValue]:
         """The consumer's configuration as the JetStream API takes it."""
         return {
             "durable_name": self.name,
             "filter_subjects": list(self.filter_subjects),
-            "deliver_policy": "all",
+            "deliver_policy": self.deliver_policy,
             "ack_policy": "explicit",
             "ack_wait": round(self.ack_wait * _SECOND),
             "max_deliver": -1,
@@ -186,3 +188,9 @@ def feed_consumer(subjects: Subjects, *, ack_wait: float = ACK_WAIT_ALONE) -> Co
 def due_consumer(subjects: Subjects, *, ack_wait: float = ACK_WAIT_ALONE) -> ConsumerSpec:
     """The consumer on TIMERS that all dispatchers share. In a cluster give it ``ACK_WAIT_CLUSTER``."""
     return ConsumerSpec("due", (f"{subjects.prefix}.due.>",), ack_wait=ack_wait, max_ack_pending=5_000)
+
+
+def alerts_consumer(subjects: Subjects, webhook: str, *, ack_wait: float = ACK_WAIT_CLUSTER) -> ConsumerSpec:
+    """The consumer on GUARDS that all processes share that post to a webhook. What came before it is no news."""
+    everything = (f"{subjects.prefix}.guard.>",)
+    return ConsumerSpec(f"alerts_{webhook}", everything, ack_wait=ack_wait, max_ack_pending=5_000, deliver_policy="new")

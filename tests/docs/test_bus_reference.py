@@ -132,6 +132,9 @@ def test_the_consumers_are_those_that_are_shown() -> None:
     assert codes(rows.pop("<agent>_<lane>")[2]) == filters
     for spec in (topology.feed_consumer(SUBJECTS, ack_wait=1.0), topology.due_consumer(SUBJECTS, ack_wait=1.0)):
         assert codes(rows.pop(spec.name)[2]) == list(spec.filter_subjects)
+    alerts = topology.alerts_consumer(SUBJECTS, "WEBHOOK")
+    row = rows.pop(alerts.name.replace("WEBHOOK", "<webhook>"))
+    assert (codes(row[2]), row[3]) == (list(alerts.filter_subjects), f"{alerts.ack_wait:g} s")
     assert not rows
     assert PAGE.count(f"{topology.ACK_WAIT_ALONE:g} s / {topology.ACK_WAIT_CLUSTER:g} s") == 3
 
