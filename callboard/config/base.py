@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from callboard.config.durations import parse_duration
 
 NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
+MODEL: Final = r"^[A-Za-z0-9_-]{1,64}/[^\s/][^\s]{0,255}$"
+ModelName = Annotated[str, StringConstraints(pattern=MODEL)]
+"""``provider/model``."""
 
 
 def _not_a_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("expected an integer")  # noqa: TRY004 - pydantic collects ValueErrors only
+        raise PydanticCustomError("a_bool", "expected a number")
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from callboard.config.base import NAME
+from callboard.config.base import MODEL, NAME
 from callboard.config.nodes import MappingNode, Node, Problem, SequenceNode, locate, shown
 
 Schema = Mapping[str, Any]
@@ -19,6 +19,8 @@ _PLAIN: Final = {
     "array": "a list",
     "object": "a mapping",
 }
+
+_BOUNDS: Final = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def problems_of(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
@@ -59,7 +61,7 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
     if kind == "missing":
         return Problem(locate(root, path[:-1]).key, spot.path, f"missing: {expected}")
     if path and path[-1] == "[key]":
-        return Problem(spot.key, spot.path, f"the name is {str(path[-2])[:60]!r}: expected {_NAME}")
+        return Problem(spot.key, spot.path, f"the name is {str(path[-2])[:60]!r}: expected {_key(schema, path[:-2])}")
     message = str(context["error"]) if kind == "value_error" else expected
     collection = kind == "value_error" and isinstance(spot.node, MappingNode | SequenceNode)
     got = "" if spot.node is None or collection else f"got {shown(spot.node)}: "
@@ -67,6 +69,12 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
 
 
 _NAME: Final = "1 to 64 letters, digits, '_' or '-'"
+_MODEL: Final = "'provider/model'"
+
+
+def _key(schema: Schema, path: Sequence[str | int]) -> str:
+    patterns = {pattern for each in _follow(schema, path, schema) for pattern in each.get("patternProperties", {})}
+    return _MODEL if patterns == {MODEL} else _NAME
 
 
 def _expected(schema: Schema, path: Sequence[str | int]) -> str:
@@ -112,7 +120,5 @@ def _describe(schema: Schema) -> str:
 
 
 def _bounded(noun: str, schema: Schema) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is None:
-        return noun
-    return f"{noun} ≥ {low}" if high is None else f"{noun} ≥ {low} and ≤ {high}"
+    bounds = [f"{sign} {schema[word]}" for word, sign in _BOUNDS.items() if word in schema]
+    return f"{noun} {' and '.join(bounds)}" if bounds else noun

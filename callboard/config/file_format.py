@@ -6,7 +6,9 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from callboard.config.base import Name, Strict
+from callboard.config.alerts import Alerts
+from callboard.config.base import NOT_A_BOOL, ModelName, Name, Strict
+from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
 from callboard.config.spec import PROVIDERS, Limits
 
@@ -27,6 +29,10 @@ class ModelEntry(Strict):
     script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
     turns: Turns | None = None
     loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
+    price: Annotated[Price | None, Field(description="Without it, what 'prices' says.")] = None
+    max_output: Annotated[int, Field(ge=1, le=10_000_000, description="Tokens of one answer at most."), NOT_A_BOOL] = (
+        4096
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -51,6 +57,17 @@ class AgentEntry(Strict):
         tuple[str, ...], Field(description="Agents of this file that it may delegate to, with the tool 'delegate'.")
     ] = ()
     limits: Annotated[Limits, Field(description="What is left out comes from 'defaults'.")] = Limits()
+    guards: Annotated[
+        GuardSettings, Field(description="What is left out comes from the tenant, then from 'guards' at the top.")
+    ] = GuardSettings()
+
+
+class TenantEntry(Strict):
+    """What holds for the runs of a tenant."""
+
+    guards: Annotated[GuardSettings, Field(description="What is left out comes from 'guards' at the top.")] = (
+        GuardSettings()
+    )
 
 
 class FilesEntry(Strict):
@@ -76,6 +93,20 @@ class ConfigFile(Strict):
         Field(description="Modules with @worker functions: 'file.py', relative to this file, or 'package.module'."),
     ] = ()
     defaults: DefaultsEntry = DefaultsEntry()
+    guards: Annotated[
+        GuardSettings, Field(description="For all runs; tenants and agents may say otherwise. The defaults are on.")
+    ] = GuardSettings()
+    tenants: Annotated[dict[Name, TenantEntry], Field(description="Tenants with settings of their own.")] = Field(
+        default_factory=dict
+    )
+    breaker: Annotated[Breaker, Field(description="Circuit breakers of all models and tools.")] = Breaker()
+    rate_limits: Annotated[
+        dict[ModelName, RateLimit], Field(description="What providers allow, by 'provider/model'.")
+    ] = Field(default_factory=dict)
+    prices: Annotated[dict[ModelName, Price], Field(description="Prices of models, by 'provider/model'.")] = Field(
+        default_factory=dict
+    )
+    alerts: Annotated[Alerts, Field(description="Who is told when guards act.")] = Alerts()
 
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

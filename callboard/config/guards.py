@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -69,9 +69,9 @@ class StuckSettings(Strict):
 
 
 class CustomGuard(Strict):
-    """A guard of your own."""
+    """A guard of your own. ``use`` may stand at another level than the rest."""
 
-    use: Annotated[str, Field(description="'file.py:Class' or 'package.module:Class'.")]
+    use: Annotated[str, Field(description="'file.py:Class' or 'package.module:Class'.")] = ""
     mode: Mode = "enforce"
     missing: Annotated[Missing | None, Field(description="Without it, what the class says.")] = None
     settings: Annotated[dict[str, JsonValue], Field(description="Handed to the class as keywords.")] = Field(
@@ -88,6 +88,16 @@ class GuardSettings(Strict):
     custom: Annotated[dict[Name, CustomGuard], Field(description="Guards of your own, by name.")] = Field(
         default_factory=dict
     )
+
+
+FUNCTION_GUARDS: Final = GuardSettings(
+    budget=BudgetSettings(run=RunBudget(usd=None, model_calls=None, tool_calls=None))
+)
+"""What ``@worker`` functions have: their steps are no model calls, and their children have caps of their own."""
+BUILTIN_GUARDS: Final = frozenset(
+    {"alerts", "breaker", "budget", "deadline", "depth", "iterations", "limits", "loop", "pause", "rate", "stuck"}
+)
+"""Names on the bus that a guard of your own may not have."""
 
 
 class Breaker(Strict):

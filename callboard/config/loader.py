@@ -15,15 +15,19 @@ from pydantic import ValidationError
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
+from callboard.config.levels import of_agent, of_functions
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
-from callboard.config.references import BUILTIN_TOOLS, References, agent_names
-from callboard.config.resolved import AgentConfig, Config, ToolRef
+from callboard.config.references import BUILTIN_TOOLS, References, agent_names, tenant_names
+from callboard.config.resolved import AgentConfig, Config, GuardRef, ToolRef, innermost
 from callboard.config.script import Script
 from callboard.config.spec import Limits, ModelChoice
 from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
-_IN_RUNS: Final = re.compile(r"agents\.[^.]+\.(system|description|model\.turns)\b|defaults\.model\.turns\b")
+_IN_RUNS: Final = re.compile(
+    r"agents\.[^.]+\.(system|description|model\.turns)\b|defaults\.model\.turns\b"
+    r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
+)
 _EVERYTHING: Final = re.compile("")
 LARGEST_FILE: Final = 1_048_576
 """Bytes of a file that the configuration reads."""
@@ -75,10 +79,12 @@ class _Loading:
         functions = references.functions()
         for name in names:
             references.check_team(name, frozenset(names))
+        guards = _guards(references, root)
         self.problems += references.problems
         if file is None:
             return None
         self._check_models(file, root)
+        self._check_guards(file, guards)
         if self.problems:
             return None
         agents = {name: self._agent(name, file, references, tools[name]) for name in names}
@@ -88,6 +94,12 @@ class _Loading:
             files_root=self.path.absolute().parent / file.files.root,
             functions=functions,
             secrets=frozenset(self.secrets),
+            function_guards=of_functions(file),
+            guard_refs=guards,
+            breaker=file.breaker,
+            rate_limits=MappingProxyType(file.rate_limits),
+            prices=MappingProxyType(file.prices),
+            alerts=file.alerts,
         )
 
     def tree(self, path: Path, name: str, *, script: bool) -> Node | None:
@@ -148,6 +160,18 @@ class _Loading:
                 message = "missing: add a 'model' here or under 'defaults'"
                 self.problems.append(Problem(spot.key, spot.path, message))
 
+    def _check_guards(self, file: ConfigFile, guards: tuple[GuardRef, ...]) -> None:
+        """Each guard that runs have is a class."""
+        scopes = {name: of_agent(file, name) for name in file.agents}
+        if file.functions:
+            scopes[""] = of_functions(file)
+        for agent, levels in scopes.items():
+            for tenant, settings in (("", levels.general), *levels.tenants.items()):
+                for name in (name for name, guard in settings.custom.items() if not guard.use):
+                    ref = innermost(guards, name, agent=agent, tenant=tenant)
+                    message = "missing: say which class it is, 'file.py:Class' or 'package.module:Class'"
+                    self.problems.append(Problem(ref.place, f"{ref.path}.use", message))
+
     def _agent(self, name: str, file: ConfigFile, references: References, tools: tuple[ToolRef, ...]) -> AgentConfig:
         entry = file.agents[name]
         model = entry.model or file.defaults.model
@@ -155,21 +179,25 @@ class _Loading:
         return AgentConfig(
             name=name,
             description=entry.description,
-            model=self._choice(model),
+            model=self._choice(model, file),
             system=entry.system,
             tools=tools,
             team=entry.team,
             limits=_merged(file.defaults, entry.limits),
+            guards=of_agent(file, name),
             place=locate(references.root, ("agents", name)).key,
         )
 
-    def _choice(self, entry: ModelEntry) -> ModelChoice:
+    def _choice(self, entry: ModelEntry, file: ConfigFile) -> ModelChoice:
         script = self.scripts.get(entry.script or "")
         if entry.turns is not None:
             script = Script(turns=entry.turns, loop=entry.loop)
         assert script is not None, "a script with problems ends the loading before"
         settings = script.model_dump(mode="json", exclude_defaults=True)
-        return ModelChoice(provider=entry.provider, name=entry.name, settings=settings)
+        price = entry.price or file.prices.get(f"{entry.provider}/{entry.name}")
+        return ModelChoice(
+            provider=entry.provider, name=entry.name, price=price, max_output=entry.max_output, settings=settings
+        )
 
     def _resolve(self, kind: str, name: str, base: Path) -> str:
         if kind == "file":
@@ -189,6 +217,13 @@ def _script_names(root: Node) -> Iterator[tuple[ScalarNode, str]]:
         spot = locate(root, path)
         if isinstance(spot.node, ScalarNode) and isinstance(spot.node.value, str):
             yield spot.node, spot.path
+
+
+def _guards(references: References, root: Node) -> tuple[GuardRef, ...]:
+    """The user's own guards at all levels, innermost first."""
+    agents = [("agents", name) for name in agent_names(root)]
+    tenants = [("tenants", name) for name in tenant_names(root)]
+    return tuple(ref for level in (*agents, *tenants, ()) for ref in references.guards(*level))
 
 
 def _merged(defaults: DefaultsEntry, own: Limits) -> Limits:

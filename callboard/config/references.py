@@ -1,4 +1,4 @@
-"""Pure: what in the file names something else: tools, modules with functions, team members.
+"""Pure: what in the file names something else: tools, modules with functions, team members, guards.
 
 Works on nodes, so that these checks run although other parts of the file are wrong, and know their places.
 """
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Final, Literal
 
 from callboard.config.expectations import nearest
-from callboard.config.nodes import MappingNode, Node, Problem, ScalarNode, SequenceNode, locate, shown
-from callboard.config.resolved import FunctionsRef, ToolRef
+from callboard.config.guards import BUILTIN_GUARDS
+from callboard.config.nodes import MappingNode, Node, Problem, ScalarNode, SequenceNode, joined, locate, shown
+from callboard.config.resolved import ClassRef, FunctionsRef, GuardRef, ToolRef
 
 BUILTIN_TOOLS: Final = frozenset({"read_file", "list_files", "search_text"})
 
 _FUNCTION: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _MODULE: Final = re.compile(rf"{_FUNCTION}(?:\.{_FUNCTION})*")
-_TOOL: Final = re.compile(rf"(?P<source>.+):(?P<name>{_FUNCTION})")
+_MEMBER: Final = re.compile(rf"(?P<source>.+):(?P<name>{_FUNCTION})")
 
 
 @dataclass(slots=True)
@@ -56,6 +57,29 @@ class References:
                 found.append(FunctionsRef(node.written, kind, source, node.place, path))
         return tuple(found)
 
+    def guards(self, *level: str) -> tuple[GuardRef, ...]:
+        """The guards of your own that stand at a level: ``()``, ``("tenants", name)`` or ``("agents", name)``."""
+        spot = locate(self.root, (*level, "guards", "custom"))
+        entries = spot.node.entries if isinstance(spot.node, MappingNode) else ()
+        found: list[GuardRef] = []
+        for entry in entries:
+            path = joined(spot.path, entry.key)
+            if entry.key in BUILTIN_GUARDS:
+                self.problems.append(Problem(entry.place, path, f"{entry.key!r} is a guard of callboard: rename yours"))
+            found.append(GuardRef(level, entry.key, entry.place, path, self._class(level, entry.key)))
+        return tuple(found)
+
+    def _class(self, level: tuple[str, ...], guard: str) -> ClassRef | None:
+        spot = locate(self.root, (*level, "guards", "custom", guard, "use"))
+        if not isinstance(spot.node, ScalarNode) or not isinstance(spot.node.value, str):
+            return None
+        try:
+            kind, name, source = self._member(spot.node.value, "Class")
+        except ValueError as error:
+            self.problems.append(Problem(spot.node.place, spot.path, f"got {shown(spot.node)}: {error}"))
+            return None
+        return ClassRef(spot.node.value, kind, name, source, spot.node.place, spot.path)
+
     def check_team(self, agent: str, agents: frozenset[str]) -> None:
         """Each member is an agent of this file, and one of them is not ``agent`` itself."""
         members: list[str] = []
@@ -91,9 +115,12 @@ class References:
                     "'file.py:function' or 'package.module:function'"
                 )
             return "builtin", text, ""
-        match = _TOOL.fullmatch(text)
+        return self._member(text, "function")
+
+    def _member(self, text: str, what: str) -> tuple[Literal["file", "module"], str, str]:
+        match = _MEMBER.fullmatch(text)
         if match is None:
-            raise ValueError("expected 'file.py:function' or 'package.module:function'")
+            raise ValueError(f"expected 'file.py:{what}' or 'package.module:{what}'")
         kind, source = self._source(match["source"])
         return kind, match["name"], source
 
@@ -110,5 +137,14 @@ class References:
 
 def agent_names(root: Node) -> tuple[str, ...]:
     """The names under ``agents``, as far as there are any."""
-    agents = locate(root, ("agents",)).node
-    return tuple(entry.key for entry in agents.entries) if isinstance(agents, MappingNode) else ()
+    return _keys(root, "agents")
+
+
+def tenant_names(root: Node) -> tuple[str, ...]:
+    """The names under ``tenants``, as far as there are any."""
+    return _keys(root, "tenants")
+
+
+def _keys(root: Node, part: str) -> tuple[str, ...]:
+    node = locate(root, (part,)).node
+    return tuple(entry.key for entry in node.entries) if isinstance(node, MappingNode) else ()

@@ -28,6 +28,12 @@ agents:
 files: {root: ./logs}
 functions: [pkg.jobs]
 defaults: {limits: {turns: 7, attempts: 2}}
+guards: {budget: {run: {usd: 3}, global: {usd: 9, per: day}}, custom: {own: {use: "pkg.mod:Own", settings: {a: [1]}}}}
+tenants: {acme: {guards: {loop: {mode: warn}, custom: {own: {mode: shadow}}}}}
+breaker: {window: 60s, calls: 10}
+rate_limits: {scripted/x: {requests: 10}}
+prices: {scripted/x: {input: 1, output: 2}}
+alerts: {webhooks: {pager: {url: "https://example.com/x", secret: "${env:WHAT}"}}}
 """
 SCRIPT = "turns:\n  - tools: [{name: read_file, args: {path: '{{ input }}'}}]\n    delay: 250ms\n  - text: done\n"
 LINE = re.compile(r"(agents|script)\.yaml:[1-9][0-9]*:[1-9][0-9]*: .+")
@@ -97,7 +103,9 @@ def test_any_mutation_of_a_valid_file_and_its_script(folder: Path, text: str, sc
 
 NAMES = st.sampled_from(
     ["agents", "a", "model", "provider", "turns", "script", "text", "tools", "limits", "team", "files", "root",
-     "functions", "defaults", "when", "fail", "usage", "deadline", "<turn>", "[key]", "0"]
+     "functions", "defaults", "when", "fail", "usage", "deadline", "<turn>", "[key]", "0",
+     "guards", "tenants", "budget", "run", "global", "usd", "custom", "use", "settings", "mode", "prices", "p/m",
+     "rate_limits", "breaker", "alerts", "webhooks"]
 )  # fmt: skip
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),

@@ -33,3 +33,13 @@ def test_bounds_and_durations_are_in_the_schema() -> None:
 
 def test_the_schema_names_its_dialect() -> None:
     assert json_schema()["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_every_guard_and_every_circuit_breaker_setting_says_its_default() -> None:
+    schema = json_schema()
+    top = {"guards", "tenants", "breaker", "rate_limits", "prices", "alerts"}
+    assert top <= set(schema["properties"])
+    for name in ("BudgetSettings", "LoopSettings", "StuckSettings", "Breaker"):
+        assert all("default" in each for each in properties(schema, name).values())
+    assert "global" in properties(schema, "BudgetSettings")
+    assert properties(schema, "RunBudget")["usd"]["default"] == 2.0

@@ -146,7 +146,7 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
     [
         (["limits: {turns: x}"], "4:21: agents.a.limits.turns: got 'x': expected an integer ≥ 1 and ≤ 10000"),
         (["limits: {turns: 0}"], "4:21: agents.a.limits.turns: got 0: expected an integer ≥ 1 and ≤ 10000"),
-        (["limits: {turns: true}"], "4:21: agents.a.limits.turns: got true: expected an integer"),
+        (["limits: {turns: true}"], "4:21: agents.a.limits.turns: got true: expected an integer ≥ 1 and ≤ 10000"),
         (["limits: {turns: 1.5}"], "4:21: agents.a.limits.turns: got 1.5: expected an integer ≥ 1 and ≤ 10000"),
         (["limits: {turns: []}"], "4:21: agents.a.limits.turns: got a list: expected an integer ≥ 1 and ≤ 10000"),
         (["limits:", "  turns:"], "5:7: agents.a.limits.turns: got nothing: expected an integer ≥ 1 and ≤ 10000"),
@@ -155,7 +155,7 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
         (["limts: {}"], "4:5: agents.a.limts: unknown key 'limts': did you mean 'limits'?"),
         (
             ["qqq: 1"],
-            "4:5: agents.a.qqq: unknown key 'qqq': use description, limits, model, system, team, tools",
+            "4:5: agents.a.qqq: unknown key 'qqq': use description, guards, limits, model, system, team, tools",
         ),
         (["system: 5"], "4:13: agents.a.system: got 5: expected text"),
         (["tools: read_file"], "4:12: agents.a.tools: got 'read_file': expected a list"),
