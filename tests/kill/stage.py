@@ -76,9 +76,12 @@ class Stage:
 
     async def judge(self) -> None:
         """Nobody holds a task any more, a while has passed, and the history is without fault."""
-        with anyio.fail_after(WITHIN):
-            while await queued(self.bus):  # noqa: ASYNC110 - nothing announces an empty queue
+        left: Any = "nobody knows"
+        with anyio.move_on_after(WITHIN) as patience:
+            while left := await queued(self.bus):  # noqa: ASYNC110 - nothing announces an empty queue
                 await anyio.sleep(0.02)
+        logs = "\n".join(each.log for each in self.forks.spawned if each.role.folder == self.role.folder)
+        assert not patience.cancelled_caught, f"queued after {WITHIN:g} s: {left}\n{logs}"
         await anyio.sleep(CLOSED)  # what should not start would have started by now
         evidence = await collect(self.bus, self.folder)
         assert not (found := evidence.violations(self.receipts)), "\n".join(map(str, found))
