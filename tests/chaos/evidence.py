@@ -60,7 +60,7 @@ async def queued(bus: Bus) -> tuple[QueuedTask, ...]:
     """The task messages that are in the queue.
 
     Without those that their consumer has acknowledged: a server that is killed between the two writes of an
-    acknowledgement keeps the message (for some minutes, until it looks), and never delivers it again.
+    acknowledgement keeps the message and never delivers it again.
     """
     subjects, found, after = bus.connection.subjects, [], 0
     floors: dict[str, int] = {}
