@@ -12,16 +12,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from callboard.actors import accounts
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
     TERMINAL,
     VERSION,
+    BudgetRaised,
     ChildFinished,
     ChildSpawned,
     Content,
     Event,
     GuardDenied,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Problem,
@@ -70,9 +73,9 @@ def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
         return state if state.terminal is not None else state.evolve(foreign=state.foreign or record.v)
     repeated = record.id in state.notes
     for event in record.events:
-        if not (repeated and isinstance(event, RunSteered)):
+        if not (repeated and isinstance(event, RunSteered | BudgetRaised)):
             state = _apply(state, sequence, record.owner, event)
-    if any(isinstance(event, RunSteered) for event in record.events):
+    if any(isinstance(event, RunSteered | BudgetRaised) for event in record.events):
         state = state.evolve(notes=state.notes | {record.id})
     return state
 
@@ -87,6 +90,7 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             | RunSteered()
             | RunPaused()
             | RunResumed()
+            | BudgetRaised()
             | ChildFinished()
             | TimerFired()
             | SignalReceived()
@@ -98,6 +102,7 @@ def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState
         case RunClaimed() if owner and state.created is not None:
             return state.evolve(owner=owner, claim=sequence, task=event.task, worker=event.worker,
                 suspended=0, waits=(), attempts=state.attempts + 1, claims=state.claims + 1,
+                accounts=accounts.claimed(state.accounts),
             )  # fmt: skip
         case _ if state.owns(owner) and owner:
             return _owned(state, sequence, owner, event)
@@ -111,6 +116,9 @@ def _information(state: RunState, event: Event) -> RunState:
             return state.evolve(settled=event)
         case ToolLateResult():
             return state.evolve(late=state.late | {event.call})
+        case ModelLateUsage():
+            late = accounts.model_late(state.accounts, event.call, event.attempt, event.usage)
+            return state.evolve(accounts=late)
         case _:
             return state
 
@@ -127,8 +135,12 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return state.evolve(pauses={**state.pauses, event.name: event})
         case RunResumed() if event.name in state.pauses:
             return state.evolve(pauses={name: pause for name, pause in state.pauses.items() if name != event.name})
+        case BudgetRaised():
+            return state.evolve(accounts=accounts.raised(state.accounts, event.more))
         case ChildFinished() if event.child not in state.finished:
-            return state.evolve(finished={**state.finished, event.child: event})
+            child = state.children.get(event.child)
+            books = accounts.child_finished(state.accounts, child.budget if child else None, event.spent)
+            return state.evolve(finished={**state.finished, event.child: event}, accounts=books)
         case TimerFired() if (timer := state.timers.get(event.timer)) is not None and not timer.fired:
             return state.evolve(timers={**state.timers, event.timer: replace(timer, fired=True)})
         case SignalReceived() if event.name not in state.signals:
@@ -164,7 +176,10 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
         case TimerSet() if event.timer not in state.timers:
             return state.evolve(timers={**state.timers, event.timer: Timer(event.at)})
         case ChildSpawned() if event.child not in state.children:
-            return state.evolve(children={**state.children, event.child: event})
+            books = state.accounts
+            if event.child not in state.finished:
+                books = accounts.child_spawned(books, event.budget)
+            return state.evolve(children={**state.children, event.child: event}, accounts=books)
         case RunSuspended():
             return state.evolve(suspended=sequence, waits=event.waits, attempts=0, published=frozenset(state.children))
         case RunCompleted() | RunFailed():
@@ -177,12 +192,14 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
     known = state.calls.get(event.call)
     if known is not None and known.status in ("done", "doubt"):
         return state
+    again = known is not None and known.status == "open" and (known.owner, known.attempt) == (owner, event.attempt)
     match event:
         case ModelRequested():
             call = Call(
                 call=event.call, kind="model", status="open", owner=owner, sequence=sequence,
                 attempt=event.attempt, name=event.model,
             )  # fmt: skip
+            books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
             if event.wrap_up:
                 state = state.evolve(wrapped=True)
             elif state.denied is not None:
@@ -192,9 +209,10 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
                 call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
                 name=event.tool, effect=event.effect, key=event.key, policy=event.in_doubt,
             )  # fmt: skip
+            books = state.accounts if again else accounts.tool_requested(state.accounts)
         case _:
             assert_never(event)
-    return _put(state, call)
+    return _put(state, call).evolve(accounts=books)
 
 
 def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt) -> RunState:
@@ -211,9 +229,11 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
     match event:
         case ModelResponded():
             done = _put(state, call.evolve(status="done", result=event.text, problem=None))
-            return done.evolve(turns=(*state.turns, event), usage=_add(state.usage, event.usage))
+            books = accounts.model_ended(state.accounts, event.call, event.usage)
+            return done.evolve(turns=(*state.turns, event), usage=_add(state.usage, event.usage), accounts=books)
         case ModelFailed():
-            return _put(state, call.evolve(status="failed", problem=event.problem, retry_at=event.retry_at))
+            failed = _put(state, call.evolve(status="failed", problem=event.problem, retry_at=event.retry_at))
+            return failed.evolve(accounts=accounts.model_ended(state.accounts, event.call, event.usage))
         case ToolReturned():
             return _put(state, call.evolve(status="done", result=event.result, problem=event.problem))
         case _:

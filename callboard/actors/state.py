@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, Self, assert_never
 
+from callboard.actors.accounts import Accounts
 from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
@@ -110,7 +111,7 @@ class RunState(Evolving):
     settled: RunSettled | None = None
     turns: tuple[ModelResponded | RunSteered, ...] = ()
     notes: frozenset[str] = frozenset()
-    """Ids of the records that steered: unlike every other signal, a note has nothing else to tell its repetition by."""
+    """Ids of the records that steered or raised the budget: these have nothing else to tell their repetition by."""
     calls: Mapping[str, Call] = field(default_factory=lambda: _EMPTY)
     children: Mapping[str, ChildSpawned] = field(default_factory=lambda: _EMPTY)
     published: frozenset[str] = frozenset()
@@ -127,6 +128,9 @@ class RunState(Evolving):
     late: frozenset[str] = frozenset()
     """Calls whose result came after the terminal."""
     usage: Usage = Usage()
+    """What answered calls used."""
+    accounts: Accounts = Accounts()
+    """What counts against the run's budget."""
 
     @property
     def outcome(self) -> Outcome | None:
