@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from callboard.actors.agent import run_agent
+from callboard.actors.charges import late_facts
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
 from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
@@ -38,8 +39,6 @@ from callboard.bus.messages import (
     RunReleased,
     RunSettled,
     Task,
-    ToolLateResult,
-    ToolReturned,
 )
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import RunKey
@@ -151,16 +150,17 @@ class Attempt:
                 return owner
 
     async def _created(self, body: Task) -> RunCreated:
-        code = self.agents[self.task.address.agent]
+        code, tenant = self.agents[self.task.address.agent], self.task.address.tenant
         now = self.ports.clock.now()
-        limit = now + timedelta(seconds=code.spec.limits.deadline)
-        kept, digest = code.kept
+        limit = now + timedelta(seconds=code.spec_for(tenant).limits.deadline)
+        kept, digest = code.kept_for(tenant)
         return RunCreated(
             agent=self.task.address.agent,
             lane=self.task.address.lane,
             input=await pack(body.input, self.ports.blobs),
             parent=body.parent,
             depth=body.depth,
+            budget=body.budget,
             deadline=min(limit, body.deadline) if body.deadline is not None else limit,
             spec=kept,
             digest=digest,
@@ -201,7 +201,7 @@ class Attempt:
         assert created is not None
         code = self.agents.get(created.agent)
         try:
-            spec = _spec(created, code)
+            spec = _spec(created, code, owner.key.tenant)
             model = None if spec.model is None else self.open_model(spec.model)
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
@@ -271,11 +271,7 @@ class Attempt:
         return state.owner == owner.token or state.terminal is not None
 
     async def _settle(self, owner: Owner) -> None:
-        late: list[Event] = [
-            ToolLateResult(call=fact.call, result=fact.result, problem=fact.problem)
-            for fact in owner.unwritten
-            if isinstance(fact, ToolReturned)
-        ]
+        late = late_facts(owner.unwritten, owner.cut, owner.state)
         running = tuple(thread.call for thread in still_running(owner.key.run))
         await self._signal(owner.key, *late, RunSettled(running=running))
 
@@ -291,10 +287,10 @@ class Attempt:
         await self.ports.journals.signal(key, Record(id=clock.new_id(), at=clock.now(), events=events))
 
 
-def _spec(created: RunCreated, code: AgentCode | None) -> AgentSpec:
+def _spec(created: RunCreated, code: AgentCode | None, tenant: str) -> AgentSpec:
     """The spec that the run keeps; mostly it is the one that this worker has."""
     if created.spec is None:
         raise ConfigError(f"the run has no agent spec: its JSON may have {SPEC_BYTES:,} bytes, make it shorter")
-    if code is not None and created.spec == code.kept[0]:
-        return code.spec
+    if code is not None and created.spec == code.kept_for(tenant)[0]:
+        return code.spec_for(tenant)
     return AgentSpec.model_validate(created.spec)

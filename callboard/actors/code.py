@@ -36,18 +36,37 @@ class WorkerFunction:
 
 @dataclass(frozen=True)
 class AgentCode:
-    """One agent as this worker can run it: new runs keep ``spec``; its code is tools by name, or a function."""
+    """One agent as this worker can run it: new runs keep ``spec``; its code is tools by name, or a function.
+
+    ``tenants`` are the specs of tenants for whom something else is configured.
+    """
 
     spec: AgentSpec
     tools: Mapping[str, AnyTool] = field(default_factory=dict[str, AnyTool])
     function: WorkerFunction | None = None
+    tenants: Mapping[str, AgentSpec] = field(default_factory=dict[str, AgentSpec])
+
+    def spec_for(self, tenant: str) -> AgentSpec:
+        """What new runs of ``tenant`` keep."""
+        return self.tenants.get(tenant, self.spec)
+
+    def kept_for(self, tenant: str) -> tuple[JsonValue, str]:
+        """The same as it stands in the journal (None: it is too large for that), and its digest."""
+        return self._kept_of_tenants[tenant] if tenant in self.tenants else self._kept
 
     @cached_property
-    def kept(self) -> tuple[JsonValue, str]:
-        """The spec as a run keeps it in its journal (None: it is too large for that), and its digest."""
-        dumped = self.spec.model_dump(mode="json", exclude_defaults=True)
-        data = to_json(dumped)
-        return dumped if len(data) <= SPEC_BYTES else None, hashlib.sha256(data).hexdigest()[:16]
+    def _kept(self) -> tuple[JsonValue, str]:
+        return _kept(self.spec)
+
+    @cached_property
+    def _kept_of_tenants(self) -> Mapping[str, tuple[JsonValue, str]]:
+        return {tenant: _kept(spec) for tenant, spec in self.tenants.items()}
+
+
+def _kept(spec: AgentSpec) -> tuple[JsonValue, str]:
+    dumped = spec.model_dump(mode="json", exclude_defaults=True)
+    data = to_json(dumped)
+    return dumped if len(data) <= SPEC_BYTES else None, hashlib.sha256(data).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

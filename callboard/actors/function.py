@@ -20,6 +20,7 @@ from callboard.actors.ownership import OwnershipLost
 from callboard.actors.run_context import RunContext
 from callboard.actors.suspend import Idle, suspend
 from callboard.bus.messages import Problem, RunCompleted, RunFailed, Wait
+from callboard.config.guards import FUNCTION_GUARDS
 from callboard.config.spec import AgentSpec, Limits
 from callboard.errors import BusError, CallboardError, ConfigError, RunKilled, ToolError
 from callboard.log import get_logger
@@ -36,7 +37,11 @@ def worker(name: str, *, description: str = "", limits: Limits | None = None) ->
     def decorate(body: Body) -> WorkerFunction:
         try:
             spec = AgentSpec(
-                name=name, kind="function", description=description or (body.__doc__ or ""), limits=limits or Limits()
+                name=name,
+                kind="function",
+                description=description or (body.__doc__ or ""),
+                limits=limits or Limits(),
+                guards=FUNCTION_GUARDS,
             )
         except ValueError as error:
             raise ConfigError(f"@worker name is {name!r}: use 1 to 64 letters, digits, '_' or '-'") from error

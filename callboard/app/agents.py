@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from callboard.actors.code import AgentCode, WorkerFunction
-from callboard.config.resolved import AgentConfig, Config, FunctionsRef, ToolRef
+from callboard.app.guards import own_guards
+from callboard.config.resolved import AgentConfig, Config, FunctionsRef, GuardLevels, ToolRef
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
 from callboard.supervisors.team import DELEGATE, equip
@@ -18,8 +19,11 @@ from callboard.tools.tool import AnyTool
 
 def load_agents(config: Config) -> Mapping[str, AgentCode]:
     """Everything that the file has to run, by name. Raises ``ConfigError`` with the place in the file."""
+    guards = own_guards(config)
     descriptions = {name: agent.description for name, agent in config.agents.items()}
-    found = {name: _agent(agent, config, descriptions) for name, agent in config.agents.items()}
+    found = {
+        name: _agent(agent, config, descriptions, guards=guards.agents[name]) for name, agent in config.agents.items()
+    }
     for reference in config.functions:
         for function in _functions(reference):
             name = function.spec.name
@@ -27,11 +31,12 @@ def load_agents(config: Config) -> Mapping[str, AgentCode]:
                 raise ConfigError(
                     f"{reference.at}: it has @worker({name!r}), and {name!r} is there already: rename one"
                 )
-            found[name] = AgentCode(function.spec, function=function)
+            spec = function.spec.model_copy(update={"guards": guards.functions.general})
+            found[name] = AgentCode(spec, function=function, tenants=_of_tenants(spec, guards.functions))
     return MappingProxyType(found)
 
 
-def _agent(agent: AgentConfig, config: Config, descriptions: Mapping[str, str]) -> AgentCode:
+def _agent(agent: AgentConfig, config: Config, descriptions: Mapping[str, str], *, guards: GuardLevels) -> AgentCode:
     tools: dict[str, AnyTool] = {}
     for reference in agent.tools:
         tool = _tool(reference, config)
@@ -47,8 +52,19 @@ def _agent(agent: AgentConfig, config: Config, descriptions: Mapping[str, str]) 
         tools=tuple(tool.spec for tool in tools.values()),
         team=agent.team,
         limits=agent.limits,
+        guards=guards.general,
     )
-    return AgentCode(equip(spec, descriptions), MappingProxyType(tools))
+    spec = equip(spec, descriptions)
+    return AgentCode(spec, MappingProxyType(tools), tenants=_of_tenants(spec, guards))
+
+
+def _of_tenants(spec: AgentSpec, guards: GuardLevels) -> Mapping[str, AgentSpec]:
+    """The specs of those tenants for whom something else holds."""
+    return {
+        tenant: spec.model_copy(update={"guards": settings})
+        for tenant, settings in guards.tenants.items()
+        if settings != spec.guards
+    }
 
 
 def _tool(reference: ToolRef, config: Config) -> AnyTool:

@@ -1,0 +1,103 @@
+"""Shell: from a configuration to guards: the user's classes are imported; what a process hosts is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeGuard
+
+from callboard.bus.guard_messages import Mode
+from callboard.config.guards import CustomGuard, GuardSettings
+from callboard.config.resolved import ClassRef, Config, GuardLevels, GuardRef, innermost
+from callboard.config.spec import AgentSpec
+from callboard.errors import ConfigError
+from callboard.guards.hosted import Hosted
+from callboard.guards.kit import Guard
+from callboard.tools.registry import load_module
+
+AnyGuard: TypeAlias = Guard[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnGuards:
+    """The user's guards of a configuration: their classes by what the file calls them, and what runs have of them.
+
+    ``agents`` is complete (each guard says whether runs wait for it) and checked (each can be made); ``functions`` too.
+    """
+
+    classes: Mapping[str, type[AnyGuard]]
+    agents: Mapping[str, GuardLevels]
+    functions: GuardLevels
+
+    def scopes(self) -> Iterator[GuardSettings]:
+        """All settings that runs may have."""
+        for levels in (*self.agents.values(), self.functions):
+            yield levels.general
+            yield from levels.tenants.values()
+
+
+def own_guards(config: Config) -> OwnGuards:
+    """Import the user's guards and try to make each of them. Raises ``ConfigError`` with the place in the file."""
+    used = {ref.use.text: ref.use for ref in config.guard_refs if ref.use is not None}
+    classes = {text: _class(use) for text, use in used.items()}
+
+    def checked(levels: GuardLevels, agent: str) -> GuardLevels:
+        def of(settings: GuardSettings, tenant: str) -> GuardSettings:
+            custom = {
+                name: _complete(classes, guard, innermost(config.guard_refs, name, agent=agent, tenant=tenant))
+                for name, guard in settings.custom.items()
+            }
+            return settings.model_copy(update={"custom": custom}) if custom else settings
+
+        tenants = {tenant: of(settings, tenant) for tenant, settings in levels.tenants.items()}
+        return GuardLevels(of(levels.general, ""), tenants)
+
+    agents = {name: checked(agent.guards, name) for name, agent in config.agents.items()}
+    functions = checked(config.function_guards, "") if config.functions else GuardLevels(GuardSettings())
+    return OwnGuards(classes, agents, functions)
+
+
+def hosted_guards(own: OwnGuards) -> tuple[Hosted, ...]:
+    """The guards that the processes of a configuration host."""
+    names = sorted({name for settings in own.scopes() for name in settings.custom})
+    return tuple(_hosted(name, own) for name in names)
+
+
+def _hosted(name: str, own: OwnGuards) -> Hosted:
+    def make(spec: AgentSpec) -> tuple[AnyGuard, Mode] | None:
+        guard = spec.guards.custom.get(name)
+        if guard is None:
+            return None
+        if guard.use not in own.classes:
+            raise ConfigError(f"the run has {guard.use!r} as its guard {name!r}, which the configuration here has not")
+        return own.classes[guard.use](**guard.settings), guard.mode
+
+    closed = any(settings.custom[name].missing == "closed" for settings in own.scopes() if name in settings.custom)
+    return Hosted(name, make, missing="closed" if closed else "open")
+
+
+def _complete(classes: Mapping[str, type[AnyGuard]], guard: CustomGuard, ref: GuardRef) -> CustomGuard:
+    try:
+        made = classes[guard.use](**guard.settings)
+    except Exception as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in guard.settings.items())
+        raise ConfigError(f"{ref.at}: {guard.use}({given}) raises {type(error).__name__}: {error}") from error
+    return guard if guard.missing is not None else guard.model_copy(update={"missing": made.missing})
+
+
+def _class(use: ClassRef) -> type[AnyGuard]:
+    try:
+        module = load_module(use.source, f"guard {use.text!r}")
+    except ConfigError as error:
+        raise ConfigError(f"{use.at}: {error}") from error
+    found: object = getattr(module, use.name, None)
+    if _is_guard(found):
+        return found
+    message = f"{use.at}: {use.text!r} is no guard: name a subclass of callboard.guards.kit.Guard"
+    here = [each for each in vars(module).values() if _is_guard(each) and each.__module__ == module.__name__]
+    known = ", ".join(sorted(each.__name__ for each in here))
+    raise ConfigError(f"{message} (there are: {known})" if known else message)
+
+
+def _is_guard(value: object) -> TypeGuard[type[AnyGuard]]:
+    return isinstance(value, type) and issubclass(value, Guard)
