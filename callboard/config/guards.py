@@ -54,10 +54,32 @@ class BudgetSettings(Strict):
 
 
 class LoopSettings(Strict):
-    """Loops and no progress."""
+    """Loops and no progress. Fewer is stricter."""
 
     mode: Mode = "enforce"
     missing: Missing = "open"
+    repeats: Annotated[
+        int,
+        Field(ge=2, le=50, description="The same 1 to 4 turns, with the same results, so often in a row."),
+        NOT_A_BOOL,
+    ] = 3
+    errors: Annotated[
+        int, Field(ge=2, le=100, description="Turns in a row with the same error, whatever the arguments."), NOT_A_BOOL
+    ] = 5
+    turns: Annotated[
+        int,
+        Field(ge=2, le=1000, description="Turns in a row that bring nothing new; doubtful ones count less."),
+        NOT_A_BOOL,
+    ] = 8
+    monologue: Annotated[
+        int, Field(ge=2, le=1000, description="Turns in a row without a tool and without a person."), NOT_A_BOOL
+    ] = 6
+    unchanged: Annotated[Seconds, Field(description="How long a tool that polls may answer the same.")] = 300.0
+    patience: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Such turns after the nudge until the kill; doubtful ones count less."),
+        NOT_A_BOOL,
+    ] = 4
 
 
 class StuckSettings(Strict):

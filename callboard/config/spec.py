@@ -62,6 +62,8 @@ class ToolSpec(Strict):
     in_doubt: Literal["ask", "verify", "continue", "fail"] = "continue"
     timeout: Annotated[float, Field(gt=0)] | None = None
     kind: Literal["call", "spawn"] = "call"
+    polls: bool = False
+    """Calling it again with the same arguments is waiting, not a loop."""
 
 
 class AgentSpec(Strict):

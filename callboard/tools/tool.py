@@ -53,8 +53,6 @@ class Tool(Generic[P, R]):
     body: Body
     verify: Body | None = None
     """Asked after a crash whether the call took effect."""
-    poll: bool = False
-    """Calling it again with the same arguments is waiting, not a loop."""
     result_limit: int = RESULT_LIMIT
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -75,7 +73,7 @@ def tool(
     timeout: float | None = ...,
     in_doubt: DoubtPolicy | None = ...,
     name: str | None = ...,
-    poll: bool = ...,
+    polls: bool = ...,
     result_limit: int = ...,
     verify: Callable[..., Any] | None = ...,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
@@ -89,15 +87,16 @@ def tool(
     timeout: float | None = None,
     in_doubt: DoubtPolicy | None = None,
     name: str | None = None,
-    poll: bool = False,
+    polls: bool = False,
     result_limit: int = RESULT_LIMIT,
     verify: Callable[..., Any] | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Make a tool of an async or sync function; its signature and docstring become the schema.
 
-    ``timeout`` is in seconds, ``result_limit`` in bytes. ``in_doubt`` is ``ask`` for a critical effect, ``verify`` if
-    there is such a hook, else ``continue``. The hook takes any of the tool's parameters (and a ``ToolContext``) and
-    returns a ``Resolution``. Raises ``ConfigError`` if the function cannot be a tool.
+    ``timeout`` is in seconds, ``result_limit`` in bytes. ``polls``: calling it again with the same arguments is
+    waiting, not a loop. ``in_doubt`` is ``ask`` for a critical effect, ``verify`` if there is such a hook, else
+    ``continue``. The hook takes any of the tool's parameters (and a ``ToolContext``) and returns a ``Resolution``.
+    Raises ``ConfigError`` if the function cannot be a tool.
     """
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
@@ -110,10 +109,11 @@ def tool(
             effect=effect,
             timeout=timeout,
             in_doubt=_policy(function, effect, in_doubt=in_doubt, hook=hook),
+            polls=polls,
         )
         if result_limit < 1:
             raise ConfigError(f"tool {spec.name!r}: result_limit is {result_limit!r}: give a number of bytes above 0")
-        return Tool(function, spec, body, verify=hook, poll=poll, result_limit=result_limit)
+        return Tool(function, spec, body, verify=hook, result_limit=result_limit)
 
     return decorate if function is None else decorate(function)
 
@@ -157,6 +157,7 @@ def _spec(
     effect: Effect,
     timeout: float | None,
     in_doubt: DoubtPolicy,
+    polls: bool,
 ) -> ToolSpec:
     try:
         return ToolSpec(
@@ -166,6 +167,7 @@ def _spec(
             effect=effect,
             in_doubt=in_doubt,
             timeout=timeout,
+            polls=polls,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -118,8 +118,8 @@ def test_a_file_that_failed_can_be_mended_and_loaded(tmp_path):
 
 
 def test_the_decorator_keeps_what_the_worker_needs_to_know():
-    @tool(poll=True, result_limit=10)
+    @tool(polls=True, result_limit=10)
     def state() -> str:
         return ""
 
-    assert (state.poll, state.result_limit) == (True, 10)
+    assert (state.spec.polls, state.result_limit) == (True, 10)
