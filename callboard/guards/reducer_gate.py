@@ -1,0 +1,150 @@
+"""Shell: guards asked in the worker before an effect starts: the reducers of the sidecars, fed by the owner's entries.
+
+What is done in the mode ``enforce``: ``deny`` refuses, ``throttle`` waits, ``pause`` and ``kill`` are appended to the
+journal, as the sidecar would (it never sees an intent that was not written). In the other modes these are only said.
+``observe``, ``warn`` and ``nudge`` are the sidecar's, which sees the intent once it is written. There is no ``tick``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+
+from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
+from callboard.actors.state import RunState
+from callboard.bus.messages import Problem, Record, RunKilled, RunPaused
+from callboard.bus.ports import Journals
+from callboard.bus.subjects import RunKey
+from callboard.clock import Clock
+from callboard.config.spec import AgentSpec
+from callboard.guards.hosted import Hosted, by, missing_of, pause_name
+from callboard.guards.kit import Guard, Seen, Verdict
+from callboard.guards.preview import Judged, Previewer, ahead, said, seconds_left, seen_in
+from callboard.guards.speaking import Say
+
+_THROTTLE_SECONDS: Final = 1.0
+"""For a ``throttle`` that does not say how long."""
+_HINT: Final = "do something else; if it must be this, say why in your answer"
+
+
+@dataclass(frozen=True, slots=True)
+class ReducerGates:
+    """Implements ``Gates`` for guards with ``gates = True``."""
+
+    hosted: Sequence[Hosted]
+    journals: Journals
+    say: Say
+    clock: Clock
+
+    def enter(self, key: RunKey) -> RunGate:
+        """The guards of one run; which ones, its spec says at the first effect."""
+        return _RunReducers(self, key)
+
+
+@dataclass(slots=True)
+class _RunReducers:
+    gates: ReducerGates
+    key: RunKey
+    _guards: tuple[Previewer, ...] | None = None
+    _early: list[Seen] = field(default_factory=list[Seen])
+    """What was folded before the first effect asked."""
+    _last: int = 0
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        self._last = sequence
+        if record is None:
+            return
+        for seen in seen_in(self.key, sequence, record, at=self.gates.clock.now()):
+            if self._guards is None:
+                self._early.append(seen)
+            else:
+                for guard in self._guards:
+                    guard.see(seen)
+
+    async def admit(self, ask: Ask) -> Answer:
+        now = self.gates.clock.now()
+        events = ahead(ask, self._last, now)
+        judged = [each for guard in self._of(ask.spec) if (each := guard.judge(ask.call, events))]
+        for each in judged:
+            self.gates.say(ask.key.tenant, said(ask, each, at=now, sequence=self._last))
+        return await self._act(ask, [each for each in judged if each.acts])
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        """It stands in the journal."""
+
+    async def leave(self, state: RunState) -> None:
+        """Nothing is left."""
+
+    def _of(self, spec: AgentSpec) -> tuple[Previewer, ...]:
+        if self._guards is None:
+            self._guards = tuple(_asked(self.gates.hosted, spec, self.key))
+            for seen in self._early:
+                for guard in self._guards:
+                    guard.see(seen)
+            self._early.clear()
+        return self._guards
+
+    async def _act(self, ask: Ask, judged: Sequence[Judged]) -> Answer:
+        refusal: Refusal | None = None
+        wait = 0.0
+        for each in judged:
+            match each.verdict.action:
+                case "kill":
+                    await self._append(RunKilled(reason=each.verdict.reason, by=by(each.guard), guard=each.guard))
+                    refusal = refusal or _refusal(each)
+                case "deny":
+                    refusal = refusal or _refusal(each)
+                case "pause":
+                    await self._append(_pause(each, self.gates.clock.now()))
+                case "throttle":
+                    wait = max(wait, _THROTTLE_SECONDS if each.verdict.seconds is None else each.verdict.seconds)
+                case _:
+                    pass
+        if refusal is not None:
+            return refusal
+        await anyio.sleep(min(wait, seconds_left(ask, self.gates.clock.now())))
+        return Grant()  # a pause that was just appended holds the effect: no intent is written behind it
+
+    async def _append(self, event: RunKilled | RunPaused) -> None:
+        clock = self.gates.clock
+        await self.gates.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
+
+
+def _asked(hosted: Sequence[Hosted], spec: AgentSpec, key: RunKey) -> Iterator[Previewer]:
+    for each in hosted:
+        try:
+            made = each.make(spec)
+            if made is not None and made[0].gates:
+                guard, mode = made
+                yield Previewer(each.name, guard, mode, missing_of(spec, each.name, guard), guard.start(key))
+        except Exception as error:  # noqa: BLE001 - the code of others: it fails as a guard that raises does
+            yield Previewer(each.name, _Unmade(error), "enforce", each.missing, None)
+
+
+class _Unmade(Guard[None]):
+    """Stands for a guard that could not be made."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def start(self, run: RunKey) -> None:
+        """Nothing."""
+
+    def observe(self, state: None, seen: Seen) -> tuple[None, Sequence[Verdict]]:  # noqa: ARG002 - the port's
+        raise self._error
+
+
+def _refusal(judged: Judged) -> Refusal:
+    kind = "killed" if judged.verdict.action == "kill" else "denied"
+    return Refusal(judged.guard, Problem(kind=kind, message=judged.verdict.reason, hint=_HINT))
+
+
+def _pause(judged: Judged, now: datetime) -> RunPaused:
+    seconds = judged.verdict.seconds
+    until = None if seconds is None else now + timedelta(seconds=seconds)
+    name, reason = pause_name(judged.guard), judged.verdict.reason
+    return RunPaused(name=name, reason=reason, by=by(judged.guard), guard=judged.guard, until=until)
