@@ -57,7 +57,7 @@ def worker_child(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSet
                 worker,
                 anyio.create_task_group() as group,
             ):
-                group.start_soon(_fail_when_closed, bus.connection)
+                group.start_soon(fail_when_closed, bus.connection)
                 group.start_soon(_drain, worker, leaving, settings.grace)
                 ready.set()
                 await worker.drained.wait()
@@ -84,7 +84,7 @@ def supervisor_child(at: BusAt, name: str) -> Run:
                 announced(bus.connection, _service("callboard-supervisor", name, about)),
                 anyio.create_task_group() as group,
             ):
-                group.start_soon(_fail_when_closed, bus.connection)
+                group.start_soon(fail_when_closed, bus.connection)
                 await supervisor(spec, children)(ready)
                 group.cancel_scope.cancel()
 
@@ -110,7 +110,8 @@ async def _open_runs(bus: Bus) -> AsyncGenerator[RunKey]:
             yield entry.key
 
 
-async def _fail_when_closed(connection: Connection) -> None:
+async def fail_when_closed(connection: Connection) -> None:
+    """Let a child fail whose connection is closed for good: its supervisor makes a new one."""
     await connection.closed()
     raise BusUnreachable("the connection to the bus was closed for good", retryable=True)
 

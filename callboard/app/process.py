@@ -42,20 +42,20 @@ async def run_worker(at: BusAt, agents: Mapping[str, AgentCode], settings: Worke
 
     Raises ``BusUnreachable`` or ``BusRefused`` if there is no bus at the start; later it waits for it to come back.
     """
-    await _probe(at)
+    await probe(at)
     leaving = anyio.Event()
     tree = supervisor(
         SupervisorSpec((ChildSpec("worker", restart="transient"),)),
         {"worker": worker_child(at, agents, settings, leaving)},
     )
-    await _serve(tree, leaving, linger=settings.grace + _MARGIN_SECONDS)
+    await serve(tree, leaving, linger=settings.grace + _MARGIN_SECONDS)
 
 
 async def run_supervisor(at: BusAt) -> None:
     """Dispatch and sweep until SIGTERM or SIGINT. Any number of these share the work."""
-    await _probe(at)
+    await probe(at)
     tree = supervisor(SupervisorSpec((ChildSpec("supervisor"),)), {"supervisor": supervisor_child(at, process_name())})
-    await _serve(tree, anyio.Event(), linger=0.0)
+    await serve(tree, anyio.Event(), linger=0.0)
 
 
 async def up(at: BusAt, workers: int, command: Sequence[str], *, told: Callable[[], None]) -> None:
@@ -69,10 +69,10 @@ async def up(at: BusAt, workers: int, command: Sequence[str], *, told: Callable[
         **{name: process_child(command, grace=_MARGIN_SECONDS * 3) for name in names},
     }
     spec = SupervisorSpec(tuple(ChildSpec(name) for name in children), max_restarts=3 * len(children))
-    await _serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
+    await serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
 
 
-async def _serve(tree: Run, leaving: anyio.Event, *, linger: float, told: Callable[[], None] | None = None) -> None:
+async def serve(tree: Run, leaving: anyio.Event, *, linger: float, told: Callable[[], None] | None = None) -> None:
     """Run ``tree`` until it ends, or ``linger`` seconds after a signal; beat for the supervisor of this process."""
     spare_collections()
     ready = anyio.Event()
@@ -106,7 +106,7 @@ async def _signalled(leaving: anyio.Event) -> None:
         signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
-async def _probe(at: BusAt) -> None:
+async def probe(at: BusAt) -> None:
     """A bus that is not there at the start is the user's mistake, not a fault to be waited out."""
     async with open_bus(at.urls, subjects=at.subjects, name=process_name()):
         log.info("bus found", url=", ".join(at.urls), prefix=at.subjects.prefix)

@@ -128,12 +128,21 @@ async def direct_batch(connection: Connection, stream: str, subject: str, *, aft
     """The messages of a subject (or filter) behind ``after``, from any replica: the newest may be missing."""
     found: list[StreamMessage] = []
     while True:
-        body = {"seq": after + 1, "batch": _BATCH, "max_bytes": _BATCH_BYTES, "next_by_subj": subject}
-        *messages, end = await patiently(partial(_batch, connection, stream, json.dumps(body).encode()))
-        found += [_direct(message) for message in messages]
-        if not messages or int(end.headers.get("Nats-Num-Pending", 0)) == 0:
+        page, more = await direct_page(connection, stream, subject, after=after)
+        found += page
+        if not more:
             return found
         after = found[-1].sequence
+
+
+async def direct_page(
+    connection: Connection, stream: str, subject: str, *, after: int
+) -> tuple[list[StreamMessage], bool]:
+    """The next some hundred of these messages, and whether the replica that answers has more."""
+    body = {"seq": after + 1, "batch": _BATCH, "max_bytes": _BATCH_BYTES, "next_by_subj": subject}
+    *messages, end = await patiently(partial(_batch, connection, stream, json.dumps(body).encode()))
+    more = bool(messages) and int(end.headers.get("Nats-Num-Pending", 0)) > 0
+    return [_direct(message) for message in messages], more
 
 
 async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:

@@ -1,0 +1,41 @@
+"""Shell: guards as a child of a supervision tree, and as a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import anyio
+
+from callboard.actors.actor import Run
+from callboard.app.node import BusAt, fail_when_closed
+from callboard.app.process import probe, process_name, serve
+from callboard.bus.bus import open_bus
+from callboard.bus.service import Service, announced
+from callboard.guards.hosted import Hosted
+from callboard.guards.sidecar.sidecar import Sidecar
+from callboard.supervisors.supervisor import supervisor
+from callboard.supervisors.tree import ChildSpec, SupervisorSpec
+
+
+def guard_child(at: BusAt, hosted: Sequence[Hosted], *, name: str) -> Run:
+    """Guards on a connection of their own. ``name`` tells this process from others that host the same guards."""
+
+    async def run(ready: anyio.Event) -> None:
+        async with open_bus(at.urls, subjects=at.subjects, name=name) as bus:
+            sidecar = Sidecar(bus, hosted, replica=name)
+            about = {"guards": ",".join(each.name for each in hosted), "prefix": at.subjects.prefix}
+            service = Service(name="callboard-guard", id=name, version=version("callboard"), metadata=about)
+            async with announced(bus.connection, service), anyio.create_task_group() as group:
+                group.start_soon(fail_when_closed, bus.connection)
+                await sidecar.run(ready)
+
+    return run
+
+
+async def run_guard(at: BusAt, hosted: Sequence[Hosted]) -> None:
+    """Judge until SIGTERM or SIGINT. Any number of these share the runs."""
+    await probe(at)
+    name = process_name()
+    tree = supervisor(SupervisorSpec((ChildSpec("guard"),)), {"guard": guard_child(at, hosted, name=name)})
+    await serve(tree, anyio.Event(), linger=0.0)
