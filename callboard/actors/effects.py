@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 from pydantic import JsonValue
 
+from callboard.actors.charges import answered, failed, interrupted
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
@@ -21,6 +22,7 @@ from callboard.actors.state import Call
 from callboard.bus.messages import (
     GuardDenied,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Problem,
@@ -70,20 +72,41 @@ async def call_model(
         if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
             request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
         passage.start()
-        try:
-            with anyio.fail_after(request.timeout):
-                reply = await _reply(model, request)
-        except TimeoutError:
-            error = ModelError("network", f"no reply within {request.timeout:g} s", retryable=True)
-        except ModelError as raised:
-            error = raised
-        else:
-            responded = await _responded(command.call, reply, ports)
-            await passage.end(usage=responded.usage)
-            owner.defer(responded)
-            return
-        await passage.end(f"model_{error.kind}", retry_after=error.retry_after)
-        owner.defer(_failed(command, error, spec, ports))
+        await _ask_model(owner, command, request, passage, spec=spec, model=model, ports=ports)
+
+
+async def _ask_model(
+    owner: Owner,
+    command: CallModel,
+    request: ChatRequest,
+    passage: Passage,
+    *,
+    spec: AgentSpec,
+    model: ChatModel,
+    ports: Ports,
+) -> None:
+    said: list[str] = []
+    started = ports.clock.monotonic()
+    try:
+        with anyio.fail_after(request.timeout):
+            reply = await _reply(model, request, said)
+    except TimeoutError:
+        error = ModelError("network", f"no reply within {request.timeout:g} s", retryable=True)
+    except ModelError as raised:
+        error = raised
+    except anyio.get_cancelled_exc_class():
+        usage = interrupted(request, owner.view, "".join(said))
+        owner.cut.append(ModelLateUsage(call=command.call, attempt=command.attempt, usage=usage))
+        raise
+    else:
+        responded = await _responded(command.call, reply, ports, choice=request.model)
+        await passage.end(usage=responded.usage)
+        owner.defer(responded)
+        return
+    seconds = ports.clock.monotonic() - started
+    usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
+    await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after)
+    owner.defer(_failed(command, error, spec, ports, usage=usage))
 
 
 def _request(
@@ -111,15 +134,16 @@ def _denied(call: str, refusal: Refusal) -> GuardDenied:
     )
 
 
-async def _reply(model: ChatModel, request: ChatRequest) -> ChatReply:
+async def _reply(model: ChatModel, request: ChatRequest, said: list[str]) -> ChatReply:
     async with aclosing(model.stream(request)) as stream:
         async for piece in stream:
             if isinstance(piece, ChatReply):
                 return piece
+            said.append(piece.text)
     raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
 
 
-async def _responded(call: str, reply: ChatReply, ports: Ports) -> ModelResponded:
+async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: ModelChoice) -> ModelResponded:
     return ModelResponded(
         call=call,
         text=await pack(reply.text, ports.blobs),
@@ -128,23 +152,18 @@ async def _responded(call: str, reply: ChatReply, ports: Ports) -> ModelResponde
             ToolCall(id=f"{call}.{index}", name=asked.name, arguments=asked.arguments)
             for index, asked in enumerate(reply.tool_calls)
         ),
-        usage=Usage(
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cached_tokens=reply.usage.cached_tokens,
-            cost_usd_micros=reply.usage.cost_usd_micros,
-        ),
+        usage=answered(choice, reply.usage),
         stop=reply.stop,
     )
 
 
-def _failed(command: CallModel, error: ModelError, spec: AgentSpec, ports: Ports) -> ModelFailed:
+def _failed(command: CallModel, error: ModelError, spec: AgentSpec, ports: Ports, *, usage: Usage) -> ModelFailed:
     problem = Problem(kind=f"model_{error.kind}", message=str(error))
     if not error.retryable or command.attempt >= spec.limits.model_attempts:
-        return ModelFailed(call=command.call, attempt=command.attempt, problem=problem)
+        return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, usage=usage)
     pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (command.attempt - 1)
     retry_at = ports.clock.now() + timedelta(seconds=pause)
-    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at)
+    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, usage=usage)
 
 
 async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code: AgentCode, ports: Ports) -> None:

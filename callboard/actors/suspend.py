@@ -61,6 +61,7 @@ async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle
         parent=Parent(run=owner.key.run, call=child.call),
         depth=1 if created is None else created.depth + 1,
         deadline=None if created is None else created.deadline,
+        budget=child.budget,
     )
     address = TaskAddress(owner.key.tenant, child.agent, child.lane, child.child)
     while True:

@@ -80,15 +80,16 @@ def _parent_of(record: Record, state: RunState, header: str) -> str:
 def finished(run: str, state: RunState) -> ChildFinished:
     """The ``child.finished`` that tells how ``run`` ended. ``state`` has a terminal."""
     outcome: Outcome = state.outcome or "killed"
+    spent = state.accounts.spent.amount()
     match state.terminal:
         case None:
             return ChildFinished(child=run, outcome=outcome)
         case RunKilled() as killed:
             from_whom = Problem(kind="killed", message=killed.reason or "killed", hint=f"by {killed.by or 'unknown'}")
-            return ChildFinished(child=run, outcome=outcome, problem=from_whom)
+            return ChildFinished(child=run, outcome=outcome, problem=from_whom, spent=spent)
         case RunFailed() as failed:
-            return ChildFinished(child=run, outcome=outcome, problem=failed.problem)
+            return ChildFinished(child=run, outcome=outcome, problem=failed.problem, spent=spent)
         case RunCompleted() as completed:
-            return ChildFinished(child=run, outcome=outcome, result=completed.result)
+            return ChildFinished(child=run, outcome=outcome, result=completed.result, spent=spent)
         case _:
             assert_never(state.terminal)

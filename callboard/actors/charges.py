@@ -1,0 +1,85 @@
+"""Pure: what model calls are charged, as facts: answered, failed, cut off by the end of their run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from callboard.actors.ownership import Fact
+from callboard.actors.state import RunState
+from callboard.bus.messages import (
+    Amount,
+    Event,
+    ModelFailed,
+    ModelLateUsage,
+    ModelResponded,
+    ToolLateResult,
+    ToolReturned,
+    Usage,
+)
+from callboard.config.spec import ModelChoice
+from callboard.errors import ModelError
+from callboard.models import port
+from callboard.models.port import ChatRequest
+from callboard.models.prices import cut_off, priced, worst_case
+
+_ANSWERED: Final = frozenset({"truncated", "refusal"})
+"""Failures of a provider that had begun to answer."""
+
+
+def answered_tokens(state: RunState) -> int | None:
+    """Tokens of the last answered call, input and output: what the next request repeats. None: there is none."""
+    last = next((turn.usage for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    return None if last is None else last.input_tokens + last.cached_tokens + last.output_tokens
+
+
+def most(request: ChatRequest, state: RunState) -> Amount:
+    """The most that a call may cost, to be reserved for it."""
+    worst = worst_case(request, answered_tokens(state))
+    return Amount(
+        usd_micros=worst.cost_usd_micros,
+        input_tokens=worst.input_tokens,
+        output_tokens=worst.output_tokens,
+        model_calls=1,
+    )
+
+
+def answered(choice: ModelChoice, usage: port.Usage) -> Usage:
+    """What an answered call is charged."""
+    return _usage(priced(choice, usage))
+
+
+def interrupted(request: ChatRequest, state: RunState, said: str) -> Usage:
+    """What a call is charged that ended in the middle, after it had ``said`` this."""
+    return _usage(cut_off(request, answered_tokens(state), said=said))
+
+
+def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: str, seconds: float) -> Usage:
+    """What a failed call is charged: nothing if it was turned away, else like one that was cut off."""
+    if said or error.kind in _ANSWERED or seconds >= request.timeout:
+        return interrupted(request, state, said)
+    return Usage()
+
+
+def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: RunState) -> tuple[Event, ...]:
+    """What the end of the run kept out of its journal, as information behind the end."""
+    late: list[Event] = []
+    for fact in unwritten:
+        match fact:
+            case ToolReturned():
+                late.append(ToolLateResult(call=fact.call, result=fact.result, problem=fact.problem))
+            case ModelResponded() | ModelFailed() if fact.call in state.accounts.pending:
+                attempt = state.accounts.pending[fact.call][0]
+                late.append(ModelLateUsage(call=fact.call, attempt=attempt, usage=fact.usage))
+            case _:
+                pass
+    return (*late, *cut)
+
+
+def _usage(usage: port.Usage) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_tokens=usage.cached_tokens,
+        cost_usd_micros=usage.cost_usd_micros,
+    )
