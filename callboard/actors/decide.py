@@ -24,6 +24,7 @@ from callboard.bus.messages import (
     Problem,
     RunCompleted,
     RunFailed,
+    TimerSet,
     ToolCall,
     ToolInDoubt,
     ToolRequested,
@@ -33,6 +34,8 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, ToolSpec
 
+LONG_BACKOFF: Final = 2.0
+"""Seconds of a back-off beyond which the run holds no worker."""
 MAX_ENTRIES: Final = 10_000
 """Records of one journal. The stream's own cap lies above it, so that a kill always fits."""
 DEADLINE: Final = "deadline"
@@ -246,18 +249,31 @@ def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
     if turns >= spec.limits.turns:
         return _fail("turns", f"the agent used its {turns} turns", "raise limits.turns, or make the task smaller")
     name, denied = next_turn(state), state.denied
-    if denied is not None and denied.retry_at is not None and now < denied.retry_at:
-        return Backoff(denied.retry_at)
+    if denied is not None and (pause := _back_off(state, denied.retry_at, now)):
+        return pause
     call, wrap_up = state.calls.get(name), denied is not None and denied.wrap_up
     if call is None:
         return CallModel(name, 1, wrap_up)
     if call.status == "failed":
         if call.retry_at is None:
             return End(RunFailed(problem=call.problem or Problem(kind="model", message="the model call failed")))
-        if now < call.retry_at:
-            return Backoff(call.retry_at)
+        if pause := _back_off(state, call.retry_at, now):
+            return pause
     armed_again = call.status == "open" and call.owner == state.owner
     return CallModel(name, call.attempt if armed_again else call.attempt + 1, wrap_up)
+
+
+def _back_off(state: RunState, until: datetime | None, now: datetime) -> Command | None:
+    """Wait for ``until``: a little while on the worker, a longer one suspended; None when it is time."""
+    if until is None or now >= until:
+        return None
+    timer = f"retry-{round(until.timestamp() * 1000)}"  # a timer that has fired cannot be set again
+    known = state.timers.get(timer)
+    if known is not None:
+        return None if known.fired else Suspend(((Wait(kind="timer", name=timer),),))
+    if (until - now).total_seconds() <= LONG_BACKOFF:
+        return Backoff(until)
+    return Write((TimerSet(timer=timer, at=until),))
 
 
 def next_turn(state: RunState) -> str:

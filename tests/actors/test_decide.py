@@ -28,6 +28,7 @@ from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
     Content,
+    GuardDenied,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -143,6 +144,23 @@ def test_a_failed_model_call_is_retried_when_its_time_has_come():
     entries = (claimed(), ModelRequested(call="m1"), failed)
     assert next_of(*entries, now=T0 - timedelta(microseconds=1)) == Backoff(T0)
     assert next_of(*entries, now=T0) == CallModel("m1", 2)
+
+
+def test_a_long_back_off_holds_no_worker_and_ends_with_its_timer():
+    failed = ModelFailed(call="m1", problem=PROBLEM, retry_at=T0)
+    denied = GuardDenied(guard="g", call="m1", problem=PROBLEM, retry_at=T0)
+    before = T0 - timedelta(seconds=2.001)
+    timer = TimerSet(timer=f"retry-{round(T0.timestamp() * 1000)}", at=T0)
+    wait = Wait(kind="timer", name=timer.timer)
+    for entries, then in (
+        ((claimed(), ModelRequested(call="m1"), failed), CallModel("m1", 2)),
+        ((claimed(), denied), CallModel("m1", 1)),
+    ):
+        assert next_of(*entries, now=before) == Write((timer,))
+        assert next_of(*entries, timer, now=before) == Suspend(((wait,),))
+        assert next_of(*entries, timer, TimerFired(timer=timer.timer), now=before) == then, "its server's word counts"
+        assert next_of(*entries, timer, now=T0) == then
+        assert next_of(*entries, now=T0 - timedelta(seconds=2)) == Backoff(T0)
 
 
 def test_a_model_call_that_failed_for_good_ends_the_run_with_its_problem():

@@ -1,0 +1,152 @@
+"""Pure: a circuit as the whole fleet shares it, and the counts of one worker that may open it.
+
+closed -> open            a worker's own counts
+open -> half_open         one worker takes the lease of the probe, by compare-and-set
+half_open -> ramp         the probe went well
+half_open -> open         it did not: longer than before
+ramp -> closed            time has passed without two failures in a row
+ramp -> open              it has not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+from pydantic import AwareDatetime, JsonValue
+
+from callboard.bus.values import Message
+from callboard.config.guards import Breaker
+from callboard.guards.breaker.outcome import Outcome
+
+Phase: TypeAlias = Literal["closed", "open", "half_open", "ramp"]
+Cause: TypeAlias = Literal["", "streak", "failures", "slow"]
+
+LEASE: Final = 6.0
+"""Seconds after which the probe of a worker that says nothing goes to another one."""
+RAMP: Final = ((2.0, 0.1), (4.0, 0.5))
+"""Until so many seconds after the probe, that share of the calls is let through; then all."""
+RAMP_STREAK: Final = 2
+"""Failures in a row that open a circuit again that is closing."""
+LAST_RESORT: Final = 30.0
+"""A run without another model waits for this one: it is asked at least as often as this, in seconds."""
+_AGAIN: Final = 1.0
+_JITTER: Final = 0.2
+_SLICES: Final = 12
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Circuit(Message):
+    """A circuit in the bucket. ``trips`` counts how often it opened without having closed in between.
+
+    ``until``: of ``open`` when the probe is due, of ``half_open`` the end of its lease, of ``ramp`` when it closes.
+    """
+
+    phase: Phase = "closed"
+    cause: Cause = ""
+    trips: int = 0
+    since: AwareDatetime = _NEVER
+    until: AwareDatetime = _NEVER
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What ended within one twelfth of the window."""
+
+    index: int
+    calls: int = 0
+    failed: int = 0
+    slow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one worker saw lately: the window in slices, and how many failed in a row."""
+
+    slices: tuple[Slice, ...] = ()
+    streak: int = 0
+
+    @property
+    def total(self) -> Slice:
+        """The whole window."""
+        return Slice(
+            0,
+            sum(each.calls for each in self.slices),
+            sum(each.failed for each in self.slices),
+            sum(each.slow for each in self.slices),
+        )
+
+    def evidence(self) -> Mapping[str, JsonValue]:
+        """For people."""
+        total = self.total
+        return {"calls": total.calls, "failed": total.failed, "slow": total.slow, "in_a_row": self.streak}
+
+
+def count(counts: Counts, what: Outcome, now: datetime, settings: Breaker) -> Counts:
+    """``counts`` with one more end. What is neither good, slow nor failed never counts."""
+    if what in ("answered", "nothing"):
+        return counts
+    index = int(now.timestamp() / (settings.window / _SLICES))
+    kept = tuple(each for each in counts.slices if index - _SLICES < each.index < index)
+    last = next((each for each in counts.slices if each.index == index), Slice(index))
+    failed, slow = what == "failed", what == "slow"
+    last = Slice(index, last.calls + 1, last.failed + failed, last.slow + slow)
+    return Counts((*kept, last), counts.streak + 1 if failed else 0)
+
+
+def tripped(counts: Counts, settings: Breaker) -> Cause:
+    """Why these counts open a circuit, ``""`` if they do not."""
+    total = counts.total
+    if counts.streak >= settings.consecutive:
+        return "streak"
+    if total.calls < settings.calls:
+        return ""
+    if total.failed >= total.calls * settings.failures:
+        return "failures"
+    return "slow" if total.slow >= total.calls * settings.slow else ""
+
+
+def opened(
+    circuit: Circuit, cause: Cause, now: datetime, *, chance: float, settings: Breaker, longest: float
+) -> Circuit:
+    """Open, each time twice as long, up to ``longest`` seconds and a little more by ``chance`` (0 to 1)."""
+    trips = circuit.trips + 1
+    seconds = min(settings.open_for * 2 ** min(trips - 1, 30), settings.open_at_most, longest)
+    until = now + timedelta(seconds=seconds * (1 + _JITTER * chance))
+    return Circuit(phase="open", cause=cause or circuit.cause, trips=trips, since=now, until=until)
+
+
+def leased(circuit: Circuit, holder: str, now: datetime) -> Circuit:
+    """``holder`` makes the probe, or goes on making it."""
+    since = circuit.since if circuit.phase == "half_open" and circuit.holder == holder else now
+    change = {"phase": "half_open", "holder": holder, "since": since, "until": now + timedelta(seconds=LEASE)}
+    return circuit.model_copy(update=change)
+
+
+def undecided(circuit: Circuit, now: datetime) -> Circuit:
+    """The probe said nothing: another one, soon."""
+    until = now + timedelta(seconds=_AGAIN)
+    return circuit.model_copy(update={"phase": "open", "holder": "", "since": now, "until": until})
+
+
+def ramped(circuit: Circuit, now: datetime) -> Circuit:
+    """The probe went well."""
+    until = now + timedelta(seconds=RAMP[-1][0])
+    return circuit.model_copy(update={"phase": "ramp", "holder": "", "since": now, "until": until})
+
+
+def closed(now: datetime) -> Circuit:
+    """All is well again."""
+    return Circuit(since=now, until=now)
+
+
+def step(circuit: Circuit, now: datetime) -> tuple[float, datetime]:
+    """Of a circuit that is closing: the share of calls that it lets through, and until when."""
+    passed = (now - circuit.since).total_seconds()
+    for end, share in RAMP:
+        if passed < end:
+            return share, circuit.since + timedelta(seconds=end)
+    return 1.0, circuit.until

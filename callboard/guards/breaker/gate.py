@@ -1,0 +1,273 @@
+"""Shell: the breakers of a worker as gates. They share their circuits over the bucket, and work alone without it.
+
+async with breaker_gates(bus, settings, worker="w1") as gates: ...
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+from pydantic import ValidationError
+
+from callboard.actors.actor import sole
+from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
+from callboard.actors.state import RunState
+from callboard.actors.turns import Turns
+from callboard.bus.bus import Bus
+from callboard.bus.messages import Record
+from callboard.bus.ports import GuardLog, States, StateValue
+from callboard.bus.subjects import RunKey
+from callboard.clock import Clock
+from callboard.config.guards import Breaker
+from callboard.errors import BusError, StaleAppend
+from callboard.guards.breaker.circuit import LAST_RESORT, LEASE, Circuit
+from callboard.guards.breaker.machine import (
+    Claim,
+    Hold,
+    Let,
+    Over,
+    View,
+    again,
+    ask,
+    over,
+    put,
+    renewed,
+    see,
+    unclaimed,
+)
+from callboard.guards.breaker.names import GUARD, Line, line, problem, said
+from callboard.guards.breaker.outcome import outcome
+from callboard.log import get_logger
+
+log = get_logger(__name__)
+_BUCKET_SECONDS: Final = 1.0
+"""How long a call waits for the bucket before the breaker decides alone."""
+_WATCH_AGAIN: Final = 1.0
+_TRIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Grant):
+    """The grant of the one call that finds out."""
+
+
+class BreakerGates:
+    """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``chance`` gives numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        states: States,
+        said: GuardLog,
+        clock: Clock,
+        *,
+        settings: Breaker,
+        worker: str,
+        tasks: TaskGroup,
+        chance: Callable[[], float],
+    ) -> None:
+        self._states, self._said, self._clock = states, said, clock
+        self._settings, self._worker, self._tasks, self._chance = settings, worker, tasks, chance
+        self._me = f"{worker}/{clock.new_id()}"
+        self._views: dict[Line, View] = {}
+        self._lines: dict[tuple[str, ...], Line] = {}
+        self._known: dict[tuple[str, ...], StateValue] = {}
+        self._turns: dict[Line, Turns] = {}
+
+    def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
+        """Itself."""
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """It looks at no journal."""
+
+    async def admit(self, ask: Ask) -> Answer:
+        """Refuse what goes over an open circuit, except for the one probe of the fleet."""
+        at = line(ask)
+        if at is None:
+            return Grant()
+        for _ in range(_TRIES):  # each time somebody else was faster
+            answer = await self._decide(at)
+            if answer is not None:
+                return answer
+        return Grant()
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        """Count it, and tell the others what it changes."""
+        at = line(ask)
+        if at is None:
+            return
+        probe = isinstance(grant, Probe)
+        end = Over(outcome(ask, ending, slow_after=self._settings.slow_after), ending.seconds, probe=probe)
+        view, new = over(self._view(at), end, self._clock.now(), chance=self._chance())
+        self._views[at] = view
+        if new is not None:
+            self._tasks.start_soon(self._tell if probe else self._insist, at, new)
+
+    async def leave(self, state: RunState) -> None:
+        """It knows nothing of runs."""
+
+    async def follow(self) -> None:
+        """Learn what others put into the bucket, for ever."""
+        while True:
+            try:
+                async with self._states.watch(GUARD, deliver=self._heard):
+                    await anyio.sleep_forever()
+            except BusError as error:
+                log.warning("circuits are not shared just now", error=str(error))
+            await anyio.sleep(_WATCH_AGAIN)
+
+    async def renew(self) -> None:
+        """Keep the leases of this worker's probes, for ever."""
+        while True:
+            await anyio.sleep(LEASE / 3)
+            for at, view in tuple(self._views.items()):
+                if renewed(view, self._clock.now()) is not None:
+                    async with self._turn(at):  # what came of the probe may be on its way
+                        longer = renewed(self._view(at), self._clock.now())
+                        if longer is not None:
+                            await self._store(at, longer)
+
+    async def _decide(self, at: Line) -> Answer | None:
+        """One go; None: the bucket says something else by now."""
+        view, decision = ask(self._view(at), self._clock.now(), chance=self._chance())
+        self._views[at] = view
+        match decision:
+            case Let(write):
+                if write is not None:
+                    self._tasks.start_soon(self._tell, at, write)
+                return Grant()
+            case Hold(until):
+                if self._settings.mode != "enforce":
+                    return Grant()
+                return Refusal(GUARD, problem(at, view.circuit, until), retry_at=until)
+            case Claim(circuit):
+                return await self._claim(at, circuit)
+
+    async def _claim(self, at: Line, circuit: Circuit) -> Probe | None:
+        won = False
+        try:
+            won = await self._put(at, circuit)
+        finally:
+            if not won:
+                self._views[at] = unclaimed(self._view(at))
+        if won:
+            self._tasks.start_soon(self._say, at, circuit)
+            return Probe()
+        return None
+
+    async def _tell(self, at: Line, change: Circuit) -> bool:
+        """Put a change into the bucket and say so. False: others have changed it in between."""
+        stored = await self._put(at, change)
+        if stored:
+            await self._say(at, change)
+        return stored
+
+    async def _insist(self, at: Line, change: Circuit) -> None:
+        """The same, again on top of what came in between if it is still worth it."""
+        while not await self._tell(at, change):
+            view, now = self._view(at), self._clock.now()
+            anew = again(view, change, now, chance=self._chance())
+            if anew is None:
+                return
+            change, self._views[at] = anew, put(view, anew, None)
+
+    async def _put(self, at: Line, circuit: Circuit) -> bool:
+        async with self._turn(at):
+            return await self._store(at, circuit)
+
+    async def _store(self, at: Line, circuit: Circuit) -> bool:
+        """False: there is something newer, and this worker knows it now. Without a bucket it holds here alone."""
+        revision: int | None = None
+        value = circuit.model_dump_json().encode()
+        try:
+            with anyio.move_on_after(_BUCKET_SECONDS):
+                revision = await self._states.put(*at.key, value=value, expect=self._view(at).revision)
+        except StaleAppend:
+            await self._read(at)
+            return False
+        except BusError as error:
+            log.warning("a circuit is not shared", circuit=str(at), error=str(error))
+        self._views[at] = put(self._view(at), circuit, revision)
+        return True
+
+    def _turn(self, at: Line) -> Turns:
+        """This worker replaces one revision at a time, else it would refuse itself."""
+        return self._turns.setdefault(at, Turns(1))
+
+    async def _read(self, at: Line) -> None:
+        try:
+            with anyio.move_on_after(_BUCKET_SECONDS):
+                found = await self._states.get(*at.key)
+                if found is not None:
+                    self._heard(at.key, found)
+        except BusError as error:
+            log.warning("a circuit could not be read", circuit=str(at), error=str(error))
+
+    async def _say(self, at: Line, circuit: Circuit) -> None:
+        now, counts = self._clock.now(), self._view(at).counts.evidence()
+        event = said(
+            at, circuit, event=self._clock.new_id(), now=now,
+            worker=self._worker, settings=self._settings, counts=counts,
+        )  # fmt: skip
+        try:
+            await self._said.publish(at.tenant, event)
+        except BusError as error:
+            log.warning("a guard event was lost", circuit=str(at), state=circuit.phase, error=str(error))
+
+    def _heard(self, key: tuple[str, ...], value: StateValue) -> None:
+        self._known[key] = value
+        if key in self._lines:
+            self._see(self._lines[key], value)
+
+    def _see(self, at: Line, value: StateValue) -> None:
+        try:
+            circuit = Circuit.model_validate_json(value.value)
+        except ValidationError:
+            log.warning("not a circuit", key=".".join(at.key))
+            circuit = Circuit()
+        self._views[at] = see(self._views[at], circuit, value.revision)
+
+    def _view(self, at: Line) -> View:
+        view = self._views.get(at)
+        if view is not None:
+            return view
+        longest = LAST_RESORT if at.kind == "model" else self._settings.open_at_most
+        self._views[at] = View(self._me, self._settings, longest)
+        self._lines[at.key] = at
+        if (known := self._known.get(at.key)) is not None:
+            self._see(at, known)
+        return self._views[at]
+
+    def circuit(self, at: Line) -> Circuit:
+        """A circuit as this worker knows it."""
+        return self._view(at).circuit
+
+
+@asynccontextmanager
+async def breakers(
+    states: States, said: GuardLog, clock: Clock, *, settings: Breaker, worker: str, chance: Callable[[], float]
+) -> AsyncGenerator[BreakerGates]:
+    """The breakers of a worker over any bucket."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            gates = BreakerGates(states, said, clock, settings=settings, worker=worker, tasks=tasks, chance=chance)
+            tasks.start_soon(gates.follow)
+            tasks.start_soon(gates.renew)
+            yield gates
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as errors:
+        raise sole(errors) from None
+
+
+@asynccontextmanager
+async def breaker_gates(bus: Bus, settings: Breaker, *, worker: str) -> AsyncGenerator[BreakerGates]:
+    """The breakers of ``worker``; leave them after it has ended."""
+    chance = random.SystemRandom().random
+    async with breakers(bus.states, bus.guard_log, bus.clock, settings=settings, worker=worker, chance=chance) as gates:
+        yield gates

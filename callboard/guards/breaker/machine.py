@@ -1,0 +1,189 @@
+"""Pure: the breaker of one circuit in one worker: may this call start, and what does the end of that one change.
+
+A worker opens a circuit alone, by its own counts. Everything else is the fleet's: what is in the bucket wins, and only
+the one probe that somebody holds the lease of closes a circuit again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final, TypeAlias, assert_never
+
+from callboard.config.guards import Breaker
+from callboard.guards.breaker.circuit import (
+    RAMP_STREAK,
+    Cause,
+    Circuit,
+    Counts,
+    closed,
+    count,
+    leased,
+    opened,
+    ramped,
+    step,
+    tripped,
+    undecided,
+)
+from callboard.guards.breaker.outcome import Outcome
+
+_LOOK_AGAIN: Final = 5.0
+"""Seconds after which to ask again while somebody else's probe is out."""
+_SPREAD: Final = 1.0
+"""Seconds over which those who waited for the same instant come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A circuit as worker ``me`` knows it: what is in the bucket at ``revision`` (or what it has just proposed).
+
+    ``asked`` counts the calls since the circuit began to close, ``probing``: this worker has the probe, or asks for it.
+    """
+
+    me: str
+    settings: Breaker
+    longest: float
+    circuit: Circuit = Circuit()
+    revision: int = 0
+    counts: Counts = Counts()
+    asked: int = 0
+    probing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """The call may start. ``write``: tell the others first thing."""
+
+    write: Circuit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """It may not; ask again at ``until``."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """It is the probe if this can be put in the place of what is in the bucket, or if there is no bucket."""
+
+    circuit: Circuit
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """How a call ended, ``seconds`` after it had started. ``probe``: it was the probe."""
+
+    what: Outcome
+    seconds: float
+    probe: bool
+
+
+Decision: TypeAlias = Let | Hold | Claim
+
+
+def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
+    """May a call start? ``chance`` (0 to 1) spreads those who have to wait."""
+    circuit, spread = view.circuit, timedelta(seconds=_SPREAD * chance)
+    match circuit.phase:
+        case "closed":
+            return view, Let()
+        case "ramp":
+            if now >= circuit.until:
+                done = closed(now)
+                return replace(view, circuit=done), Let(done)
+            share, end = step(circuit, now)
+            asked = replace(view, asked=view.asked + 1)
+            let = ceil(asked.asked * share) > ceil(view.asked * share)
+            return asked, Let() if let else Hold(end + spread)
+        case "open" | "half_open":
+            if view.probing:
+                return view, Hold(now + timedelta(seconds=_LOOK_AGAIN) + spread)
+            if now < circuit.until:
+                wait = circuit.until if circuit.phase == "open" else now + timedelta(seconds=_LOOK_AGAIN)
+                return view, Hold(wait + spread)
+            return replace(view, probing=True), Claim(leased(circuit, view.me, now))
+        case _:
+            assert_never(circuit.phase)
+
+
+def put(view: View, circuit: Circuit, revision: int | None) -> View:
+    """``circuit`` is in the bucket, at ``revision``; None: there is no bucket, and it holds here."""
+    if revision is not None and revision < view.revision:
+        return view
+    return replace(view, circuit=circuit, revision=view.revision if revision is None else revision)
+
+
+def unclaimed(view: View) -> View:
+    """Somebody else was faster, or the call that should have been the probe is off."""
+    return replace(view, probing=False)
+
+
+def renewed(view: View, now: datetime) -> Circuit | None:
+    """The lease of this worker's probe, longer; None if it has none."""
+    mine = view.probing and view.circuit.phase == "half_open" and view.circuit.holder == view.me
+    return leased(view.circuit, view.me, now) if mine else None
+
+
+def over(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, Circuit | None]:
+    """A call has ended. What it changes, to be put into the bucket; it holds here at once."""
+    if end.probe:
+        return _probed(view, end, now, chance=chance)
+    phase, began = view.circuit.phase, now - timedelta(seconds=end.seconds)
+    if phase in ("open", "half_open") or (phase == "ramp" and began < view.circuit.since):
+        return view, None  # it started before the circuit opened: nothing new
+    view = replace(view, counts=count(view.counts, end.what, now, view.settings))
+    again: Cause = "streak" if phase == "ramp" and view.counts.streak >= RAMP_STREAK else ""
+    cause = again or tripped(view.counts, view.settings)
+    return _opened(view, cause, now, chance=chance) if cause else (view, None)
+
+
+def _probed(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, Circuit | None]:
+    held = renewed(view, now) is not None
+    view = replace(view, probing=False)
+    if not held:
+        return view, None  # the lease ran out: it is another's by now, or will be
+    match end.what:
+        case "nothing":
+            new = undecided(view.circuit, now)
+        case "failed":
+            return _opened(view, "", now, chance=chance)
+        case "slow" if view.circuit.cause == "slow":
+            return _opened(view, "", now, chance=chance)
+        case "good" | "slow" | "answered":
+            new = ramped(view.circuit, now)
+        case _:
+            assert_never(end.what)
+    return replace(view, circuit=new, counts=Counts(), asked=0), new
+
+
+def _opened(view: View, cause: Cause, now: datetime, *, chance: float) -> tuple[View, Circuit]:
+    new = opened(view.circuit, cause, now, chance=chance, settings=view.settings, longest=view.longest)
+    return replace(view, circuit=new), new
+
+
+def see(view: View, circuit: Circuit, revision: int) -> View:
+    """What is in the bucket. Older news changes nothing."""
+    if revision <= view.revision:
+        return view
+    turned = circuit.phase != view.circuit.phase
+    fresh = turned and circuit.phase in ("ramp", "closed")
+    return replace(
+        view,
+        circuit=circuit,
+        revision=revision,
+        counts=Counts() if turned else view.counts,
+        asked=0 if fresh else view.asked,
+    )
+
+
+def again(view: View, refused: Circuit, now: datetime, *, chance: float) -> Circuit | None:
+    """What to put after ``refused`` was, because the bucket had moved on to ``view``; None: others have settled it.
+
+    Not for what came of a probe: if that is refused, the lease was gone.
+    """
+    if refused.phase != "open" or view.circuit.phase not in ("closed", "ramp"):
+        return None
+    return opened(view.circuit, refused.cause, now, chance=chance, settings=view.settings, longest=view.longest)
