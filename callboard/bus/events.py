@@ -91,7 +91,8 @@ class ModelFailed(Message):
 class ToolRequested(Message):
     """Intent: a tool call (or a function worker's step) may start within the start window.
 
-    ``key`` is the idempotency key, the same on every attempt. ``in_doubt`` is the policy after a crash.
+    ``key`` is the idempotency key, the same on every attempt. ``in_doubt`` is the policy after a crash. ``timeout``: the
+    seconds that it may take if neither the tool nor the agent's limits say so.
     """
 
     type: Literal["tool.requested"] = "tool.requested"
@@ -101,6 +102,7 @@ class ToolRequested(Message):
     key: str = ""
     attempt: int = 1
     in_doubt: DoubtPolicy = "continue"
+    timeout: float | None = None
 
 
 class ToolReturned(Message):
@@ -143,7 +145,10 @@ class TimerSet(Message):
 
 
 class ChildSpawned(Message):
-    """Intent: the child's task is published after this, and again by a new owner. ``budget`` is its slice."""
+    """Intent: the child's task is published after this, and again by a new owner. ``budget`` is its slice.
+
+    ``at`` is when it was decided, by the owner's clock.
+    """
 
     type: Literal["child.spawned"] = "child.spawned"
     child: Token
@@ -152,6 +157,7 @@ class ChildSpawned(Message):
     input: Content = Content()
     lane: Lane = "normal"
     budget: Caps | None = None
+    at: AwareDatetime | None = None
 
 
 class RunSuspended(Message):

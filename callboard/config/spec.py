@@ -30,10 +30,24 @@ class Limits(Strict):
         NOT_A_BOOL,
     ] = 5
     depth: Annotated[int, Field(ge=0, le=64, description="How deep delegation may nest."), NOT_A_BOOL] = 8
+    children: Annotated[
+        int, Field(ge=0, le=10_000, description="Child runs that one run may spawn in all."), NOT_A_BOOL
+    ] = 64
+    spawn_rate: Annotated[
+        int, Field(ge=1, le=10_000, description="Child runs that one run may spawn within a minute."), NOT_A_BOOL
+    ] = 30
+    cycles: Annotated[
+        int,
+        Field(ge=0, le=64, description="How often an agent may come again below itself (A, B, A is once)."),
+        NOT_A_BOOL,
+    ] = 1
     tool_timeout: Annotated[
         Seconds, Field(description="For a tool that does not state its own timeout; seconds, or '30s'.")
     ] = 60.0
     model_timeout: Annotated[Seconds, Field(description="For one model call; seconds, or '5m'.")] = 300.0
+    first_token_timeout: Annotated[
+        Seconds, Field(description="Until the first piece of a model's answer; seconds, or '30s'.")
+    ] = 60.0
     model_attempts: Annotated[
         int, Field(ge=1, le=20, description="Attempts of one model call that fails in a retryable way."), NOT_A_BOOL
     ] = 4
