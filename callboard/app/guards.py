@@ -85,18 +85,23 @@ def _complete(classes: Mapping[str, type[AnyGuard]], guard: CustomGuard, ref: Gu
     return guard if guard.missing is not None else guard.model_copy(update={"missing": made.missing})
 
 
-def _class(use: ClassRef) -> type[AnyGuard]:
-    try:
-        module = load_module(use.source, f"guard {use.text!r}")
-    except ConfigError as error:
-        raise ConfigError(f"{use.at}: {error}") from error
-    found: object = getattr(module, use.name, None)
+def guard_class(source: str, name: str, text: str) -> type[AnyGuard]:
+    """The guard ``name`` of a file or module; ``text`` is what somebody wrote. Raises ``ConfigError``."""
+    module = load_module(source, f"guard {text!r}")
+    found: object = getattr(module, name, None)
     if _is_guard(found):
         return found
-    message = f"{use.at}: {use.text!r} is no guard: name a subclass of callboard.guards.kit.Guard"
+    message = f"{text!r} is no guard: name a subclass of callboard.guards.kit.Guard"
     here = [each for each in vars(module).values() if _is_guard(each) and each.__module__ == module.__name__]
     known = ", ".join(sorted(each.__name__ for each in here))
     raise ConfigError(f"{message} (there are: {known})" if known else message)
+
+
+def _class(use: ClassRef) -> type[AnyGuard]:
+    try:
+        return guard_class(use.source, use.name, use.text)
+    except ConfigError as error:
+        raise ConfigError(f"{use.at}: {error}") from error
 
 
 def _is_guard(value: object) -> TypeGuard[type[AnyGuard]]:

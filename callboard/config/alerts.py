@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from callboard.config.base import Name, Seconds, Strict
 
-DEFAULT_ON: Final = ("*.kill", "*.pause", "budget.deny", "breaker.*")
+DEFAULT_ON: Final = ("*.kill", "*.pause", "budget.deny", "breaker.warn")
 _URL: Final = re.compile(r"https?://[^\s/?#@]+([/?#]\S*)?")
 _KIND: Final = re.compile(r"(\*|[A-Za-z0-9_-]{1,64})\.(\*|observe|warn|nudge|throttle|deny|pause|kill)")
 

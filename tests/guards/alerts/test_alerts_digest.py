@@ -35,6 +35,7 @@ def test_by_default_kills_pauses_denials_of_the_budget_and_the_breaker_are_told(
     assert ("budget", "deny") in told
     assert ("loop", "deny") not in told
     assert ("budget", "warn") not in told
+    assert ("breaker", "warn") in told
     assert {("budget", "kill"), ("loop", "kill"), ("budget", "pause"), ("loop", "pause")} <= set(told)
 
 
