@@ -28,22 +28,28 @@ def register(app: typer.Typer) -> None:
 async def check(
     shared: Shared, file: Annotated[Path, typer.Argument(help="The configuration.", metavar="FILE")]
 ) -> int:
-    """Read a configuration as a worker would, tools included, and show what it comes to. Exit code 2: it is wrong."""
+    """Read a configuration as a worker would, tools and guards included, and show what it comes to.
+
+    Exit code 2: it is wrong.
+    """
     from callboard.app.agents import load_agents
+    from callboard.cli.guard_tables import guards_json, print_guards
     from callboard.config.loader import load
 
     config = load(file)
     agents = load_agents(config)
     if shared.json:
         specs: dict[str, JsonValue] = {
-            name: code.spec.model_dump(mode="json", exclude={"system": True, "model": {"settings"}})
+            name: code.spec.model_dump(mode="json", by_alias=True, exclude={"system": True, "model": {"settings"}})
             for name, code in agents.items()
         }  # what may hold secrets is left out
-        shared.show({"file": str(file), "agents": specs})
+        shared.show({"file": str(file), "agents": specs, **guards_json(config, agents)})
     else:
         from callboard.cli.tables import print_agents
 
         print_agents(agents)
+        say("")
+        print_guards(config, agents)
     return DONE
 
 

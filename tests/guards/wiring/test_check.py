@@ -1,0 +1,83 @@
+"""``callboard check`` says which guards runs will have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from callboard.cli.main import app
+
+FILE = """\
+agents:
+  triage:
+    model: {provider: scripted, name: m, turns: [{text: hi}]}
+    guards: {custom: {chatty: {settings: {limit: 3}}}}
+  other:
+    model: {provider: scripted, turns: [{text: hi}]}
+    guards: {budget: {run: {usd: 0.005}, hard: true, mode: shadow}, loop: {missing: closed}}
+guards:
+  budget: {tenant: {usd: 100, per: day}, global: {tool_calls: 100000}}
+  custom: {chatty: {use: "own_guards.py:Chatty", mode: warn}}
+tenants: {acme: {guards: {budget: {run: {usd: 1}}}}, same: {}}
+functions: [own_jobs.py]
+rate_limits: {scripted/m: {requests: 50, input_tokens: 40000, concurrency: 4}}
+alerts: {webhooks: {pager: {url: "https://example.com/x", secret: "${env:HOME}"}}}
+"""
+GUARDS = """
+from callboard.guards.kit import Guard
+class Chatty(Guard[int]):
+    name = "chatty"
+    missing = "closed"
+    def __init__(self, limit=20): ...
+    def start(self, run): return 0
+    def observe(self, state, seen): return state, ()
+"""
+JOB = "from callboard import worker\n@worker('job')\nasync def job(task, run): return 1\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "own_guards.py").write_text(GUARDS)
+    (tmp_path / "own_jobs.py").write_text(JOB)
+    (tmp_path / "agents.yaml").write_text(FILE)
+    return tmp_path / "agents.yaml"
+
+
+def test_the_table_has_the_guards_of_each_agent_and_what_differs_for_tenants(file: Path) -> None:
+    shown = CliRunner().invoke(app, ["check", str(file)])
+    assert shown.exit_code == 0
+    lines = [" ".join(line.split()) for line in shown.output.splitlines()]
+    start = next(at for at, line in enumerate(lines) if line.startswith("guards of"))
+    triage, all_runs, triage_acme, _, other, *rest = lines[start + 1 :]
+    assert triage == (
+        "triage $2.00 · 100 model calls · 200 tool calls tenant: $100.00 a day enforce enforce "
+        "chatty: warn, runs wait for it (limit 3)"
+    )
+    assert all_runs == "all: 100,000 tool calls a month"
+    assert triage_acme.startswith("acme $1.00 · 100 model calls")
+    assert other.startswith("other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)")
+    assert "enforce, runs wait for it enforce" in other
+    assert [line for line in rest if line.startswith("job")][0].startswith("job no cap tenant: $100.00 a day - enforce")  # noqa: RUF015
+    assert "rate limit of scripted/m: 50 requests a minute · 40,000 input tokens a minute · 4 at a time" in rest
+    assert "alerts to pager: *.kill, *.pause, budget.deny, breaker.warn" in rest
+    assert any(line.startswith("breaker: enforce · opens at 50% failures") for line in rest)
+    assert not any(line.startswith("same") for line in lines)
+
+
+def test_json_has_the_same_and_no_secret(file: Path) -> None:
+    shown = CliRunner().invoke(app, ["check", str(file), "--json"], env={"HOME": "s3-cr3t!"})
+    assert shown.exit_code == 0
+    found = json.loads(shown.output)
+    assert found["agents"]["triage"]["guards"]["budget"]["run"]["usd"] == 2.0
+    assert found["agents"]["triage"]["guards"]["budget"]["global"]["tool_calls"] == 100_000
+    assert found["agents"]["triage"]["guards"]["custom"]["chatty"]["missing"] == "closed"
+    assert found["agents"]["job"]["guards"]["budget"]["run"]["usd"] is None
+    assert set(found["tenants"]) == {"acme"}
+    assert set(found["tenants"]["acme"]) == {"triage", "job"}
+    assert found["tenants"]["acme"]["job"]["budget"]["run"]["usd"] == 1.0
+    assert found["rate_limits"]["scripted/m"]["concurrency"] == 4
+    assert found["alerts"] == {"pager": ["*.kill", "*.pause", "budget.deny", "breaker.warn"]}
+    assert "s3-cr3t" not in shown.output
