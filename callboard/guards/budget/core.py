@@ -1,0 +1,153 @@
+"""Pure: may a call start, by what its run has used and may use; and what there is to say about that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from callboard.actors.accounts import UNITS, ZERO, Tally, tally
+from callboard.actors.allowance import MICROS, Bounds, caps_of, kept
+from callboard.actors.charges import most
+from callboard.actors.gate import Ask, Refusal
+from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.messages import Amount, Problem
+from callboard.config.guards import BudgetSettings
+from callboard.models.prices import price_of
+
+GUARD: Final = "budget"
+Scope: TypeAlias = Literal["run", "agent", "tenant", "global"]
+TOOL: Final = Amount(tool_calls=1)
+_TOOL_UNIT: Final = UNITS.index("tool_calls")
+_WORDS: Final = {
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "model_calls": "model calls",
+    "tool_calls": "tool calls",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A cap that a call would exceed. ``used`` includes what is reserved, ``needs`` is the most the call may use."""
+
+    scope: Scope
+    unit: str
+    used: int
+    cap: int
+    needs: int
+
+    @property
+    def message(self) -> str:
+        """For people, and for the model."""
+        whose = {"run": "this run", "agent": "this agent", "tenant": "this tenant", "global": "the deployment"}
+        used, cap, needs = (shown(self.unit, each) for each in (self.used, self.cap, self.needs))
+        return f"{whose[self.scope]} has used {used} of {cap}, and the next call may take {needs}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """So much of a cap is used that somebody should know."""
+
+    scope: Scope
+    unit: str
+    used: int
+    cap: int
+    share: float
+
+    @property
+    def message(self) -> str:
+        """For people."""
+        part = f"{self.used / self.cap:.0%}"
+        return f"{shown(self.unit, self.used)} of {shown(self.unit, self.cap)} is used ({part}, {self.scope})"
+
+    @property
+    def note(self) -> str:
+        """For the model."""
+        used, cap = shown(self.unit, self.used), shown(self.unit, self.cap)
+        return f"You have {shown(self.unit, max(0, self.cap - self.used))} left: {used} of {cap} is used. Finish soon."
+
+
+def unpriced(ask: Ask) -> Problem | None:
+    """Why a call of a model without a known price must not start when there is a cap in dollars."""
+    settings = ask.spec.guards.budget
+    budgets = (settings.agent, settings.tenant, settings.everybody)
+    capped = caps_of(ask.state, settings).usd_micros is not None or any(each and each.usd for each in budgets)
+    if not capped or ask.request is None or price_of(ask.request.model) is not None:
+        return None
+    message = f"nobody knows what {ask.name!r} costs, and there is a budget in dollars"
+    return Problem(kind="unknown_price", message=message, hint="set the model's price, or the budget's usd to null")
+
+
+def needs(ask: Ask) -> Amount:
+    """The most that the effect may use."""
+    return TOOL if ask.request is None else most(ask.request, ask.state)
+
+
+def over(ask: Ask, reserved: Amount, live: Tally = ZERO) -> Over | None:
+    """The cap of its own that the run would exceed. ``live``: granted to it, and not in its journal yet."""
+    settings = ask.spec.guards.budget
+    spent = ask.state.accounts.spent.plus(live) if live is not ZERO else ask.state.accounts.spent
+    caps, wanted = caps_of(ask.state, settings), tally(reserved)
+    for at in (_TOOL_UNIT,) if ask.request is None else range(_TOOL_UNIT):
+        cap, unit = caps[at], UNITS[at]
+        if cap is None:
+            continue
+        limit = cap if ask.wrap_up else cap - kept(unit, cap, settings)
+        if spent[at] + wanted[at] > limit:
+            return Over("run", unit, spent[at], cap, wanted[at])
+    return None
+
+
+def refusal(found: Over, settings: BudgetSettings, *, wrap_up: bool) -> Refusal:
+    """What the run is told. ``wrap_up``: this was the turn that wraps up, so it is over now."""
+    level = "run" if found.scope == "run" else found.scope
+    hint = f"raise guards.budget.{level}, or top it up: callboard budget top-up"
+    problem = Problem(kind=GUARD, message=found.message, hint=hint)
+    return Refusal(GUARD, problem, wrap_up=not (wrap_up or settings.hard))
+
+
+def notices(spent: Tally, caps: Bounds, settings: BudgetSettings) -> Iterator[Notice]:
+    """Every share of a cap of the run that is used up."""
+    for unit, used, cap in zip(UNITS, spent, caps, strict=True):
+        if cap is not None:
+            yield from shares("run", unit, used=used, cap=cap, settings=settings)
+
+
+def shares(scope: Scope, unit: str, *, used: int, cap: int, settings: BudgetSettings) -> Iterator[Notice]:
+    """Every share of one cap that is used up."""
+    for share in sorted({*settings.warn_at, settings.steer_at}):
+        if used >= share * cap:
+            yield Notice(scope, unit, used, cap, share)
+
+
+def event(ask: Ask, action: Action, said: Over | Notice, *, at: datetime, acted: bool, account: str = "") -> GuardEvent:
+    """A verdict of the budget. The same one has the same id, whoever says it; ``account``: that of a shared budget."""
+    about = (ask.key if said.scope == "run" else account, said.scope, said.unit, said.cap)
+    mark = (ask.key, ask.call, ask.attempt) if isinstance(said, Over) else (said.share,)
+    name = "/".join(map(str, (*about, *mark)))
+    return GuardEvent(
+        id=hashlib.sha256(name.encode()).hexdigest()[:32],
+        at=at,
+        guard=GUARD,
+        action=action,
+        mode=ask.spec.guards.budget.mode,
+        acted=acted,
+        reason=said.message,
+        run=ask.key.run,
+        agent=ask.spec.name,
+        call=ask.call,
+        sequence=ask.state.sequence,
+        threshold=said.cap if isinstance(said, Over) else said.share,
+        value=said.used,
+        data={"scope": said.scope, "unit": said.unit, "cap": said.cap},
+    )
+
+
+def shown(unit: str, amount: int) -> str:
+    """An amount for people."""
+    if unit != "usd_micros":
+        return f"{amount:,} {_WORDS[unit]}"
+    return f"${amount / MICROS:,.2f}" if amount % 10_000 == 0 else f"${amount / MICROS:,.4f}"
