@@ -119,6 +119,11 @@ async def next_of(connection: Connection, stream: str, subject: str, *, after: i
     return await _leader_get(connection, stream, {"seq": after + 1, "next_by_subj": subject})
 
 
+async def first_since(connection: Connection, stream: str, subject: str, at: datetime) -> StreamMessage | None:
+    """The first message of a subject (or filter) that was stored at ``at`` or later, read through the leader."""
+    return await _leader_get(connection, stream, {"start_time": at.isoformat(), "next_by_subj": subject})
+
+
 async def by_sequence(connection: Connection, stream: str, sequence: int) -> StreamMessage | None:
     """The message at ``sequence``, read through the stream's leader."""
     return await _leader_get(connection, stream, {"seq": sequence})
