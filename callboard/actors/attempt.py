@@ -161,6 +161,7 @@ class Attempt:
             parent=body.parent,
             depth=body.depth,
             budget=body.budget,
+            lineage=body.lineage,
             deadline=min(limit, body.deadline) if body.deadline is not None else limit,
             spec=kept,
             digest=digest,

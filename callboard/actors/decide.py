@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from callboard.actors.spawning import delegated
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import (
     ChildSpawned,
-    Content,
     DoubtPolicy,
     Effect,
     GuardDenied,
@@ -109,7 +109,7 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
         return over
     if last is None:
         return _call_model(state, spec, now)
-    if last.tool_calls and (pending := _pending(state, spec, last, run)):
+    if last.tool_calls and (pending := _pending(state, spec, last, now=now, run=run)):
         return pending
     if last.tool_calls or state.turns[-1] is not last:  # results to read, or a note that came after the last turn
         return _call_model(state, spec, now)
@@ -162,7 +162,7 @@ def _doubtful(state: RunState) -> Command | None:
     return Verify(verifiable) if verifiable else None
 
 
-def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, run: RunKey) -> Command | None:
+def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, *, now: datetime, run: RunKey) -> Command | None:
     """What the last turn's tool calls still need; None when all have their outcome."""
     writes: list[OwnerEvent] = []
     calls: list[tuple[ToolCall, ToolRequested]] = []
@@ -173,7 +173,7 @@ def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, run: RunKey
             if asked.id not in state.calls:
                 writes.append(_unknown_tool(spec, asked))
         elif tool.kind == "spawn":
-            _delegate(state, spec, asked, run=run, writes=writes, waits=waits)
+            _delegate(state, spec, asked, now=now, run=run, writes=writes, waits=waits)
         else:
             _call(state, asked, tool, run=run, calls=calls, waits=waits)
     if writes:
@@ -201,38 +201,43 @@ def _call(
 
 
 def request(
-    state: RunState, call: str, *, run: RunKey, tool: str, effect: Effect, in_doubt: DoubtPolicy
+    state: RunState,
+    call: str,
+    *,
+    run: RunKey,
+    tool: str,
+    effect: Effect,
+    in_doubt: DoubtPolicy,
+    timeout: float | None = None,
 ) -> ToolRequested:
     """The intent for a call: the same key on every attempt, a new attempt number if an earlier one may have started."""
     known = state.calls.get(call)
     armed_again = known is not None and known.status == "open" and known.owner == state.owner
     attempt = 1 if known is None else known.attempt if armed_again else known.attempt + 1
     key = idempotency_key(run, call)
-    return ToolRequested(call=call, tool=tool, effect=effect, key=key, attempt=attempt, in_doubt=in_doubt)
+    return ToolRequested(
+        call=call, tool=tool, effect=effect, key=key, attempt=attempt, in_doubt=in_doubt, timeout=timeout
+    )
 
 
 def _delegate(
-    state: RunState, spec: AgentSpec, asked: ToolCall, *, run: RunKey, writes: list[OwnerEvent], waits: list[Wait]
+    state: RunState,
+    spec: AgentSpec,
+    asked: ToolCall,
+    *,
+    now: datetime,
+    run: RunKey,
+    writes: list[OwnerEvent],
+    waits: list[Wait],
 ) -> None:
     child = child_id(run.run, asked.id)
     if child in state.children:
         if child not in state.finished:
             waits.append(Wait(kind="child", name=child))
         return
-    if asked.id in state.calls:
-        return
-    arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
-    agent, work = arguments.get("agent"), arguments.get("task")
-    depth = state.created.depth + 1 if state.created is not None else 1
-    if not isinstance(agent, str) or agent not in spec.team or not isinstance(work, str) or not work:
-        hint = f"give agent (one of {', '.join(spec.team) or 'nobody'}) and task (a text)"
-        writes.append(_refuse(asked, "bad_arguments", f"got {asked.arguments!r}", hint))
-    elif depth > spec.limits.depth:
-        hint = "do the work yourself"
-        writes.append(_refuse(asked, "too_deep", f"delegation is {depth} deep, {spec.limits.depth} is allowed", hint))
-    else:
-        lane = state.created.lane if state.created is not None else "normal"
-        writes.append(ChildSpawned(child=child, call=asked.id, agent=agent, input=Content(value=work), lane=lane))
+    if asked.id not in state.calls:
+        beside = sum(isinstance(event, ChildSpawned) for event in writes)
+        writes.append(delegated(state, spec, asked, child=child, now=now, beside=beside))
 
 
 def _unknown_tool(spec: AgentSpec, asked: ToolCall) -> ToolReturned:

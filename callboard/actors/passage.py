@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from callboard.actors.gate import Ask, Ending, Grant, RunGate
+from callboard.actors.gate import Answer, Ask, Ending, Grant, RunGate
 from callboard.bus.messages import Usage
 from callboard.clock import Clock
 
@@ -51,6 +51,13 @@ class Passage:
         self._over = True
         with anyio.CancelScope(shield=True):
             await self.gate.done(self.ask, self.grant, ending)
+
+
+async def admitted(gate: RunGate, ask: Ask, *, within: float) -> Answer | None:
+    """What the gates say; None if they have said nothing ``within`` so many seconds: the run is out of time."""
+    with anyio.move_on_after(within):
+        return await gate.admit(ask)
+    return None
 
 
 @asynccontextmanager

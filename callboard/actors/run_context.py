@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, overload
@@ -15,6 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
+from callboard.actors.children import Child, result_of
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import child_id, idempotency_key, limit_reached, request
@@ -23,6 +23,7 @@ from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.parking import Parking
 from callboard.actors.passage import Passage, passing
+from callboard.actors.spawning import free_at, refused
 from callboard.actors.state import RERUN, Call, arrived
 from callboard.actors.steps import perform
 from callboard.actors.suspend import Idle, publish_child
@@ -39,7 +40,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.subjects import Lane
 from callboard.config.spec import AgentSpec
-from callboard.errors import RunFailed, RunKilled, StepInDoubt, ToolError
+from callboard.errors import StepInDoubt, ToolError
 from callboard.log import get_logger
 from callboard.tools.execute import json_value
 
@@ -48,14 +49,6 @@ _TIMER_NAME: Final = 50
 _TOGETHER_SECONDS: Final = 0.002
 HELD_SECONDS: Final = 2.0
 """A sleep of at most this is waited out on the worker; a longer one holds none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A spawned run: its id, and the agent that works on it."""
-
-    id: str
-    agent: str
 
 
 class RunContext:
@@ -146,18 +139,19 @@ class RunContext:
                 await anyio.sleep(left)
 
     async def spawn(self, agent: str, task: object, *, name: str | None = None, lane: Lane | None = None) -> Child:
-        """Start a child run of ``agent``. It shares the tenant, the deadline and the end: kills travel down."""
+        """Start a child run of ``agent``. It shares the tenant, the deadline and the end: kills travel down.
+
+        Waits when the run spawns faster than ``limits.spawn_rate``. Raises ``ToolError`` beyond ``limits.depth``,
+        ``limits.children`` and ``limits.cycles``.
+        """
         call = self._parking.occurrence(name or f"spawn {agent}")
         child = child_id(self.id, call)
         if child not in self._owner.view.children:
-            await self._within_limits()
-            created = self._owner.view.created
-            depth = 1 if created is None else created.depth + 1
-            if depth > self._spec.limits.depth:
-                raise ToolError("too_deep", f"child runs are {depth} deep, limits.depth is {self._spec.limits.depth}")
-            given = await pack(json_value(task), self._ports.blobs)
+            given, created = await pack(json_value(task), self._ports.blobs), self._owner.view.created
             lane = lane or (created.lane if created is not None else "normal")
-            await self._owner.append(ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane))
+            now = await self._room_for(agent)
+            self._owner.defer(ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane, at=now))
+            await self._owner.flush()
         spawned = self._owner.view.children[child]
         await publish_child(self._owner, spawned, ports=self._ports, idle=self._idle)
         return Child(child, agent)
@@ -169,7 +163,7 @@ class RunContext:
     async def wait(self, *children: Child) -> Any:
         """The results of child runs, in the order given. Raises ``RunFailed`` or ``RunKilled`` for one without."""
         await self._park(tuple(Wait(kind="child", name=child.id) for child in children))
-        results = [await self._result(child) for child in children]
+        results = [await result_of(child, self._owner.view.finished[child.id], self._ports) for child in children]
         return results[0] if len(results) == 1 else results
 
     async def signal(self, name: str) -> JsonValue:
@@ -234,7 +228,9 @@ class RunContext:
     ) -> JsonValue:
         await self._within_limits()
         policy: DoubtPolicy = "ask" if effect == "critical" else "continue"
-        intent = request(self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy)
+        intent = request(
+            self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy, timeout=timeout
+        )
         ask = Ask(self._owner.key, self._spec, self._owner.view, "step", call, intent.attempt, name,
             effect=effect, pending=self._owner.unwritten,
         )  # fmt: skip
@@ -265,22 +261,24 @@ class RunContext:
             await passage.end(problem.kind if problem else "")
         return value, problem
 
+    async def _room_for(self, agent: str) -> datetime:
+        """Wait until the run may spawn a child of ``agent``: now. Raises ``ToolError`` if it never may."""
+        while True:
+            await checkpoint_if_cancelled()
+            await self._within_limits()
+            now = self._ports.clock.now()
+            if problem := refused(self._owner.view, self._spec.limits, agent):
+                raise ToolError(problem.kind, problem.message)
+            if (free := free_at(self._owner.view, self._spec.limits, now)) is None:
+                return now
+            self.log.warning("the run spawns too fast, it waits", run=self.id, limit=self._spec.limits.spawn_rate)
+            await self.sleep((free - now).total_seconds(), "spawn-rate")
+
     async def _within_limits(self) -> None:
         """Leave the play for good if the run is out of time or its journal is full: the code cannot catch that."""
         if limit_reached(self._owner.view, self._ports.clock.now()):
             self._parking.on_leave()
             await anyio.sleep_forever()
-
-    async def _result(self, child: Child) -> JsonValue:
-        finished = self._owner.view.finished[child.id]
-        problem = finished.problem or Problem(kind=finished.outcome, message=f"child run {child.id} {finished.outcome}")
-        match finished.outcome:
-            case "completed":
-                return await unpack(finished.result, self._ports.blobs)
-            case "failed":
-                raise RunFailed(child.id, problem.kind, problem.message)
-            case "killed":
-                raise RunKilled(child.id, problem.message, problem.hint)
 
     async def _park(self, group: tuple[Wait, ...]) -> None:
         await self._parking.park(group, self._has)

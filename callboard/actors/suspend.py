@@ -13,6 +13,7 @@ from callboard.actors.contents import unpack
 from callboard.actors.decide import DEADLINE
 from callboard.actors.effects import within_deadline
 from callboard.actors.owner import Owner
+from callboard.actors.spawning import lineage
 from callboard.actors.state import ready
 from callboard.bus.messages import ChildSpawned, Parent, RunSuspended, Task, TimerSet, Wait
 from callboard.bus.subjects import TaskAddress
@@ -62,6 +63,7 @@ async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle
         depth=1 if created is None else created.depth + 1,
         deadline=None if created is None else created.deadline,
         budget=child.budget,
+        lineage=lineage(created),
     )
     address = TaskAddress(owner.key.tenant, child.agent, child.lane, child.child)
     while True:

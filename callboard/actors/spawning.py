@@ -1,0 +1,80 @@
+"""Pure: what a run may spawn: how deep, how many children, how fast, and how often the same agent may come again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from callboard.actors.state import RunState
+from callboard.bus.messages import ChildSpawned, Content, Problem, RunCreated, ToolCall, ToolReturned
+from callboard.config.spec import AgentSpec, Limits
+
+RATE_WINDOW: Final = timedelta(seconds=60)
+_LONGEST_LINEAGE: Final = 64
+"""As many agents as a task may name."""
+_HINT: Final = "do the work yourself"
+
+
+def delegated(
+    state: RunState, spec: AgentSpec, asked: ToolCall, *, child: str, now: datetime, beside: int
+) -> ChildSpawned | ToolReturned:
+    """What becomes of a delegation that the model asks for: the child ``child``, or why not, for the model to read.
+
+    ``beside``: children that the same turn has spawned.
+    """
+    arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
+    agent, work = arguments.get("agent"), arguments.get("task")
+    if not isinstance(agent, str) or agent not in spec.team or not isinstance(work, str) or not work:
+        hint = f"give agent (one of {', '.join(spec.team) or 'nobody'}) and task (a text)"
+        wrong = Problem(kind="bad_arguments", message=f"got {asked.arguments!r}"[:2_000], hint=hint)
+        return ToolReturned(call=asked.id, problem=wrong)
+    limits = spec.limits
+    problem = refused(state, limits, agent, beside=beside) or too_fast(state, limits, now, beside=beside)
+    if problem is not None:
+        return ToolReturned(call=asked.id, problem=problem)
+    lane = "normal" if state.created is None else state.created.lane
+    return ChildSpawned(child=child, call=asked.id, agent=agent, input=Content(value=work), lane=lane, at=now)
+
+
+def refused(state: RunState, limits: Limits, agent: str, *, beside: int = 0) -> Problem | None:
+    """Why this run may never spawn a child of ``agent``. ``beside``: children that are spawned in the same breath."""
+    depth = 1 if state.created is None else state.created.depth + 1
+    children, above = len(state.children) + beside, lineage(state.created)
+    if depth > limits.depth:
+        message = f"delegation is {depth} deep, {limits.depth} is allowed (limits.depth)"
+        return Problem(kind="too_deep", message=message, hint=_HINT)
+    if (times := above.count(agent)) > limits.cycles:
+        message = (
+            f"{agent!r} is at work above already: {' -> '.join((*above, agent))}, "
+            f"and may come again {limits.cycles} times (limits.cycles), this would be time {times}"
+        )
+        return Problem(kind="delegation_cycle", message=message, hint=_HINT)
+    if children >= limits.children:
+        message = f"this run has spawned {children} children, {limits.children} are allowed (limits.children)"
+        return Problem(kind="too_many_children", message=message, hint=_HINT)
+    return None
+
+
+def free_at(state: RunState, limits: Limits, now: datetime, *, beside: int = 0) -> datetime | None:
+    """When this run may spawn again if it has spawned too fast; None: now."""
+    recent = sorted(
+        child.at for child in state.children.values() if child.at is not None and child.at > now - RATE_WINDOW
+    )
+    if len(recent) + beside < limits.spawn_rate:
+        return None
+    in_the_way = recent[-limits.spawn_rate :] if len(recent) >= limits.spawn_rate else []
+    return (in_the_way[0] if in_the_way else now) + RATE_WINDOW
+
+
+def too_fast(state: RunState, limits: Limits, now: datetime, *, beside: int = 0) -> Problem | None:
+    """Why this run may not spawn a child just now."""
+    if (free := free_at(state, limits, now, beside=beside)) is None:
+        return None
+    message = f"this run has spawned {limits.spawn_rate} children within a minute (limits.spawn_rate)"
+    hint = f"do the work yourself, or delegate again in {max(1, round((free - now).total_seconds()))} s"
+    return Problem(kind="spawn_rate", message=message, hint=hint)
+
+
+def lineage(created: RunCreated | None) -> tuple[str, ...]:
+    """The agents above a child of this run, the topmost first."""
+    return () if created is None else (*created.lineage, created.agent)[-_LONGEST_LINEAGE:]
