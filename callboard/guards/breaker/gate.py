@@ -206,6 +206,8 @@ class BreakerGates:
                 found = await self._states.get(*at.key)
                 if found is not None:
                     self._heard(at.key, found)
+                else:  # somebody has removed it by hand: begin anew
+                    self._views[at] = self._fresh(at)
         except BusError as error:
             log.warning("a circuit could not be read", circuit=str(at), error=str(error))
 
@@ -237,12 +239,15 @@ class BreakerGates:
         view = self._views.get(at)
         if view is not None:
             return view
-        longest = LAST_RESORT if at.kind == "model" else self._settings.open_at_most
-        self._views[at] = View(self._me, self._settings, longest)
+        self._views[at] = self._fresh(at)
         self._lines[at.key] = at
         if (known := self._known.get(at.key)) is not None:
             self._see(at, known)
         return self._views[at]
+
+    def _fresh(self, at: Line) -> View:
+        longest = LAST_RESORT if at.kind == "model" else self._settings.open_at_most
+        return View(self._me, self._settings, longest)
 
     def circuit(self, at: Line) -> Circuit:
         """A circuit as this worker knows it."""
