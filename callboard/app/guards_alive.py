@@ -1,0 +1,133 @@
+"""Shell: which guard processes are alive, how far they have judged, and which circuits are not closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+import anyio
+from pydantic import JsonValue, ValidationError
+
+from callboard.bus import storage
+from callboard.bus.bus import Bus
+from callboard.bus.client import Reply
+from callboard.bus.guard_messages import Missing, Pulse
+from callboard.guards.breaker.circuit import Circuit
+
+_LISTENS: Final = 1.2
+"""Seconds: a process pulses at least every half second."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardProcess:
+    """A guard in a process. ``partitions`` are its shares of all runs; ``lag``: entries of CB_RUNS not yet judged.
+
+    One without partitions stands by, or is behind because it has just started.
+    """
+
+    guard: str
+    replica: str
+    partitions: tuple[int, ...]
+    of: int
+    watermark: int
+    lag: int
+    missing: Missing
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """As JSON."""
+        return {
+            "guard": self.guard, "replica": self.replica, "partitions": list(self.partitions), "of": self.of,
+            "watermark": self.watermark, "lag": self.lag, "missing": self.missing,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircuit:
+    """A circuit breaker that is not closed. ``until``: when that phase ends, or the next call may probe."""
+
+    tenant: str
+    name: str
+    phase: str
+    cause: str
+    trips: int
+    until: datetime
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """As JSON."""
+        return {
+            "tenant": self.tenant, "name": self.name, "phase": self.phase, "cause": self.cause, "trips": self.trips,
+            "until": self.until.isoformat(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GuardsAlive:
+    """``silent``: processes that answer, and whose guards do not pulse."""
+
+    processes: tuple[GuardProcess, ...]
+    silent: tuple[str, ...]
+    circuits: tuple[OpenCircuit, ...]
+
+
+async def guards_alive(bus: Bus, *, listens: float = _LISTENS) -> GuardsAlive:
+    """Listen for a moment, and look into the bucket."""
+    pulses: dict[tuple[str, str, int], Pulse] = {}
+    services: set[str] = set()
+    subjects, connection = bus.connection.subjects, bus.connection
+    inbox = connection.new_inbox()
+
+    def pulsed(message: Reply) -> None:
+        try:
+            pulse = Pulse.model_validate_json(message.payload)
+        except ValidationError:
+            return
+        pulses[pulse.guard, pulse.replica, pulse.partition] = pulse
+
+    def answered(message: Reply) -> None:
+        about = cast("dict[str, Any]", json.loads(message.payload)) if message.payload else {}
+        metadata = cast("dict[str, Any]", about.get("metadata") or {})
+        if metadata.get("prefix") == subjects.prefix:
+            services.add(str(about.get("id")))
+
+    async with connection.subscribe(f"{subjects.prefix}.pulse.>", pulsed), connection.subscribe(inbox, answered):
+        await connection.publish("$SRV.INFO.callboard-guard", b"", reply=inbox)
+        await anyio.sleep(listens)
+    info = await storage.patiently(lambda: storage.api(connection, f"STREAM.INFO.{subjects.stream('RUNS')}", {}))
+    processes = _processes(pulses, int(info["state"]["last_seq"]))
+    silent = services - {process.replica for process in processes}
+    return GuardsAlive(processes, tuple(sorted(silent)), await _circuits(bus))
+
+
+def _processes(pulses: Mapping[tuple[str, str, int], Pulse], last: int) -> tuple[GuardProcess, ...]:
+    found: dict[tuple[str, str], list[Pulse]] = {}
+    for (guard, replica, _), pulse in sorted(pulses.items()):
+        found.setdefault((guard, replica), []).append(pulse)
+    return tuple(
+        GuardProcess(
+            guard=guard,
+            replica=replica,
+            partitions=tuple(pulse.partition for pulse in each if pulse.watermark),
+            of=each[0].partitions,
+            watermark=min((pulse.watermark for pulse in each if pulse.watermark), default=0),
+            lag=max(0, last - min((pulse.watermark for pulse in each if pulse.watermark), default=last)),
+            missing=each[0].missing,
+        )
+        for (guard, replica), each in found.items()
+    )
+
+
+async def _circuits(bus: Bus) -> tuple[OpenCircuit, ...]:
+    found: list[OpenCircuit] = []
+    for key, value in sorted((await bus.states.all("breaker")).items()):
+        try:
+            circuit = Circuit.model_validate_json(value.value)
+            _, tenant, kind, name = key
+        except ValueError:  # nothing of ours, or of a newer version
+            continue
+        if circuit.phase != "closed":
+            readable = f"{kind} {name.rpartition('-')[0]}"
+            found.append(OpenCircuit(tenant, readable, circuit.phase, circuit.cause, circuit.trips, circuit.until))
+    return tuple(found)

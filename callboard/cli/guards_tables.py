@@ -1,0 +1,96 @@
+"""Shell: what guards say and who of them is alive, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from callboard.app.guards_alive import GuardsAlive, OpenCircuit
+from callboard.bus.guard_log import KeptEvent
+from callboard.cli.shared import Shared, say
+from callboard.cli.tables import console
+from callboard.cli.teller import plain
+from callboard.cli.verdicts import SIGN_OF, STYLE_OF, said_only, verdict_as_json, verdict_line
+
+_BEHIND: Final = 1_000
+"""Entries from which on a lag is worth a colour."""
+
+
+class VerdictLines:
+    """A line for each verdict, as it comes."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._console = Console(soft_wrap=True, highlight=False)
+
+    def begin(self) -> None:
+        """Say that somebody listens."""
+        Console(stderr=True, highlight=False).print("watching what guards say · Ctrl-C ends it", style="dim")
+
+    def show(self, kept: KeptEvent) -> None:
+        """Print one."""
+        if self._shared.json:
+            self._shared.show(verdict_as_json(kept.tenant, kept.event))
+            return
+        line = verdict_line(kept.tenant, kept.event)
+        clock = kept.event.at.astimezone().strftime("%H:%M:%S")
+        self._console.print(Text.assemble((f"{clock}  ", "dim"), (f"{line.sign} {line.text}", line.style)))
+
+
+def print_events(events: Sequence[KeptEvent]) -> None:
+    """Verdicts, a line each."""
+    if not events:
+        say("no guard events")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("at", "tenant", "run", "agent", "guard", "action"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for kept in events:
+        event = kept.event
+        style = STYLE_OF[event.action]
+        action = Text(f"{SIGN_OF[event.action]} {event.action}{said_only(event)}", style=style)
+        at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
+        table.add_row(at, kept.tenant, event.run, event.agent, event.guard, action, Text(plain(event.reason)))
+    console().print(table)
+
+
+def print_alive(alive: GuardsAlive) -> None:
+    """Guard processes, then circuits."""
+    if alive.processes:
+        table = Table(box=None, pad_edge=False)
+        for name in ("guard", "process", "shares"):
+            table.add_column(name, no_wrap=True)
+        for name in ("judged up to", "behind"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("if it is missing", no_wrap=True)
+        for each in alive.processes:
+            shares = f"{len(each.partitions)} of {each.of}" if each.partitions else "stands by"
+            behind = Text(f"{each.lag:,}", style="yellow" if each.lag >= _BEHIND else "")
+            missing = "runs go on" if each.missing == "open" else "runs hold"
+            table.add_row(each.guard, each.replica, shares, f"{each.watermark:,}", behind, missing)
+        console().print(table)
+    else:
+        say("no guard process is alive: runs have the guards of their workers (budget, breaker, limits) only.")
+        say("Start one with `callboard guard run FILE`")
+    for name in alive.silent:
+        say(f"{name} answers, and its guards do not pulse: look at its log")
+    if alive.circuits:
+        say("")
+        _print_circuits(alive.circuits)
+
+
+def _print_circuits(circuits: Sequence[OpenCircuit]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("circuit", "tenant", "phase", "until", "cause", "trips"):
+        table.add_column(name, no_wrap=True)
+    for each in circuits:
+        tenant = "all" if each.tenant == "_" else each.tenant
+        phase = Text(each.phase.replace("_", " "), style="red" if each.phase == "open" else "yellow")
+        until = each.until.astimezone().strftime("%H:%M:%S")
+        table.add_row(Text(plain(each.name)), tenant, phase, until, each.cause, str(each.trips))
+    console().print(table)
