@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 
 from callboard.actors.code import AgentCode, Ports
@@ -9,6 +11,8 @@ from callboard.actors.contents import unpack
 from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write, decide
 from callboard.actors.effects import call_model, call_tools, verify_calls, within_deadline
 from callboard.actors.owner import Owner
+from callboard.actors.ownership import Paused
+from callboard.actors.pauses import hold
 from callboard.actors.suspend import Idle, publish_children, suspend
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatModel
@@ -21,15 +25,18 @@ async def run_agent(
     assert owner.view.created is not None
     given = await unpack(owner.view.created.input, ports.blobs)
     while True:
-        command = decide(owner.view, spec, ports.clock.now(), run=owner.key)
+        now = ports.clock.now()
+        command = hold(decide(owner.view, spec, now, run=owner.key), owner.view, now)
         match command:
             case Write(events):
                 owner.defer(*events)
             case CallModel():
-                await call_model(owner, command, spec=spec, given=given, model=model, ports=ports)
+                with suppress(Paused):
+                    await call_model(owner, command, spec=spec, given=given, model=model, ports=ports)
             case CallTools():
                 await publish_children(owner, ports=ports, idle=idle)  # they need not wait for the tools of their turn
-                await call_tools(owner, command, spec=spec, code=code, ports=ports)
+                with suppress(Paused):
+                    await call_tools(owner, command, spec=spec, code=code, ports=ports)
             case Verify(calls):
                 await verify_calls(owner, calls, code=code, ports=ports)
             case Backoff(until):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
 
 import anyio
 from pydantic import JsonValue
 
+from callboard.actors.armed import Armed
 from callboard.actors.charges import answered, failed, interrupted
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
 from callboard.actors.decide import CallModel, CallTools, next_turn
 from callboard.actors.gate import Ask, Refusal
-from callboard.actors.owner import Armed, Owner
-from callboard.actors.passage import Passage, passing
+from callboard.actors.owner import Owner
+from callboard.actors.passage import Passage, admitted, passing
+from callboard.actors.replies import reply_of
 from callboard.actors.state import Call
 from callboard.bus.messages import (
     GuardDenied,
@@ -59,7 +62,9 @@ async def call_model(
     ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, label,
         request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
     )  # fmt: skip
-    answer = await owner.gate.admit(ask)
+    answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
+    if answer is None:
+        return
     if isinstance(answer, Refusal):
         await owner.append(_denied(command.call, answer))
         return
@@ -67,8 +72,8 @@ async def call_model(
         call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up
     )
     async with passing(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
-        if not window.is_open():  # the worker may have been stopped meanwhile
-            await window.reopen()
+        if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
+            return
         if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
             request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
         passage.start()
@@ -88,10 +93,7 @@ async def _ask_model(
     said: list[str] = []
     started = ports.clock.monotonic()
     try:
-        with anyio.fail_after(request.timeout):
-            reply = await _reply(model, request, said)
-    except TimeoutError:
-        error = ModelError("network", f"no reply within {request.timeout:g} s", retryable=True)
+        reply = await reply_of(model, request, said, first_token=spec.limits.first_token_timeout)
     except ModelError as raised:
         error = raised
     except anyio.get_cancelled_exc_class():
@@ -134,15 +136,6 @@ def _denied(call: str, refusal: Refusal) -> GuardDenied:
     )
 
 
-async def _reply(model: ChatModel, request: ChatRequest, said: list[str]) -> ChatReply:
-    async with aclosing(model.stream(request)) as stream:
-        async for piece in stream:
-            if isinstance(piece, ChatReply):
-                return piece
-            said.append(piece.text)
-    raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
-
-
 async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: ModelChoice) -> ModelResponded:
     return ModelResponded(
         call=call,
@@ -178,7 +171,9 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
                 effect=intent.effect, arguments=asked.arguments,
                 pending=(*owner.unwritten, *(before for _, before, _ in granted)),
             )  # fmt: skip
-            answer = await owner.gate.admit(ask)
+            answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
+            if answer is None:
+                return
             if isinstance(answer, Refusal):
                 refuse_tool(owner, intent.call, answer)
             else:
@@ -207,8 +202,8 @@ async def _run_tools(
 
     async def run(asked: ToolCall, intent: ToolRequested, passage: Passage, window: Armed) -> None:
         nonlocal running
-        if not window.is_open():  # the worker may have been stopped before it got here
-            await window.reopen()
+        if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
+            return
         tool = code.tools.get(intent.tool)
         timeout = within_deadline(owner, _timeout(spec, intent.tool), ports)
         passage.start()

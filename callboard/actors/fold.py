@@ -131,7 +131,7 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return state.evolve(suspended=sequence, waits=(), attempts=0)
         case RunSteered():
             return state.evolve(turns=(*state.turns, event))
-        case RunPaused() if event.name not in state.pauses:
+        case RunPaused() if _lasts_longer(event, state.pauses.get(event.name)):
             return state.evolve(pauses={**state.pauses, event.name: event})
         case RunResumed() if event.name in state.pauses:
             return state.evolve(pauses={name: pause for name, pause in state.pauses.items() if name != event.name})
@@ -149,6 +149,12 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return _put(state, _resolved(call, event))
         case _:
             return state
+
+
+def _lasts_longer(pause: RunPaused, known: RunPaused | None) -> bool:
+    if known is None:
+        return True
+    return known.until is not None and (pause.until is None or pause.until > known.until)
 
 
 def _resolved(call: Call, event: ToolResolved) -> Call:

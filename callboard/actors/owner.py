@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from callboard.actors.armed import Armed
 from callboard.actors.decide import MAX_ENTRIES
 from callboard.actors.fold import fold, replay, terminal_of
 from callboard.actors.gate import NoGate, RunGate
-from callboard.actors.ownership import Fact, OwnershipLost, Ticket
+from callboard.actors.ownership import Fact, OwnershipLost, Paused, Ticket
+from callboard.actors.pauses import in_force
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
 from callboard.actors.turns import Turns
@@ -26,7 +27,7 @@ from callboard.bus.messages import ModelLateUsage, Record
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
-from callboard.errors import BusUnreachable, CallboardError, InvalidMessage, StaleAppend
+from callboard.errors import BusUnreachable, InvalidMessage, StaleAppend
 from callboard.log import get_logger
 
 log = get_logger(__name__)
@@ -52,8 +53,7 @@ class Owner:
         lane: Turns | None = None,
         gate: RunGate = _NO_GATE,
     ) -> None:
-        self.key, self.gate = key, gate
-        self.token = token
+        self.key, self.token, self.gate = key, token, gate
         self.state = state
         """The fold of what is in the journal."""
         self.view = state
@@ -75,8 +75,7 @@ class Owner:
         self._lane = lane or Turns(1)
         """Shared by the owners of a process: with too many appends on their way none is back within its window."""
         self._journals, self._clock = journals, clock
-        self._lock = Turns(1)
-        self._quiet = anyio.Event()
+        self._lock, self._quiet = Turns(1), anyio.Event()
         self.ended: OwnershipLost | BusUnreachable | None = None
         """Why nothing is written any more: not the owner, or nobody knows whether a record was stored (writing its
         events again could record them twice)."""
@@ -95,7 +94,10 @@ class Owner:
         self.view = self._imagine(self.view, facts)
 
     async def append(self, *events: Fact) -> float:
-        """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish."""
+        """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish.
+
+        Raises ``Paused`` for intents of a run that is paused: they are not written.
+        """
         await checkpoint_if_cancelled()  # code that cleans up behind a cancellation starts nothing
         ticket = Ticket(events, awaited=True)
         self._waiting.append(ticket)
@@ -174,7 +176,7 @@ class Owner:
         return self.state
 
     async def _flush(self) -> None:
-        while self._waiting:
+        while self._held_back():
             size = len(self._waiting)
             while True:
                 batch = self._waiting[:size]
@@ -186,6 +188,14 @@ class Owner:
                         self._refuse(batch[0], error)
                         break
                     size = (size + 1) // 2
+
+    def _held_back(self) -> bool:
+        """Refuse what starts effects if the run is paused; is there anything else to write?"""
+        if self.state.pauses and in_force(self.state, self._clock.now()):
+            for ticket in [ticket for ticket in self._waiting if ticket.announces]:
+                self._forget((ticket,))
+                ticket.refused = Paused()
+        return bool(self._waiting)
 
     def _refuse(self, ticket: Ticket, error: InvalidMessage) -> None:
         self._forget((ticket,))
@@ -210,7 +220,7 @@ class Owner:
                     )
             except StaleAppend:
                 await self._catch_up()
-                if not again:
+                if not again or self.state.pauses:  # a pause came first: what was to start must not
                     return False
                 continue
             except BusUnreachable as error:
@@ -264,31 +274,6 @@ class Owner:
         if not facts:
             return state
         return fold(state, state.sequence + 1, Record(id="-", owner=self.token, events=tuple(facts)))
-
-
-@dataclass(slots=True)
-class Armed:
-    """Intents whose effects may start now. One that starts in a task or thread of its own asks at the last moment."""
-
-    owner: Owner
-    intents: Sequence[Fact]
-    published: float
-
-    def only(self, intent: Fact) -> Armed:
-        """The same for one of them."""
-        return Armed(self.owner, (intent,), self.published)
-
-    def is_open(self) -> bool:
-        """May the effect start now?"""
-        return self.owner.in_window(self.published)
-
-    async def reopen(self) -> None:
-        """Write the intent again."""
-        try:
-            self.published = await self.owner.arm(self.intents)
-        except CallboardError:
-            await checkpoint_if_cancelled()  # the worker stops the effect: it is not for its code to see why
-            raise
 
 
 def _nobody() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from callboard.actors.state import RunState
-from callboard.bus.messages import OwnerEvent, ToolResolved
+from callboard.bus.messages import ModelRequested, OwnerEvent, ToolRequested, ToolResolved
 from callboard.errors import CallboardError, InvalidMessage
 
 Fact: TypeAlias = OwnerEvent | ToolResolved
@@ -21,6 +21,13 @@ class OwnershipLost(CallboardError):
         self.state = state
 
 
+class Paused(CallboardError):
+    """An intent was not written, because the run is paused. Decide again."""
+
+    def __init__(self) -> None:
+        super().__init__("the run is paused")
+
+
 @dataclass(slots=True)
 class Ticket:
     """Events that wait for their record; ``armed_at`` is set once they are written. ``awaited``: by a caller."""
@@ -28,4 +35,9 @@ class Ticket:
     events: tuple[Fact, ...]
     awaited: bool
     armed_at: float | None = None
-    refused: InvalidMessage | None = None
+    refused: InvalidMessage | Paused | None = None
+
+    @property
+    def announces(self) -> bool:
+        """Does somebody wait for it to start an effect?"""
+        return self.awaited and any(isinstance(event, ModelRequested | ToolRequested) for event in self.events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, overload
@@ -14,6 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
+from callboard.actors.allowance import slice_of
 from callboard.actors.children import Child, result_of
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
@@ -21,9 +22,12 @@ from callboard.actors.decide import child_id, idempotency_key, limit_reached, re
 from callboard.actors.effects import context_of, within_deadline
 from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Owner
+from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
 from callboard.actors.passage import Passage, passing
+from callboard.actors.pauses import with_alarms
 from callboard.actors.spawning import free_at, refused
+from callboard.actors.standstill import HELD_SECONDS, until_go
 from callboard.actors.state import RERUN, Call, arrived
 from callboard.actors.steps import perform
 from callboard.actors.suspend import Idle, publish_child
@@ -47,8 +51,6 @@ from callboard.tools.execute import json_value
 _NOT_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 _TIMER_NAME: Final = 50
 _TOGETHER_SECONDS: Final = 0.002
-HELD_SECONDS: Final = 2.0
-"""A sleep of at most this is waited out on the worker; a longer one holds none."""
 
 
 class RunContext:
@@ -93,7 +95,7 @@ class RunContext:
     @property
     def parked(self) -> tuple[tuple[Wait, ...], ...]:
         """What the branches of the function wait for."""
-        return self._parking.waits
+        return with_alarms(self._owner.view, self._parking.waits)
 
     async def step(
         self,
@@ -115,7 +117,10 @@ class RunContext:
             if known is not None:
                 return await self._outcome(known)
             work = partial(function, *arguments)
-            return await self._perform(call, name, work, effect=effect, timeout=timeout)
+            while True:
+                await until_go(self._owner, self._parking, self._ports.clock)
+                with suppress(Paused):  # just now
+                    return await self._perform(call, name, work, effect=effect, timeout=timeout)
 
     def key(self, name: str) -> str:
         """The idempotency key of the next step called ``name``: the same on every attempt of that step."""
@@ -150,7 +155,9 @@ class RunContext:
             given, created = await pack(json_value(task), self._ports.blobs), self._owner.view.created
             lane = lane or (created.lane if created is not None else "normal")
             now = await self._room_for(agent)
-            self._owner.defer(ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane, at=now))
+            share = slice_of(self._owner.view, self._spec.guards.budget, 1)
+            spawn = ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane, at=now, budget=share)
+            self._owner.defer(spawn)
             await self._owner.flush()
         spawned = self._owner.view.children[child]
         await publish_child(self._owner, spawned, ports=self._ports, idle=self._idle)
@@ -266,6 +273,7 @@ class RunContext:
         while True:
             await checkpoint_if_cancelled()
             await self._within_limits()
+            await until_go(self._owner, self._parking, self._ports.clock)
             now = self._ports.clock.now()
             if problem := refused(self._owner.view, self._spec.limits, agent):
                 raise ToolError(problem.kind, problem.message)

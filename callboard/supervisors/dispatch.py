@@ -34,7 +34,7 @@ class KillChild:
 
 Duty: TypeAlias = PublishResume | TellParent | KillChild
 SIGNALS_THAT_WAKE = frozenset(
-    {"run.released", "run.steered", "child.finished", "timer.fired", "signal.received", "tool.resolved"}
+    {"run.released", "run.steered", "run.resumed", "child.finished", "timer.fired", "signal.received", "tool.resolved"}
 )
 
 
