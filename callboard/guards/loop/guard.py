@@ -1,0 +1,200 @@
+"""Pure: the loop guard: turns in, what is said about them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from callboard.bus.guard_messages import Missing
+from callboard.bus.messages import (
+    TERMINAL,
+    ChildFinished,
+    ChildSpawned,
+    Content,
+    ModelResponded,
+    Problem,
+    RunClaimed,
+    RunCreated,
+    RunSteered,
+    SignalReceived,
+    ToolRequested,
+    ToolResolved,
+    ToolReturned,
+)
+from callboard.bus.subjects import RunKey
+from callboard.config.guards import LoopSettings
+from callboard.guards.kit import Guard, Seen, Verdict
+from callboard.guards.loop.declared import kind_of, kinds_in
+from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, text_key
+from callboard.guards.loop.ladder import climb, heard, nudged
+from callboard.guards.loop.lineage import circle
+from callboard.guards.loop.repetition import repeated
+from callboard.guards.loop.signals import Fired
+from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Streak, Turn
+from callboard.guards.loop.streaks import after, spoken
+from callboard.guards.loop.weigh import weigh
+
+Said = tuple[LoopState, Sequence[Verdict]]
+_CIRCLES: Final = 2
+_TOO_MANY_CIRCLES: Final = 3
+_SENTENCE: Final = 24
+"""Characters. Shorter answers may be the same for ever: "Noted."."""
+_SCRIPT: Final = 4
+"""A person may ask in the same words so many times as often as the model may do the same."""
+_DENIED: Final = "denied"
+"""The problem of a call that a gate refused."""
+
+
+class LoopGuard(Guard[LoopState]):
+    """Nudges a run that brings nothing new, denies its exact repeats, and kills it if it goes on all the same."""
+
+    name: ClassVar[str] = "loop"
+    missing: ClassVar[Missing] = "open"
+    gates: ClassVar[bool] = True
+
+    def __init__(self, settings: LoopSettings | None = None) -> None:
+        self._settings = LoopSettings() if settings is None else settings
+
+    def start(self, run: RunKey) -> LoopState:  # noqa: ARG002 - all runs begin alike
+        """A run of which nothing was seen."""
+        return LoopState()
+
+    def observe(self, state: LoopState, seen: Seen) -> Said:
+        """The next state, and what there is to say. What a fenced owner wrote, or comes after the end, is nothing."""
+        event = seen.event
+        if state.over or (seen.owner and state.owner and seen.owner != state.owner and event.type != "run.claimed"):
+            return state, ()
+        match event:
+            case ModelResponded():
+                return self._responded(state, event, seen)
+            case ToolRequested():
+                return self._requested(state, event)
+            case ToolReturned():
+                return self._outcome(state, event.call, seen, result=event.result, problem=event.problem)
+            case ChildSpawned():
+                return self._spawned(state, event, seen)
+            case ChildFinished():
+                return self._joined(state, event, seen)
+            case RunCreated():
+                return self._created(event, seen)
+            case RunClaimed():
+                return replace(state, owner=seen.owner), ()
+            case RunSteered() if event.guard == self.name:
+                return replace(state, ladder=heard(state.ladder, seen.at)), ()
+            case RunSteered() if not event.guard:
+                return self._person(state, text_key(event.text)), ()
+            case SignalReceived() | ToolResolved():
+                return self._person(state, call_key(event.type, event.value)), ()
+            case _:
+                return (replace(state, over=True), ()) if event.type in TERMINAL else (state, ())
+
+    def _created(self, event: RunCreated, seen: Seen) -> Said:
+        path = (*event.lineage, event.agent)
+        state = LoopState(owner=seen.owner, kinds=kinds_in(event.spec), path=path)
+        times, agents = circle(path)
+        if times < _CIRCLES:
+            return state, ()
+        note = (
+            f"{' and '.join(agents)} hand this work to each other: {times} times so far. Do not hand it on: do it "
+            f"yourself, or finish and say what is missing."
+        )
+        found = Fired("lineage", digest("lineage"), times, _CIRCLES, note)
+        ladder, said = nudged(
+            state.ladder, found, self._settings, streak=state.streak, at=seen.at, sequence=seen.sequence
+        )
+        return replace(state, ladder=ladder), said
+
+    def _responded(self, state: LoopState, event: ModelResponded, seen: Seen) -> Said:
+        early: Sequence[Verdict] = ()
+        if state.turn is not None:  # a call of it was left in doubt
+            state, early = self._close(state, state.turn, seen)
+        text = event.text.value if isinstance(event.text.value, str) else ""
+        waiting = {
+            call.id: Asked(call.name, state.kinds.get(call.name, "write"), call_key(call.name, call.arguments),
+                call.arguments)
+            for call in event.tool_calls
+        }  # fmt: skip
+        garbled = repeated(text)
+        if waiting:
+            return replace(state, turn=Turn(waiting, garbled=garbled), answer=Count()), early
+        said = text_key(text)
+        answer = spoken(state.answer, said if len(text) >= _SENTENCE else None)
+        state, late = self._close(replace(state, answer=answer), Turn({}, said=said, garbled=garbled), seen)
+        return state, (*early, *late)
+
+    def _requested(self, state: LoopState, event: ToolRequested) -> Said:
+        turn = state.turn
+        asked = None if turn is None else turn.waiting.get(event.call)
+        if turn is None or asked is None:
+            return state, ()
+        kind = asked.kind if event.tool in state.kinds else kind_of(event.effect)
+        started = replace(asked, kind=kind, started=True)
+        state = replace(state, turn=replace(turn, waiting={**turn.waiting, event.call: started}))
+        known = state.memory.calls.get(asked.key)
+        if state.ladder.rung == "calm" or kind == "poll" or asked.key not in state.streak.suspects or known is None:
+            return state, ()
+        if known.count < self._settings.repeats:
+            return state, ()
+        reason = f"{asked.tool} was called {known.count} times in this way, always with the same result: not again"
+        return state, (
+            Verdict("deny", reason, evidence=state.streak.trail, call=event.call, value=known.count,
+                threshold=self._settings.repeats, data={"signal": "repeat", "tools": [asked.tool]}),
+        )  # fmt: skip
+
+    def _spawned(self, state: LoopState, event: ChildSpawned, seen: Seen) -> Said:
+        turn = state.turn
+        if turn is not None and event.call in turn.waiting:
+            asked = replace(turn.waiting[event.call], kind="delegate", started=True)
+            turn = replace(turn, waiting={**turn.waiting, event.call: asked})
+            state = replace(state, turn=turn, children={**state.children, event.child: event.call})
+        times, agents = circle((*state.path, event.agent))
+        if times < _TOO_MANY_CIRCLES or state.ladder.rung == "killed":
+            return state, ()
+        reason = f"{' and '.join(agents)} handed this work to each other {times} times, and were told not to"
+        verdict = Verdict("kill", reason, evidence=(seen.sequence,), value=times, threshold=_TOO_MANY_CIRCLES,
+            data={"signal": "lineage", "agents": list(agents)},
+        )  # fmt: skip
+        return replace(state, ladder=replace(state.ladder, rung="killed")), (verdict,)
+
+    def _joined(self, state: LoopState, event: ChildFinished, seen: Seen) -> Said:
+        call = state.children.get(event.child)
+        if call is None:
+            return state, ()
+        left = {child: of for child, of in state.children.items() if child != event.child}
+        problem = event.problem
+        if problem is None and event.outcome != "completed":
+            problem = Problem(kind=event.outcome, message=f"the delegate's run {event.outcome}")
+        return self._outcome(replace(state, children=left), call, seen, result=event.result, problem=problem)
+
+    def _outcome(self, state: LoopState, call: str, seen: Seen, *, result: Content, problem: Problem | None) -> Said:
+        turn = state.turn
+        if turn is None or call not in turn.waiting:
+            return state, ()
+        asked = turn.waiting[call]
+        outcome = outcome_of(result, problem, arguments=asked.arguments)
+        if problem is not None and problem.kind == _DENIED and not asked.started:
+            outcome = replace(outcome, mood="plain", denied=True)
+        waiting = {each: of for each, of in turn.waiting.items() if each != call}
+        turn = replace(turn, waiting=waiting, answered=(*turn.answered, (asked, outcome)))
+        return (replace(state, turn=turn), ()) if waiting else self._close(state, turn, seen)
+
+    def _close(self, state: LoopState, turn: Turn, seen: Seen) -> Said:
+        memory, weighed = weigh(state.memory, turn, seen.at)
+        polled = weighed.polled
+        if polled and state.news_at is not None:
+            weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
+        elif state.polled and not weighed.is_news and turn.said is None and not turn.garbled:
+            weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
+        streak = after(state.streak, turn, weighed, sequence=seen.sequence)
+        news_at = seen.at if weighed.is_news or state.news_at is None else state.news_at
+        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled)
+        ladder, said = climb(state, weighed, self._settings, at=seen.at, sequence=seen.sequence)
+        return replace(state, ladder=ladder), said
+
+    def _person(self, state: LoopState, said: Hash) -> LoopState:
+        """A person's word takes everything back; the same word over and over is a script, not a person."""
+        person = spoken(state.person, said)
+        if person.times > _SCRIPT * self._settings.repeats:
+            return replace(state, person=person)
+        return replace(state, person=person, streak=Streak(), ladder=Ladder(), polled=False)

@@ -1,0 +1,88 @@
+"""Pure: what is said: a nudge, nothing until the patience is used up, then the kill. News takes the nudge back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from callboard.config.guards import LoopSettings
+from callboard.guards.kit import Verdict
+from callboard.guards.loop.signals import Fired, fired, hopeless
+from callboard.guards.loop.state import Count, Ladder, LoopState, Streak
+from callboard.guards.loop.weigh import Weighed
+
+_TOLD: Final = 8
+
+
+def climb(
+    state: LoopState, weighed: Weighed, settings: LoopSettings, *, at: datetime, sequence: int
+) -> tuple[Ladder, Sequence[Verdict]]:
+    """The rung after a turn, and what is said on it, once. Only news and persons lead downwards."""
+    ladder, streak = state.ladder, state.streak
+    if weighed.is_news and not streak.garbled and ladder.rung != "killed":
+        ladder = Ladder(told=ladder.told)
+    match ladder.rung:
+        case "killed":
+            return ladder, ()
+        case "calm":
+            found = fired(state, settings)
+            if found is None:
+                return ladder, ()
+            return nudged(ladder, found, settings, streak=streak, at=at, sequence=sequence)
+        case "nudged":
+            ladder = replace(ladder, unheeded=ladder.unheeded + weighed.weight, turns=ladder.turns + 1)
+            if not _is_over(ladder, state, settings, at=at):
+                return ladder, ()
+            return replace(ladder, rung="killed"), (_kill(ladder, streak),)
+
+
+def nudged(
+    ladder: Ladder, found: Fired, settings: LoopSettings, *, streak: Streak, at: datetime, sequence: int
+) -> tuple[Ladder, Sequence[Verdict]]:
+    """The note to the model. Told the same before, and back to it: half the patience."""
+    before = next((told for told in ladder.told if told.what == found.about), Count(found.about))
+    others = tuple(told for told in ladder.told if told.what != found.about)
+    rung = Ladder(
+        rung="nudged",
+        patience=settings.patience / 2**before.times,
+        at=at,
+        sequence=sequence,
+        told=(*others, replace(before, times=before.times + 1))[-_TOLD:],
+    )
+    verdict = Verdict(
+        "nudge",
+        found.note,
+        evidence=streak.trail or (sequence,),
+        value=found.value,
+        threshold=found.threshold,
+        data={"signal": found.signal, "tools": list(streak.tools)},
+    )
+    return rung, (verdict,)
+
+
+def heard(ladder: Ladder, at: datetime) -> Ladder:
+    """The note stands in the journal: only what comes now is unheeded."""
+    if ladder.rung != "nudged" or ladder.heard:
+        return ladder
+    return replace(ladder, heard=True, unheeded=0.0, turns=0, at=at)
+
+
+def _is_over(ladder: Ladder, state: LoopState, settings: LoopSettings, *, at: datetime) -> bool:
+    if ladder.unheeded >= ladder.patience or hopeless(state, settings):
+        return True
+    since = ladder.at or at
+    return state.streak.unchanged >= settings.unchanged and (at - since).total_seconds() >= settings.unchanged
+
+
+def _kill(ladder: Ladder, streak: Streak) -> Verdict:
+    names = f" ({', '.join(streak.tools)})" if streak.tools else ""
+    return Verdict(
+        "kill",
+        f"{ladder.turns} more turns{names} brought nothing new after the note at entry {ladder.sequence}",
+        evidence=(ladder.sequence, *streak.trail),
+        value=ladder.unheeded,
+        threshold=ladder.patience,
+        data={"tools": list(streak.tools)},
+    )

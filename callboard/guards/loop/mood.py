@@ -1,0 +1,63 @@
+"""Pure: how a result sounds. It only decides how patient the guard is; sameness is judged by hashes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+Mood: TypeAlias = Literal["good", "plain", "waiting", "transient", "void", "empty", "bad"]
+_SHORT: Final = 400
+_BEGINNING: Final = 80
+_HARMLESS: Final = re.compile(
+    r'"(?:errors?|err|failed|failures|missing|invalid|warnings?|problems?|stderr)":(?:null|""|false|\[\]|\{\}|0)'
+    r"|\b(?:did not produce|produced no|without) (?:any )?output\b"
+    r"|\b(?:0|no|without(?: any)?) (?:errors?|failures?|failed|issues?|problems?|warnings?|conflicts?)\b"
+)
+_BAD: Final = re.compile(
+    r"\b(?:errors?|exception|traceback|fail(?:ed|ure|s)?|fatal|invalid|incorrect|wrong|denied|forbidden|unauthori[sz]ed"
+    r"|rejected|refused|unable|unknown|unsupported|mismatch|cannot|can't|couldn't|doesn't|didn't|isn't|won't|could not"
+    r"|does not|did not|is not|was not|no such|no effect|not (?:a|the|valid|allowed|permitted|possible))\b"
+    r"|(?:status|code|http|error)\W{1,4}[45]\d\d\b"
+)
+_TRANSIENT: Final = re.compile(
+    r"\b(?:time[sd]? ?out|tempora(?:ry|rily)|unavailable|rate.?limit\w*|too many requests|429|502|503|504|overload\w*"
+    r"|connection (?:reset|refused|aborted|closed)|try again|retry|busy|locked|throttl\w+)\b"
+)
+_EMPTY: Final = re.compile(
+    r"\b(?:no|0) (?:\w+ )?(?:match(?:es)?|results?|items?|data|files?|hits?|rows?|records?|entries|response|reply"
+    r"|answer|output|changes?)\b|\bnot? ?(?:found|available|exist\w*|match\w*)\b"
+    r"|\b(?:none|nothing|nope|no|false|null|empty|unchanged|missing)\b|\[\]"
+)
+_VOID: Final = re.compile(r'[\s"(]*(?:null|none|no output)?[\s").]*')
+_WAITING: Final = re.compile(
+    r"\b(?:pending|running|in.progress|queued|waiting|processing|building|starting|not (?:yet|ready|finished)|still)\b"
+)
+_GOOD: Final = re.compile(
+    r"\b(?:ok|okay|success\w*|succeed\w*|done|created|updated|saved|inserted|deleted|removed|written|wrote|edited|applied"
+    r"|replaced|added|sent|moved|copied|completed?|passed|valid|true|accepted|approved|clicked|typed|filled|stored"
+    r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed)\b"
+)
+_FAULT: Final = re.compile(
+    r'\W*(?:error|exception|traceback|fatal|http (?:error )?[45]\d\d|[45]\d\d )|\{"(?:error|detail)":[{"]'
+)
+
+
+def mood_of(text: str, *, failed: bool) -> Mood:
+    """``bad``: it failed; ``transient``: for now; ``empty``: nothing found; ``void``: not a word; ``waiting``: not yet.
+
+    ``failed``: the call's outcome is a problem. A long text says nothing about itself, unless it begins as an error.
+    """
+    if len(text) > _SHORT and not failed:
+        return "bad" if _FAULT.match(text[:_BEGINNING].lower()) else "plain"
+    words = _HARMLESS.sub("ok", text[:_SHORT].lower())
+    if not failed and _VOID.fullmatch(words):
+        return "void"
+    if _TRANSIENT.search(words):
+        return "transient"
+    if failed or _BAD.search(words):
+        return "bad"
+    if _WAITING.search(words):
+        return "waiting"
+    if _EMPTY.search(words):
+        return "empty"
+    return "good" if _GOOD.search(words) else "plain"

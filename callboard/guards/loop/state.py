@@ -1,0 +1,124 @@
+"""Pure: what the guard remembers of a run: hashes and counts, never a text, and not more of them than fit a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from callboard.guards.loop.fingerprint import Hash, Kind, Outcome
+
+Signal: TypeAlias = Literal["cycle", "errors", "stall", "monologue", "answer", "garbled", "poll", "lineage"]
+PERIODS: Final = (1, 2, 3, 4)
+CALLS: Final = 96
+RESULTS: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of the turn that is going on. ``arguments`` live only as long as the turn."""
+
+    tool: str
+    kind: Kind
+    key: Hash
+    arguments: JsonValue
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The turn that is going on: calls without an outcome yet, and those that have one. ``said``: it has no calls."""
+
+    waiting: Mapping[str, Asked]
+    answered: tuple[tuple[Asked, Outcome], ...] = ()
+    said: Hash | None = None
+    garbled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A call that was made before: its last result, how often in a row that was the result, and since when."""
+
+    same: Hash
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The last calls and results, the oldest first. What falls out is new again: the guard forgets in your favour."""
+
+    calls: Mapping[Hash, Known] = field(default_factory=dict[Hash, Known])
+    results: Mapping[Hash, None] = field(default_factory=dict[Hash, None])
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """For each period: how many turns in a row equal the one so many turns before, and what they weigh."""
+
+    recent: tuple[Hash | None, ...] = ()
+    runs: tuple[int, ...] = (0, 0, 0, 0)
+    masses: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The same thing so often in a row."""
+
+    what: Hash | None = None
+    times: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """The turns since the last one that brought something new. ``weight`` of them, ``trail``: where they stand."""
+
+    weight: float = 0.0
+    turns: int = 0
+    trail: tuple[int, ...] = ()
+    suspects: tuple[Hash, ...] = ()
+    tools: tuple[str, ...] = ()
+    cycles: Cycles = Cycles()
+    errors: Count = Count()
+    silent: int = 0
+    garbled: int = 0
+    unchanged: float = 0.0
+    """For how many seconds a tool that polls has answered the same, while nothing else was new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """``told``: what the nudges were about, how often. ``unheeded`` weighs the turns since the model could read it."""
+
+    rung: Literal["calm", "nudged", "killed"] = "calm"
+    unheeded: float = 0.0
+    turns: int = 0
+    patience: float = 0.0
+    at: datetime | None = None
+    sequence: int = 0
+    heard: bool = False
+    told: tuple[Count, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """What is known of a run."""
+
+    owner: str = ""
+    over: bool = False
+    kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
+    path: tuple[str, ...] = ()
+    """The agents from the topmost one down to this run's."""
+    children: Mapping[str, str] = field(default_factory=dict[str, str])
+    turn: Turn | None = None
+    memory: Memory = Memory()
+    streak: Streak = Streak()
+    ladder: Ladder = Ladder()
+    answer: Count = Count()
+    person: Count = Count()
+    news_at: datetime | None = None
+    polled: bool = False
+    """The last turn waited for something: what stands beside it is part of the waiting."""

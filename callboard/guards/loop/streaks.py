@@ -1,0 +1,58 @@
+"""Pure: what repeats over the turns since the last news."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from callboard.guards.loop.fingerprint import Hash
+from callboard.guards.loop.state import PERIODS, Count, Cycles, Streak, Turn
+from callboard.guards.loop.weigh import Weighed
+
+_TRAIL: Final = 12
+_SUSPECTS: Final = 32
+_TOOLS: Final = 4
+
+
+def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Streak:
+    """The streak with one more turn. News ends it, except that a cycle needs to know the last turns' marks."""
+    cycles = _turned(streak.cycles, weighed)
+    errors = _again(streak.errors, weighed.error)
+    silent = streak.silent + 1 if turn.said is not None else 0
+    garbled = streak.garbled + 1 if turn.garbled else 0
+    if weighed.is_news:
+        return Streak(cycles=cycles, errors=errors, silent=silent, garbled=garbled)
+    return Streak(
+        weight=streak.weight + weighed.weight,
+        turns=streak.turns + 1,
+        trail=(*streak.trail, sequence)[-_TRAIL:],
+        suspects=tuple(dict.fromkeys((*streak.suspects, *weighed.suspects)))[-_SUSPECTS:],
+        tools=tuple(dict.fromkeys((*streak.tools, *(asked.tool for asked, _ in turn.answered))))[-_TOOLS:],
+        cycles=cycles,
+        errors=errors,
+        silent=silent,
+        garbled=garbled,
+        unchanged=weighed.unchanged,
+    )
+
+
+def spoken(count: Count, what: Hash | None) -> Count:
+    """The same thing once more, or another one for the first time."""
+    return _again(count, what)
+
+
+def _again(count: Count, what: Hash | None) -> Count:
+    if what is None:
+        return Count()
+    return replace(count, times=count.times + 1) if what == count.what else Count(what, 1)
+
+
+def _turned(cycles: Cycles, weighed: Weighed) -> Cycles:
+    mark, recent = weighed.mark, cycles.recent
+    runs, masses = [0, 0, 0, 0], [0.0, 0.0, 0.0, 0.0]
+    if mark is not None and not weighed.is_news:
+        for place, period in enumerate(PERIODS):
+            if len(recent) >= period and recent[-period] == mark:
+                runs[place] = cycles.runs[place] + 1
+                masses[place] = cycles.masses[place] + weighed.weight
+    return Cycles((*recent, mark)[-PERIODS[-1] :], tuple(runs), tuple(masses))
