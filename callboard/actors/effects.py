@@ -108,7 +108,7 @@ async def _ask_model(
     seconds = ports.clock.monotonic() - started
     usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
     await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after)
-    owner.defer(_failed(command, error, spec, ports, usage=usage))
+    owner.defer(_failed(owner, command, error, spec=spec, ports=ports, usage=usage))
 
 
 def _request(
@@ -150,11 +150,14 @@ async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: Model
     )
 
 
-def _failed(command: CallModel, error: ModelError, spec: AgentSpec, ports: Ports, *, usage: Usage) -> ModelFailed:
+def _failed(
+    owner: Owner, command: CallModel, error: ModelError, *, spec: AgentSpec, ports: Ports, usage: Usage
+) -> ModelFailed:
     problem = Problem(kind=f"model_{error.kind}", message=str(error))
-    if not error.retryable or command.attempt >= spec.limits.model_attempts:
+    attempts = command.attempt - owner.view.calls[command.call].forgiven
+    if not error.retryable or attempts >= spec.limits.model_attempts:
         return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, usage=usage)
-    pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (command.attempt - 1)
+    pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (attempts - 1)
     retry_at = ports.clock.now() + timedelta(seconds=pause)
     return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, usage=usage)
 

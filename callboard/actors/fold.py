@@ -203,7 +203,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
         case ModelRequested():
             call = Call(
                 call=event.call, kind="model", status="open", owner=owner, sequence=sequence,
-                attempt=event.attempt, name=event.model,
+                attempt=event.attempt, name=event.model, forgiven=_forgiven(state, known, event.attempt),
             )  # fmt: skip
             books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
             if event.wrap_up:
@@ -219,6 +219,12 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
         case _:
             assert_never(event)
     return _put(state, call).evolve(accounts=books)
+
+
+def _forgiven(state: RunState, known: Call | None, attempt: int) -> int:
+    if state.denied is not None and state.denied.retry_at is not None:
+        return attempt - 1
+    return 0 if known is None else known.forgiven
 
 
 def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt) -> RunState:

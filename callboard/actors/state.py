@@ -68,6 +68,8 @@ class Call(Evolving):
     result: Content = Content()
     problem: Problem | None = None
     retry_at: datetime | None = None
+    forgiven: int = 0
+    """Attempts before a guard put the call off: they do not count."""
 
     @property
     def repeatable(self) -> bool:
