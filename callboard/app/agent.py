@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from callboard.app.agents import load_agents
 from callboard.app.board import Board
 from callboard.app.embedded import embedded
+from callboard.app.guards import guarding_of
 from callboard.app.server import DATA_DIR
 from callboard.config.expectations import nearest
 from callboard.config.loader import load
@@ -32,7 +33,8 @@ class Agent:
 
     def __init__(self, file: str | Path, agent: str, *, data_dir: str | Path = DATA_DIR) -> None:
         self.name = agent
-        self._agents = load_agents(load(Path(file)))
+        config = load(Path(file))
+        self._agents, self._guarding = load_agents(config), guarding_of(config)
         if agent not in self._agents:
             raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, self._agents)}")
         self._data_dir = Path(data_dir).absolute()
@@ -72,8 +74,8 @@ class Agent:
         if self._open is None:
             with ExitStack() as stack:
                 portal = stack.enter_context(start_blocking_portal(name="callboard"))
-                deployment = portal.wrap_async_context_manager(embedded(self._agents, data_dir=self._data_dir))
-                here = stack.enter_context(deployment)
+                deployment = embedded(self._agents, data_dir=self._data_dir, guarding=self._guarding)
+                here = stack.enter_context(portal.wrap_async_context_manager(deployment))
                 self._open = (stack.pop_all(), portal, here.board)
             atexit.register(self.close)
         return self._open

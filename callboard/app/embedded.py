@@ -13,6 +13,8 @@ import anyio
 from callboard.actors.actor import Run, running
 from callboard.actors.code import AgentCode
 from callboard.app.board import Board, open_board
+from callboard.app.guarding import guards_child
+from callboard.app.guards import Guarding
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.app.process import process_name
 from callboard.app.server import DATA_DIR, kept_server
@@ -23,6 +25,7 @@ from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 
 _LEAVES_WITHIN: Final = 2.0
+_DEFAULT_GUARDING: Final = Guarding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ async def embedded(
     durability: Durability = "always",
     subjects: Subjects = DEFAULT_SUBJECTS,
     by: str = "client",
+    guarding: Guarding = _DEFAULT_GUARDING,
 ) -> AsyncGenerator[Embedded]:
     """Serve ``agents`` for the time of the context, on the bus ``at`` if given, else on one of our own.
 
-    A server that runs on ``data_dir`` already is used.
+    A server that runs on ``data_dir`` already is used. The guards run here, too.
     """
     async with AsyncExitStack() as stack:
         kept: Path | None = None
@@ -54,9 +58,14 @@ async def embedded(
             server = await stack.enter_async_context(kept_server(data_dir, durability=durability))
             at, kept = BusAt((server.url,), subjects), data_dir
         leaving, gone = anyio.Event(), anyio.Event()
-        worker = worker_child(at, agents, WorkerSettings(process_name()), leaving)
-        spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("worker", restart="transient")))
-        children = {"supervisor": supervisor_child(at, process_name()), "worker": _telling(worker, gone)}
+        name = process_name()
+        worker = worker_child(at, agents, WorkerSettings(name), leaving, guarding=guarding)
+        spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("guard"), ChildSpec("worker", restart="transient")))
+        children = {
+            "supervisor": supervisor_child(at, name),
+            "guard": guards_child(at, guarding, name=name),
+            "worker": _telling(worker, gone),
+        }
         async with running(supervisor(spec, children)), open_board(at, by=by) as board:
             yield Embedded(board, ",".join(at.urls), kept)
             leaving.set()  # what it holds of other runs is handed over, not left to be missed

@@ -8,10 +8,13 @@ from importlib.metadata import version
 import anyio
 
 from callboard.actors.actor import Run
+from callboard.app.guards import Guarding
 from callboard.app.node import BusAt, fail_when_closed
 from callboard.app.process import probe, process_name, serve
 from callboard.bus.bus import open_bus
 from callboard.bus.service import Service, announced
+from callboard.config.alerts import Alerts
+from callboard.guards.alerts.alerting import alerts_child
 from callboard.guards.hosted import Hosted
 from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.supervisors.supervisor import supervisor
@@ -33,9 +36,27 @@ def guard_child(at: BusAt, hosted: Sequence[Hosted], *, name: str) -> Run:
     return run
 
 
-async def run_guard(at: BusAt, hosted: Sequence[Hosted]) -> None:
+def guards_child(at: BusAt, guarding: Guarding, *, name: str) -> Run:
+    """Everything that a guard process does: it judges, and tells the webhooks. Each part restarts by itself."""
+    children = {"guards": guard_child(at, guarding.hosted, name=name)}
+    if guarding.alerts.webhooks:
+        children["alerts"] = _alerts(at, guarding.alerts, name)
+    return supervisor(SupervisorSpec(tuple(map(ChildSpec, children))), children)
+
+
+async def run_guard(at: BusAt, guarding: Guarding) -> None:
     """Judge until SIGTERM or SIGINT. Any number of these share the runs."""
     await probe(at)
-    name = process_name()
-    tree = supervisor(SupervisorSpec((ChildSpec("guard"),)), {"guard": guard_child(at, hosted, name=name)})
-    await serve(tree, anyio.Event(), linger=0.0)
+    await serve(guards_child(at, guarding, name=process_name()), anyio.Event(), linger=0.0)
+
+
+def _alerts(at: BusAt, alerts: Alerts, name: str) -> Run:
+    async def run(ready: anyio.Event) -> None:
+        async with (
+            open_bus(at.urls, subjects=at.subjects, name=f"{name}-alerts") as bus,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(fail_when_closed, bus.connection)
+            await alerts_child(bus, alerts, ack_wait=bus.ack_wait)(ready)
+
+    return run

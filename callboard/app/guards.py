@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
 from callboard.bus.guard_messages import Mode
-from callboard.config.guards import CustomGuard, GuardSettings
+from callboard.config.alerts import Alerts
+from callboard.config.expectations import nearest
+from callboard.config.guards import Breaker, CustomGuard, GuardSettings, RateLimit
 from callboard.config.resolved import ClassRef, Config, GuardLevels, GuardRef, innermost
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
+from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard
 from callboard.tools.registry import load_module
@@ -36,6 +39,30 @@ class OwnGuards:
             yield from levels.tenants.values()
 
 
+@dataclass(frozen=True, slots=True)
+class Guarding:
+    """What guards the processes of a deployment: without a configuration, what is on by default."""
+
+    hosted: tuple[Hosted, ...] = BUILTIN
+    breaker: Breaker = Breaker()
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict[str, RateLimit])
+    alerts: Alerts = field(default=Alerts(), repr=False)
+
+    def only(self, names: Sequence[str]) -> Guarding:
+        """The same with no other guards than ``names``. Raises ``ConfigError``."""
+        known = {each.name: each for each in self.hosted}
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"there is no guard {name!r}{nearest(name, known)}")
+        return replace(self, hosted=tuple(each for each in self.hosted if each.name in names))
+
+
+def guarding_of(config: Config) -> Guarding:
+    """What guards the processes of ``config``. Raises ``ConfigError`` like ``own_guards``."""
+    hosted = (*BUILTIN, *hosted_guards(own_guards(config)))
+    return Guarding(hosted, config.breaker, config.rate_limits, config.alerts)
+
+
 def own_guards(config: Config) -> OwnGuards:
     """Import the user's guards and try to make each of them. Raises ``ConfigError`` with the place in the file."""
     used = {ref.use.text: ref.use for ref in config.guard_refs if ref.use is not None}
@@ -58,7 +85,7 @@ def own_guards(config: Config) -> OwnGuards:
 
 
 def hosted_guards(own: OwnGuards) -> tuple[Hosted, ...]:
-    """The guards that the processes of a configuration host."""
+    """The user's guards, as processes host them."""
     names = sorted({name for settings in own.scopes() for name in settings.custom})
     return tuple(_hosted(name, own) for name in names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
@@ -12,6 +12,8 @@ import anyio
 from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
+from callboard.app.gates import worker_gates
+from callboard.app.guards import Guarding
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Connection
 from callboard.bus.doorman import turn_away
@@ -25,6 +27,7 @@ from callboard.supervisors.sweeper import Sweeper
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 
 SLOTS: Final = 100
+_DEFAULT_GUARDING: Final = Guarding()
 _SETTLED: Final = frozenset({*TERMINAL, "run.settled"})
 
 
@@ -45,12 +48,23 @@ class WorkerSettings:
     grace: float = 0.8
 
 
-def worker_child(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, leaving: anyio.Event) -> Run:
+def worker_child(
+    at: BusAt,
+    agents: Mapping[str, AgentCode],
+    settings: WorkerSettings,
+    leaving: anyio.Event,
+    *,
+    guarding: Guarding = _DEFAULT_GUARDING,
+) -> Run:
     """A worker on a connection of its own (echo off: its own appends are no hints). Drains and ends on ``leaving``."""
 
     async def run(ready: anyio.Event) -> None:
-        async with open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus:
-            worker = Worker(agents, ports(bus), name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
+        async with (
+            open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
+            worker_gates(bus, guarding, worker=settings.name) as gates,
+        ):
+            asking = replace(ports(bus), gates=gates)
+            worker = Worker(agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
             about = {"agents": ",".join(sorted(agents)), "slots": str(settings.slots), "prefix": at.subjects.prefix}
             async with (
                 announced(bus.connection, _service("callboard-worker", settings.name, about)),

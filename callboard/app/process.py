@@ -13,6 +13,7 @@ import anyio
 
 from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode
+from callboard.app.guards import Guarding
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.bus.bus import open_bus
 from callboard.log import get_logger
@@ -23,6 +24,8 @@ from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 log = get_logger(__name__)
 _MARGIN_SECONDS: Final = 1.0
 """What a worker gets on top of its grace before it is cut off: its bus may be away."""
+_GRACE_SECONDS: Final = 3.0
+"""What a process gets to end by itself before it is killed."""
 
 
 def process_name() -> str:
@@ -37,7 +40,9 @@ def spare_collections() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def run_worker(at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings) -> None:
+async def run_worker(
+    at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, *, guarding: Guarding
+) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand over what is held. A second signal ends the process at once.
 
     Raises ``BusUnreachable`` or ``BusRefused`` if there is no bus at the start; later it waits for it to come back.
@@ -46,7 +51,7 @@ async def run_worker(at: BusAt, agents: Mapping[str, AgentCode], settings: Worke
     leaving = anyio.Event()
     tree = supervisor(
         SupervisorSpec((ChildSpec("worker", restart="transient"),)),
-        {"worker": worker_child(at, agents, settings, leaving)},
+        {"worker": worker_child(at, agents, settings, leaving, guarding=guarding)},
     )
     await serve(tree, leaving, linger=settings.grace + _MARGIN_SECONDS)
 
@@ -58,16 +63,18 @@ async def run_supervisor(at: BusAt) -> None:
     await serve(tree, anyio.Event(), linger=0.0)
 
 
-async def up(at: BusAt, workers: int, command: Sequence[str], *, told: Callable[[], None]) -> None:
-    """A supervisor in this process and ``workers`` processes of ``command``, kept running until a signal.
+async def up(at: BusAt, commands: Mapping[str, tuple[Sequence[str], int]], *, told: Callable[[], None]) -> None:
+    """A supervisor in this process, and processes, kept running until a signal.
 
-    ``told`` is called when all of them are ready.
+    ``commands`` are, by what they are called, the command and how many of it. They end together: a worker that leaves
+    starts nothing that a guard would have to see. ``told`` is called when all of them are ready.
     """
-    names = [f"worker-{number}" for number in range(1, workers + 1)]
-    children = {
-        "supervisor": supervisor_child(at, process_name()),
-        **{name: process_child(command, grace=_MARGIN_SECONDS * 3) for name in names},
+    processes = {
+        f"{kind}-{number}": process_child(command, grace=_GRACE_SECONDS)
+        for kind, (command, count) in commands.items()
+        for number in range(1, count + 1)
     }
+    children = {"supervisor": supervisor_child(at, process_name()), **processes}
     spec = SupervisorSpec(tuple(ChildSpec(name) for name in children), max_restarts=3 * len(children))
     await serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
 

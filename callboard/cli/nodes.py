@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ async def up(
     file: Annotated[Path | None, typer.Argument(help="The configuration for the workers.", metavar="[FILE]")] = None,
     *,
     workers: Annotated[int, typer.Option("--workers", help="How many worker processes.", min=0)] = 2,
+    guards: Annotated[int, typer.Option("--guards", help="How many guard processes; they share the runs.", min=0)] = 1,
     slots: Slots = 100,
     data: Annotated[Path, typer.Option("--data", help="Where the bus keeps its data.")] = Path(".callboard"),
     port: Port = None,
@@ -41,7 +43,7 @@ async def up(
         typer.Option("--durability", help="relaxed: faster, and a power loss may lose what was written last."),
     ] = "always",
 ) -> int:
-    """Start a deployment here: bus (unless --url names one), supervisor, workers. Ends with Ctrl-C or SIGTERM."""
+    """Start a deployment here: bus (unless --url names one), supervisor, guards, workers. Ctrl-C or SIGTERM ends it."""
     from callboard.app.agents import load_agents
     from callboard.app.node import BusAt
     from callboard.app.process import up as run_up
@@ -60,9 +62,12 @@ async def up(
             at = BusAt((server.url,), subjects)
         else:
             at = shared.bus()
-        count = 0 if file is None else workers
-        told = partial(_say_up, shared, at, count, data)
-        await run_up(at, count, _worker_command(shared, at.urls, file, slots), told=told)
+        commands = {} if file is None else {
+            "guard": (_command(shared, at.urls, "guard", "run", str(file)), guards),
+            "worker": (_command(shared, at.urls, "worker", str(file), "--slots", str(slots)), workers),
+        }  # fmt: skip
+        told = partial(_say_up, shared, at, {kind: count for kind, (_, count) in commands.items()}, data)
+        await run_up(at, commands, told=told)
     return DONE
 
 
@@ -76,6 +81,7 @@ async def worker(
 ) -> int:
     """Run the agents of a configuration, until SIGTERM: then it finishes or hands over what it holds, within 1 s."""
     from callboard.app.agents import load_agents
+    from callboard.app.guards import guarding_of
     from callboard.app.node import WorkerSettings
     from callboard.app.process import process_name, run_worker
     from callboard.bus.subjects import token
@@ -84,7 +90,7 @@ async def worker(
     config = load(file)
     shared.logs(config.secrets)
     settings = WorkerSettings(token(name or process_name(), "name"), slots, drain)
-    await run_worker(shared.bus(), load_agents(config), settings)
+    await run_worker(shared.bus(), load_agents(config), settings, guarding=guarding_of(config))
     return DONE
 
 
@@ -97,16 +103,24 @@ async def supervisor(shared: Shared) -> int:
     return DONE
 
 
-def _say_up(shared: Shared, at: BusAt, workers: int, data: Path) -> None:
-    where = ",".join(at.urls)
+def _say_up(shared: Shared, at: BusAt, counts: Mapping[str, int], data: Path) -> None:
+    where, workers, guards = ",".join(at.urls), counts.get("worker", 0), counts.get("guard", 0)
     if shared.json:
-        shared.show({"url": where, "prefix": at.subjects.prefix, "workers": workers, "data_dir": str(data)})
+        shared.show(
+            {
+                "url": where,
+                "prefix": at.subjects.prefix,
+                "workers": workers,
+                "guards": guards,
+                "data_dir": str(data),
+            }
+        )
     else:
         kept = f" · data in {data}" if shared.url is None else ""
-        say(f"up: {where} · {workers} workers{kept} · Ctrl-C ends it")
+        say(f"up: {where} · {workers} workers · {guards} guards{kept} · Ctrl-C ends it")
 
 
-def _worker_command(shared: Shared, urls: tuple[str, ...], file: Path | None, slots: int) -> list[str]:
-    options = ["--url", ",".join(urls), "--prefix", shared.prefix, "--slots", str(slots)]
+def _command(shared: Shared, urls: tuple[str, ...], *arguments: str) -> list[str]:
+    options = ["--url", ",".join(urls), "--prefix", shared.prefix]
     logs = ["--log-format", shared.log_format, "--log-level", shared.log_level]
-    return [sys.executable, "-m", "callboard", "worker", str(file), *options, *logs]
+    return [sys.executable, "-m", "callboard", *arguments, *options, *logs]

@@ -43,13 +43,14 @@ async def run(
     data: Data = Path(".callboard"),
     durability: Durability = "always",
 ) -> int:
-    """Run an agent here: bus, supervisor and worker are started, and ended, for you. Prints the result.
+    """Run an agent here: bus, supervisor, guards and worker are started, and ended, for you. Prints the result.
 
     A server that lives in the data directory already, or the one of --url, is used. Ctrl-C kills the run and prints
     the receipt.
     """
     from callboard.app.agents import load_agents
     from callboard.app.embedded import embedded
+    from callboard.app.guards import guarding_of
     from callboard.bus.subjects import Subjects
     from callboard.cli.screen import Screen
     from callboard.config.expectations import nearest
@@ -64,7 +65,16 @@ async def run(
         raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
     at = None if shared.url is None else shared.bus()
     subjects = Subjects(shared.prefix)
-    async with embedded(agents, at=at, data_dir=data, durability=durability, subjects=subjects, by=shared.by) as here:
+    deployment = embedded(
+        agents,
+        at=at,
+        data_dir=data,
+        durability=durability,
+        subjects=subjects,
+        by=shared.by,
+        guarding=guarding_of(config),
+    )
+    async with deployment as here:
         screen = Screen()
         submitted = await here.board.submit(agent, given, tenant=tenant, lane=lane)
         if not shared.json:

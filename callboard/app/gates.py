@@ -1,0 +1,31 @@
+"""Shell: the gates of a worker: as few as its configuration needs, for each is asked before every effect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from callboard.actors.gate import Gates
+from callboard.app.guards import Guarding
+from callboard.bus.bus import Bus
+from callboard.guards.breaker.gate import breaker_gates
+from callboard.guards.budget.gate import budget_gates
+from callboard.guards.chain import Chain
+from callboard.guards.reducer_gate import ReducerGates
+from callboard.guards.speaking import speaking
+
+
+@asynccontextmanager
+async def worker_gates(bus: Bus, guarding: Guarding, *, worker: str) -> AsyncGenerator[Gates]:
+    """The gates of ``worker``; leave them after it has ended.
+
+    Those that only look come first, then those that may wait, and last what reserves.
+    """
+    async with AsyncExitStack() as stack:
+        say = await stack.enter_async_context(speaking(bus.guard_log))
+        parts: list[Gates] = []
+        if guarding.hosted:
+            parts.append(ReducerGates(guarding.hosted, bus.journals, say, bus.clock))
+        parts.append(await stack.enter_async_context(breaker_gates(bus, guarding.breaker, worker=worker)))
+        parts.append(await stack.enter_async_context(budget_gates(bus, say)))
+        yield Chain(parts)
