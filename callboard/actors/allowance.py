@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from callboard.actors.accounts import UNITS, Tally
+from callboard.actors.accounts import UNITS
 from callboard.actors.state import RunState
+from callboard.bus.messages import ChildSpawned, OwnerEvent
 from callboard.bus.values import Caps
 from callboard.config.guards import BudgetSettings, RunBudget, SharedBudget
 
@@ -58,9 +60,14 @@ def slice_of(state: RunState, settings: BudgetSettings, children: int) -> Caps |
     return Caps(**shares) if shares else None
 
 
-def left(caps: Bounds, spent: Tally) -> Bounds:
-    """What is left below each cap; negative: it was exceeded."""
-    return Bounds(*(None if cap is None else cap - used for cap, used in zip(caps, spent, strict=True)))
+def sliced(events: Sequence[OwnerEvent], state: RunState, settings: BudgetSettings) -> tuple[OwnerEvent, ...]:
+    """``events`` with a slice for each child that they spawn."""
+    together = sum(isinstance(event, ChildSpawned) for event in events)
+    share = slice_of(state, settings, together) if together else None
+    if share is None:
+        return tuple(events)
+    update = {"budget": share}
+    return tuple(event.model_copy(update=update) if isinstance(event, ChildSpawned) else event for event in events)
 
 
 def _least(cap: int | None, part: int | None, more: int) -> int | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from callboard.actors.allowance import sliced
 from callboard.actors.spawning import delegated
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import (
@@ -177,21 +178,16 @@ def _pending(state: RunState, spec: AgentSpec, last: ModelResponded, *, now: dat
         else:
             _call(state, asked, tool, run=run, calls=calls, waits=waits)
     if writes:
-        return Write(tuple(writes))
+        return Write(sliced(writes, state, spec.guards.budget))
     if calls:
         return CallTools(tuple(calls))
     return Suspend((tuple(waits),)) if waits else None
 
 
 def _call(
-    state: RunState,
-    asked: ToolCall,
-    tool: ToolSpec,
-    *,
-    run: RunKey,
-    calls: list[tuple[ToolCall, ToolRequested]],
-    waits: list[Wait],
-) -> None:
+    state: RunState, asked: ToolCall, tool: ToolSpec, *, run: RunKey,
+    calls: list[tuple[ToolCall, ToolRequested]], waits: list[Wait],
+) -> None:  # fmt: skip
     known = state.calls.get(asked.id)
     if known is None or known.status in ("open", "retry"):
         intent = request(state, asked.id, run=run, tool=tool.name, effect=tool.effect, in_doubt=tool.in_doubt)

@@ -14,7 +14,6 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
-from callboard.actors.allowance import slice_of
 from callboard.actors.children import Child, result_of
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
@@ -26,13 +25,12 @@ from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
 from callboard.actors.passage import Passage, passing
 from callboard.actors.pauses import with_alarms
-from callboard.actors.spawning import free_at, refused
+from callboard.actors.spawning import child_of, free_at, refused
 from callboard.actors.standstill import HELD_SECONDS, until_go
 from callboard.actors.state import RERUN, Call, arrived
 from callboard.actors.steps import perform
 from callboard.actors.suspend import Idle, publish_child
 from callboard.bus.messages import (
-    ChildSpawned,
     Content,
     DoubtPolicy,
     Effect,
@@ -152,12 +150,11 @@ class RunContext:
         call = self._parking.occurrence(name or f"spawn {agent}")
         child = child_id(self.id, call)
         if child not in self._owner.view.children:
-            given, created = await pack(json_value(task), self._ports.blobs), self._owner.view.created
-            lane = lane or (created.lane if created is not None else "normal")
+            given = await pack(json_value(task), self._ports.blobs)
             now = await self._room_for(agent)
-            share = slice_of(self._owner.view, self._spec.guards.budget, 1)
-            spawn = ChildSpawned(child=child, call=call, agent=agent, input=given, lane=lane, at=now, budget=share)
-            self._owner.defer(spawn)
+            self._owner.defer(
+                child_of(self._owner.view, self._spec, (child, call), agent=agent, given=given, lane=lane, at=now)
+            )
             await self._owner.flush()
         spawned = self._owner.view.children[child]
         await publish_child(self._owner, spawned, ports=self._ports, idle=self._idle)

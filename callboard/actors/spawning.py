@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from callboard.actors.allowance import slice_of
 from callboard.actors.state import RunState
 from callboard.bus.messages import ChildSpawned, Content, Problem, RunCreated, ToolCall, ToolReturned
+from callboard.bus.subjects import Lane
 from callboard.config.spec import AgentSpec, Limits
 
 RATE_WINDOW: Final = timedelta(seconds=60)
@@ -32,8 +34,29 @@ def delegated(
     problem = refused(state, limits, agent, beside=beside) or too_fast(state, limits, now, beside=beside)
     if problem is not None:
         return ToolReturned(call=asked.id, problem=problem)
-    lane = "normal" if state.created is None else state.created.lane
-    return ChildSpawned(child=child, call=asked.id, agent=agent, input=Content(value=work), lane=lane, at=now)
+    return ChildSpawned(child=child, call=asked.id, agent=agent, input=Content(value=work), lane=_lane(state), at=now)
+
+
+def child_of(
+    state: RunState,
+    spec: AgentSpec,
+    named: tuple[str, str],
+    *,
+    agent: str,
+    given: Content,
+    lane: Lane | None,
+    at: datetime,
+) -> ChildSpawned:
+    """The child of a function's run, ``named`` by its id and its call, with its slice of the budget."""
+    child, call = named
+    share = slice_of(state, spec.guards.budget, 1)
+    return ChildSpawned(
+        child=child, call=call, agent=agent, input=given, lane=lane or _lane(state), at=at, budget=share
+    )
+
+
+def _lane(state: RunState) -> Lane:
+    return "normal" if state.created is None else state.created.lane
 
 
 def refused(state: RunState, limits: Limits, agent: str, *, beside: int = 0) -> Problem | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from callboard.bus.messages import Amount, BudgetRaised, ModelRequested, RunFailed, RunKilled, RunSteered
-from callboard.config.spec import ModelChoice
 from callboard.tools.tool import tool
 from tests.guards.budget.house import house, spender, turn, uses
 
