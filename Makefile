@@ -4,13 +4,16 @@ READY := .venv/.ready
 PYTEST := -m pytest -n 2 --dist worksteal -m "not cluster"
 PROOFS := tests/model tests/simulation
 
-.PHONY: help demo test check bench fmt docs chaos cluster clean
+.PHONY: help demo runaway test check bench fmt docs chaos cluster clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## See a run survive its worker, and another one be killed
 	@$(BIN)/python -m examples.demo
+
+runaway: $(READY) ## See three agents misbehave, and what stops each of them
+	@$(BIN)/python -m examples.runaway
 
 test: $(READY) ## Run the tests (COVERAGE=1 measures them)
 ifdef COVERAGE # what the model check and the simulation run is covered by others, and measuring them takes minutes

@@ -16,7 +16,7 @@ from scripts import check, coverage_gate, pure, sizes
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = MappingProxyType(tomllib.loads((ROOT / "pyproject.toml").read_text()))
-TARGETS = ("demo", "test", "check", "bench", "fmt", "docs", "chaos", "cluster", "clean")
+TARGETS = ("demo", "runaway", "test", "check", "bench", "fmt", "docs", "chaos", "cluster", "clean")
 SOURCES = tuple(
     path
     for folder in ("callboard", "scripts", "bench", "examples", "tests")
