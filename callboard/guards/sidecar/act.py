@@ -24,16 +24,18 @@ _RETRY_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What reaches from a guard into runs, and to CB_GUARDS."""
+    """What reaches from guards into runs, and to CB_GUARDS. A signal waits for nobody, an event for ``voices``."""
 
     journals: Journals
     guard_log: GuardLog
+    voices: anyio.Semaphore
 
     async def carry_out(self, deeds: Iterable[Deed]) -> None:
         """The deeds for one entry of a run: no event is published before the last signal is stored."""
         for deed in [await self._acted(deed) for deed in deeds]:
             if deed.tell:
-                await self._say(deed)
+                async with self.voices:
+                    await self._say(deed)
 
     async def _acted(self, deed: Deed) -> Deed:
         """The deed as it went: ``acted`` or not."""

@@ -37,6 +37,7 @@ _NO_TICK: Final = Guard[Any].tick
 class Part:
     """A partition that is judged here, its runs by ``<tenant>.<run>``.
 
+    ``since``: runs that ended before that entry concern nobody. ``judged``: the last entry that was.
     ``returning``: runs whose journals are being read, with the last entry that came meanwhile. ``strays``: entries of
     runs that nobody knows yet came while all of it was being rebuilt. ``ended``: runs that were over before the feed
     came to their end.
@@ -44,6 +45,7 @@ class Part:
 
     number: int
     progress: Progress = field(default_factory=Progress)
+    since: int = 0
     judged: int = 0
     runs: dict[str, Watched] = field(default_factory=dict[str, Watched])
     returning: dict[str, int] = field(default_factory=dict[str, int])
@@ -69,14 +71,14 @@ class Outgoing:
 class Desk:
     """A hosted guard and the partitions that it has here. ``parts`` is changed by whoever shares them out."""
 
-    def __init__(self, bus: Bus, hosted: Hosted, tasks: TaskGroup) -> None:
+    def __init__(self, bus: Bus, hosted: Hosted, *, hands: Hands, tasks: TaskGroup) -> None:
         self.hosted = hosted
         self.parts: dict[int, Part] = {}
         self.judged = anyio.Event()
         """Set, and replaced, whenever an entry was judged."""
         self._journals = bus.journals
         self._clock = bus.clock
-        self._hands = Hands(bus.journals, bus.guard_log)
+        self._hands = hands
         self._posts = Posts(hosted)
         self._tasks = tasks
 
@@ -119,8 +121,11 @@ class Desk:
         if going.sequence:
             going.part.progress.end(going.sequence)
 
-    async def read_again(self, part: Part, key: RunKey) -> None:
-        """Judge a run from the beginning of its journal, and go on with it from there."""
+    async def read_again(self, part: Part, key: RunKey, *, mark: int) -> None:
+        """Judge a run from the beginning of its journal, and go on with it from there.
+
+        What was said up to ``mark`` is not said again.
+        """
         name = f"{key.tenant}.{key.run}"
         if name in part.runs or name in part.returning:
             return
@@ -134,7 +139,7 @@ class Desk:
             if run is None and (created := created_in(known)) is not None:
                 run = self._watch(key, created)
             if run is not None:
-                await self._catch_up(part, run, known)
+                await self._catch_up(part, run, known, mark=mark)
             if part.returning[name] <= last:
                 break
         del part.returning[name]
@@ -143,10 +148,10 @@ class Desk:
         else:
             part.runs[name] = run
 
-    async def _catch_up(self, part: Part, run: Watched, known: Sequence[Stored]) -> None:
+    async def _catch_up(self, part: Part, run: Watched, known: Sequence[Stored], *, mark: int) -> None:
         said: list[Said] = [each for entry in known for each in run.see(entry)]
         done = {entry.record.id for entry in known if entry.record is not None}
-        deeds = behind(run, said, done=done, mark=part.progress.mark, now=self._clock.now())
+        deeds = behind(run, said, done=done, mark=mark, now=self._clock.now())
         await self._hands.carry_out(deeds)
         part.judged = max(part.judged, run.sequence)
 
@@ -170,7 +175,7 @@ class Desk:
             self._tasks.start_soon(self._read_late, part, key, entry.sequence)
 
     async def _read_late(self, part: Part, key: RunKey, sequence: int) -> None:
-        await self.read_again(part, key)
+        await self.read_again(part, key, mark=0)
         part.progress.end(sequence)
 
     def _watch(self, key: RunKey, created: RunCreated) -> Watched | None:

@@ -35,7 +35,7 @@ async def rebuild(bus: Bus, desk: Desk, parts: Collection[Part], feed: JournalFe
     by_number = {part.number: part for part in parts}
     while True:
         try:
-            await _read_marks(bus, desk, parts)
+            await _read_marks(bus, desk, parts, feed.position)
             open_runs, ended = await _scan(bus, by_number, feed)
             break
         except BusError as error:
@@ -53,10 +53,16 @@ async def rebuild(bus: Bus, desk: Desk, parts: Collection[Part], feed: JournalFe
     log.info("took up runs", guard=desk.hosted.name, partitions=sorted(by_number), open=len(open_runs))
 
 
-async def _read_marks(bus: Bus, desk: Desk, parts: Collection[Part]) -> None:
+async def _read_marks(bus: Bus, desk: Desk, parts: Collection[Part], position: int) -> None:
+    """How far everything was said. A guard that is new has its say about open runs, not about those that have ended."""
     for part in parts:
-        found = await bus.states.get("mark", desk.hosted.name, str(part.number))
-        part.progress.mark = 0 if found is None else int(found.value)
+        key = ("mark", desk.hosted.name, str(part.number))
+        found = await bus.states.get(*key)
+        if found is None:
+            await bus.states.put(*key, value=str(position).encode())
+            part.since, part.progress.mark = position, 0
+        else:
+            part.since = part.progress.mark = int(found.value)
 
 
 async def _scan(bus: Bus, parts: Mapping[int, Part], feed: JournalFeed) -> tuple[list[RunKey], list[RunKey]]:
@@ -70,7 +76,7 @@ async def _scan(bus: Bus, parts: Mapping[int, Part], feed: JournalFeed) -> tuple
             continue
         if not _over(entry):
             open_runs.append(entry.key)
-        elif 0 < part.progress.mark < entry.sequence and entry.at > since:
+        elif part.since < entry.sequence and entry.at > since:
             ended.append(entry.key)
         elif entry.sequence > feed.position:
             part.ended[f"{entry.key.tenant}.{entry.key.run}"] = entry.sequence
@@ -92,7 +98,8 @@ async def _read_all(desk: Desk, parts: Mapping[int, Part], keys: Collection[RunK
 
     async def read(key: RunKey) -> None:
         async with room:
-            await desk.read_again(parts[partition_of(key)], key)
+            part = parts[partition_of(key)]
+            await desk.read_again(part, key, mark=part.progress.mark)
 
     async with anyio.create_task_group() as group:
         for key in keys:

@@ -12,8 +12,9 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from callboard.bus.bus import Bus
-from callboard.errors import Bug, BusError, InvalidMessage
+from callboard.errors import Bug, BusUnreachable, InvalidMessage
 from callboard.guards.hosted import Hosted
+from callboard.guards.sidecar.act import Hands
 from callboard.guards.sidecar.desk import Desk, Outgoing
 from callboard.guards.sidecar.feed import Appended, JournalFeed, following
 from callboard.guards.sidecar.partitions import partition_of_name
@@ -22,8 +23,10 @@ from callboard.log import get_logger
 
 log = get_logger(__name__)
 TICK_SECONDS: Final = 1.0
-_AT_ONCE: Final = 128
-"""Verdicts on their way out; beyond that the feed waits."""
+_AT_ONCE: Final = 1_000
+"""Entries of which verdicts are on their way out; beyond that the feed waits."""
+_VOICES: Final = 64
+"""Guard events that are being published."""
 _TURN: Final = 32
 """Entries, or runs, after which others get their turn."""
 
@@ -49,7 +52,8 @@ class Sidecar:
             following(self._bus.connection) as feed,
             AsyncExitStack() as stack,
         ):
-            self._desks = tuple(Desk(self._bus, each, self._tasks) for each in self._hosted)
+            hands = Hands(self._bus.journals, self._bus.guard_log, anyio.Semaphore(_VOICES))
+            self._desks = tuple(Desk(self._bus, each, hands=hands, tasks=self._tasks) for each in self._hosted)
             for desk in self._desks:
                 heart = Heart(self._bus, desk, feed, replica=self._replica)
                 await stack.enter_async_context(heart.listening())
@@ -95,9 +99,7 @@ class Sidecar:
             now = self._bus.clock.now()
             try:
                 await feed.complete()
-            except BusError as error:
-                if not error.retryable:
-                    raise
+            except BusUnreachable as error:
                 log.warning("no tick: the bus is away", error=str(error))
                 continue
             for desk in self._desks:

@@ -19,15 +19,13 @@ from callboard.bus.messages import (
     RunCompleted,
     RunCreated,
     RunKilled,
-    RunPaused,
-    RunSteered,
     SignalReceived,
 )
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.clock import SystemClock
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard, Seen, Verdict
-from callboard.guards.sidecar.partitions import PARTITIONS
+from callboard.guards.sidecar.partitions import PARTITIONS, partition_of
 from callboard.guards.sidecar.sidecar import Sidecar
 from tests.support.bus import bus_url
 
@@ -39,8 +37,9 @@ class Limit(Guard[int]):
 
     name = "limit"
 
-    def __init__(self, *, kill_at: int = 5) -> None:
+    def __init__(self, *, kill_at: int = 5, nudge_at: int = 3) -> None:
         self.kill_at = kill_at
+        self.nudge_at = nudge_at
 
     def start(self, run: RunKey) -> int:
         return 0
@@ -50,7 +49,7 @@ class Limit(Guard[int]):
             case ModelResponded():
                 state += 1
                 said = [Verdict("warn", f"answer {state}", value=state, threshold=self.kill_at)]
-                if state == 3:
+                if state == self.nudge_at:
                     said.append(Verdict("nudge", "finish soon", evidence=(seen.sequence,)))
                 if state >= self.kill_at:
                     said.append(Verdict("kill", f"{state} answers are enough"))
@@ -131,9 +130,27 @@ class Journalist:
 
     async def until_judged(self, sequence: int, key: RunKey, guard: str = "limit", *, within: float = 20) -> None:
         """Until a pulse says that everything up to ``sequence`` is judged and out."""
-        from callboard.guards.sidecar.partitions import partition_of
-
         await self.until_pulse(lambda pulse: pulse.watermark >= sequence, guard, partition_of(key), within=within)
+
+    async def until_all_judged(self, sequence: int, guard: str = "limit", *, within: float = 20) -> None:
+        """The same of all partitions."""
+        left = set(range(PARTITIONS))
+
+        def last(pulse: Pulse) -> bool:
+            if pulse.watermark >= sequence:
+                left.discard(pulse.partition)
+            return not left
+
+        await self.until_pulse(last, guard, within=within)
+
+    async def until_marked(self, sequence: int, key: RunKey, *, within: float = 20) -> None:
+        """Until it is stored that everything up to ``sequence`` was said."""
+        with anyio.fail_after(within):
+            while True:
+                mark = await self.bus.states.get("mark", "limit", str(partition_of(key)))
+                if mark is not None and int(mark.value) >= sequence:
+                    return
+                await anyio.sleep(0.01)
 
     async def until_pulse(self, true: Any, guard: str = "limit", partition: Any = "*", *, within: float = 20) -> Pulse:
         found: list[Pulse] = []
@@ -166,12 +183,9 @@ async def sidecar(subjects: Subjects, *guards: Hosted, replica: str = "s1", rebu
         async with running(side.run):
             if rebuilt:
                 with anyio.fail_after(20):
-                    while any(
+                    while any(  # noqa: ASYNC110 - it tells nobody
                         len(desk.parts) < PARTITIONS or not all(part.progress.ready for part in desk.parts.values())
                         for desk in side._desks
                     ):
                         await anyio.sleep(0.01)
             yield bus
-
-
-__all__ = ["CLOCK", "Journalist", "Limit", "RunPaused", "RunSteered", "hosted", "journalist", "sidecar"]
