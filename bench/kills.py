@@ -20,7 +20,7 @@ CANCELLED = Target("at most", 50.0, "ms")
 SETTLED = Target("at most", 1_000.0, "ms")
 
 
-class _Effects:
+class Effects:
     """What the worker process said: which effects have started, and when each was cancelled (ns)."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _Effects:
 class _Kills:
     """Kills, and what each of them took in ms."""
 
-    def __init__(self, effects: _Effects) -> None:
+    def __init__(self, effects: Effects) -> None:
         self._effects = effects
         self.cancelled: list[float] = []
         self.settled: list[float] = []
@@ -90,7 +90,7 @@ class _Kills:
 
 async def kills(here: Deployment, durability: str, *, count: int) -> list[Row]:
     """Kill ``count`` runs one after the other while 100 run in one worker, then the last 100 at the same time."""
-    effects = _Effects()
+    effects = Effects()
     async with here.worker(slots=RUNNING + 10, heard=effects.heard):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
         await effects.until(lambda: len(effects.started) == RUNNING)

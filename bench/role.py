@@ -1,4 +1,4 @@
-"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|dispatcher|floor …``.
+"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|dispatcher|guard|floor …``.
 
 Worker and dispatcher are the children that ``callboard worker`` and ``callboard supervisor`` start, nothing less.
 """
@@ -12,7 +12,9 @@ import anyio
 
 from bench.code import agents
 from bench.floor import serve
+from bench.guards import HOSTED
 from callboard.actors.actor import running
+from callboard.app.guarding import guard_child
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.app.process import spare_collections
 from callboard.log import configure
@@ -31,7 +33,18 @@ async def _dispatch(url: str, name: str) -> None:
         await anyio.sleep_forever()
 
 
-_ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {"worker": _work, "dispatcher": _dispatch, "floor": serve}
+async def _guard(url: str, name: str) -> None:
+    async with running(guard_child(BusAt((url,)), HOSTED, name=name)):
+        print("ready", flush=True)
+        await anyio.sleep_forever()
+
+
+_ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {
+    "worker": _work,
+    "dispatcher": _dispatch,
+    "guard": _guard,
+    "floor": serve,
+}
 
 
 def main() -> None:

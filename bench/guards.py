@@ -1,0 +1,165 @@
+"""Shell: guards in a process of their own: from an event to the kill to the effect's CancelledError in a worker.
+
+And how many entries one such process follows. All processes read CLOCK_MONOTONIC, which those of one machine share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from bench.child import Child, child
+from bench.deployment import Deployment, publish_all, stream_state
+from bench.kills import Effects
+from bench.stats import Row, Target, percentile, with_unit
+from callboard.bus.bus import Bus, open_bus
+from callboard.bus.client import Reply
+from callboard.bus.guard_messages import Pulse
+from callboard.bus.messages import (
+    Content,
+    ModelRequested,
+    ModelResponded,
+    Record,
+    RunClaimed,
+    RunCreated,
+    SignalReceived,
+    ToolRequested,
+    ToolReturned,
+)
+from callboard.bus.subjects import RunKey
+from callboard.guards.hosted import Hosted
+from callboard.guards.kit import Guard, Seen, Verdict
+
+RUNNING = 100
+_WITHIN = 60.0
+CANCELLED = Target("at most", 50.0, "ms")
+FOLLOWED = Target("at least", 3_000.0, "/s")
+
+
+class Stopper(Guard[int]):
+    """Kills a run that is asked to stop; counts the rest."""
+
+    name = "stopper"
+
+    def start(self, run: RunKey) -> int:  # noqa: ARG002 - the same for every run
+        return 0
+
+    def observe(self, state: int, seen: Seen) -> tuple[int, Sequence[Verdict]]:
+        if isinstance(seen.event, SignalReceived) and seen.event.name == "stop":
+            return state, (Verdict("kill", "asked to", evidence=(seen.sequence,)),)
+        return state + 1, ()
+
+
+HOSTED = (Hosted("stopper", lambda _: (Stopper(), "enforce")),)
+"""What the role ``guard`` hosts."""
+
+
+class Pulses:
+    """The watermarks of the guard process, by partition."""
+
+    def __init__(self) -> None:
+        self._watermarks: dict[int, int] = {}
+        self._changed = anyio.Event()
+
+    def deliver(self, message: Reply) -> None:
+        """A pulse came."""
+        pulse = Pulse.model_validate_json(message.payload)
+        self._watermarks[pulse.partition] = max(pulse.watermark, self._watermarks.get(pulse.partition, 0))
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def until(self, sequence: int, partitions: int = 8) -> None:
+        """Return when everything up to ``sequence`` is judged."""
+        with anyio.fail_after(_WITHIN):
+            while len(self._watermarks) < partitions or min(self._watermarks.values()) < sequence:
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def guarded(here: Deployment) -> AsyncGenerator[tuple[Child, Pulses, Bus]]:
+    """A guard process that is ready."""
+    pulses = Pulses()
+    async with open_bus(here.url, name="bench-guards") as bus:
+        first = await bus.journals.signal(RunKey("default", "first"), _record(bus, SignalReceived(name="first")))
+        subject = f"{bus.connection.subjects.prefix}.pulse.stopper.*"
+        async with bus.connection.subscribe(subject, pulses.deliver), child("guard", here.url, "guard") as process:
+            await pulses.until(first)
+            yield process, pulses, bus
+
+
+async def guard_kills(here: Deployment, durability: str, *, count: int) -> list[Row]:
+    """``count`` runs are asked to stop, one after the other, while 100 run in one worker."""
+    effects, took = Effects(), list[float]()
+    async with here.worker(slots=RUNNING + 10, heard=effects.heard):
+        running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
+        await effects.until(lambda: len(effects.started) == RUNNING)
+        async with guarded(here) as (_, _, bus):
+            for _ in range(count):
+                run = running.pop(0)
+                before = time.monotonic_ns()
+                await bus.journals.signal(RunKey("default", run.id), _record(bus, SignalReceived(name="stop")))
+                await effects.until(lambda run=run: run.id in effects.cancelled)  # type: ignore[misc]
+                took.append((effects.cancelled[run.id] - before) / 1e6)
+                running.append(await here.board.submit("hold", None))
+                await effects.until(lambda: running[-1].id in effects.started)
+    p50, p99 = percentile(took, 50), percentile(took, 99)
+    return [
+        Row(
+            f"event to guard to kill to cancelled, p50 / p99: {count} kills, {RUNNING} runs in the worker",
+            durability,
+            f"{with_unit(p50, 'ms')} / {with_unit(p99, 'ms')}",
+            target=CANCELLED,
+            judged=p99,
+            raw={"p50_ms": p50, "p99_ms": p99, "kills": count},
+        )
+    ]
+
+
+async def followed(here: Deployment, durability: str, *, entries: int) -> list[Row]:
+    """Journals of 100 runs are written as fast as one process can, and one guard process follows all of them."""
+    async with guarded(here) as (process, pulses, bus):
+        keys = [RunKey("default", f"follow-{number}") for number in range(RUNNING)]
+        for key in keys:
+            begin = (RunCreated(agent="noop", at=bus.clock.now()), RunClaimed(task=1))
+            await bus.journals.append(key, _record(bus, *begin, owner="o1"), expect=0)
+        written = 0
+
+        async def write() -> None:
+            nonlocal written
+            written += 1
+            await bus.journals.signal(keys[written % RUNNING], _turn(bus, written))
+
+        before, cpu = time.monotonic(), process.cpu
+        await publish_all(write, entries)
+        wrote = time.monotonic() - before
+        await pulses.until((await stream_state(bus.connection, bus.connection.subjects.stream("RUNS")))["last_seq"])
+        took, cpu = time.monotonic() - before, process.cpu - cpu
+    by_cpu = entries / cpu
+    return [
+        Row(
+            f"entries that one guard process follows, by its CPU time ({entries / took:,.0f} /s came)",
+            durability,
+            with_unit(by_cpu, "/s"),
+            target=FOLLOWED,
+            judged=by_cpu,
+            raw={"entries": entries, "cpu_s": cpu, "took_s": took, "written_within_s": wrote},
+        )
+    ]
+
+
+def _turn(bus: Bus, number: int) -> Record:
+    """Two of three entries of an agent's life: an answer with its tool call, and the tool's result."""
+    if number % 2:
+        return _record(
+            bus, ModelResponded(call=f"m{number}"), ToolRequested(call=f"t{number}", tool="look"), owner="o1"
+        )
+    result = Content(value="a line of some length that a tool has found\n" * 10)
+    requested = ModelRequested(call=f"m{number}", model="scripted")
+    return _record(bus, ToolReturned(call=f"t{number}", result=result), requested, owner="o1")
+
+
+def _record(bus: Bus, *events: object, owner: str = "") -> Record:
+    return Record(id=bus.clock.new_id(), owner=owner, at=bus.clock.now(), events=events)  # type: ignore[arg-type]
