@@ -80,13 +80,9 @@ def refused(state: RunState, limits: Limits, agent: str, *, beside: int = 0) -> 
 
 def free_at(state: RunState, limits: Limits, now: datetime, *, beside: int = 0) -> datetime | None:
     """When this run may spawn again if it has spawned too fast; None: now."""
-    recent = sorted(
-        child.at for child in state.children.values() if child.at is not None and child.at > now - RATE_WINDOW
-    )
-    if len(recent) + beside < limits.spawn_rate:
-        return None
-    in_the_way = recent[-limits.spawn_rate :] if len(recent) >= limits.spawn_rate else []
-    return (in_the_way[0] if in_the_way else now) + RATE_WINDOW
+    known = (child.at for child in state.children.values() if child.at is not None)
+    recent = [*sorted(at for at in known if at > now - RATE_WINDOW), *[now] * beside]
+    return None if len(recent) < limits.spawn_rate else recent[-limits.spawn_rate] + RATE_WINDOW
 
 
 def too_fast(state: RunState, limits: Limits, now: datetime, *, beside: int = 0) -> Problem | None:
