@@ -113,9 +113,10 @@ class GuardSettings(Strict):
 
 
 FUNCTION_GUARDS: Final = GuardSettings(
-    budget=BudgetSettings(run=RunBudget(usd=None, model_calls=None, tool_calls=None))
+    budget=BudgetSettings(run=RunBudget(usd=None, model_calls=None, tool_calls=None)),
+    stuck=StuckSettings(mode="warn"),
 )
-"""What ``@worker`` functions have: their steps are no model calls, and their children have caps of their own."""
+"""What ``@worker`` functions have: no caps, since their children have their own; between steps they may be silent."""
 BUILTIN_GUARDS: Final = frozenset(
     {"alerts", "breaker", "budget", "deadline", "depth", "iterations", "limits", "loop", "pause", "rate", "stuck"}
 )

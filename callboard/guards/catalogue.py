@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from callboard.bus.guard_messages import Mode
+from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted
+from callboard.guards.kit import Guard
+from callboard.guards.loop.guard import LoopGuard
+from callboard.guards.stuck import StuckGuard
 
-BUILTIN: Final[tuple[Hosted, ...]] = ()
+
+def _loop(spec: AgentSpec) -> tuple[Guard[Any], Mode] | None:
+    if spec.kind == "function":
+        return None  # its loops are its author's
+    return LoopGuard(spec.guards.loop), spec.guards.loop.mode
+
+
+def _stuck(spec: AgentSpec) -> tuple[Guard[Any], Mode]:
+    return StuckGuard(spec.guards.stuck, spec), spec.guards.stuck.mode
+
+
+BUILTIN: Final = (Hosted("loop", _loop), Hosted("stuck", _stuck))

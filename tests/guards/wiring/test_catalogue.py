@@ -1,0 +1,38 @@
+"""The guards that callboard has itself, made from what a run keeps."""
+
+from __future__ import annotations
+
+from callboard.config.guards import FUNCTION_GUARDS, GuardSettings, LoopSettings, StuckSettings
+from callboard.config.spec import AgentSpec
+from callboard.guards.catalogue import BUILTIN
+from callboard.guards.hosted import missing_of
+
+AGENT = AgentSpec(name="a")
+HOSTED = {each.name: each for each in BUILTIN}
+
+
+def test_every_agent_has_them_in_earnest_without_a_word_about_them() -> None:
+    made = {name: hosted.make(AGENT) for name, hosted in HOSTED.items()}
+    assert {name: each and (each[0].name, each[1]) for name, each in made.items()} == {
+        "loop": ("loop", "enforce"),
+        "stuck": ("stuck", "enforce"),
+    }
+
+
+def test_the_mode_and_what_happens_without_it_are_those_of_the_run() -> None:
+    guards = GuardSettings(loop=LoopSettings(mode="shadow", missing="closed"), stuck=StuckSettings(mode="warn"))
+    spec = AGENT.model_copy(update={"guards": guards})
+    made = {name: hosted.make(spec) for name, hosted in HOSTED.items()}
+    assert {name: each and each[1] for name, each in made.items()} == {"loop": "shadow", "stuck": "warn"}
+    assert {name: missing_of(spec, name, each[0]) for name, each in made.items() if each} == {
+        "loop": "closed",
+        "stuck": "open",
+    }
+
+
+def test_functions_may_loop_and_are_only_warned_of_when_they_are_silent() -> None:
+    spec = AgentSpec(name="f", kind="function", guards=FUNCTION_GUARDS)
+    assert HOSTED["loop"].make(spec) is None
+    stuck = HOSTED["stuck"].make(spec)
+    assert stuck is not None
+    assert stuck[1] == "warn"
