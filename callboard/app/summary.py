@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from functools import reduce
+from typing import Final, Literal, TypeAlias, assert_never
 
 import anyio
 from pydantic import JsonValue
 
+from callboard.actors.accounts import Tally
 from callboard.actors.fold import replay
 from callboard.actors.state import RunState
 from callboard.bus import storage
 from callboard.bus.bus import Bus
 from callboard.bus.codec import decode_task, run_key
-from callboard.bus.messages import ModelResponded, RunFailed, RunKilled, Task
+from callboard.bus.messages import ModelResponded, RunCompleted, RunFailed, RunKilled, RunPaused, Task
 from callboard.bus.subjects import RunKey, token
 from callboard.errors import InvalidMessage
 
@@ -24,7 +26,10 @@ _AT_ONCE: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in one line. ``why`` is the reason of an end that is no success."""
+    """A run in one line. ``why`` is the reason of an end that is no success, or of what holds the run up.
+
+    ``guard`` is the one that ended it. Tokens and cost are what is known to be used, and, at its end, what may be.
+    """
 
     run: str
     tenant: str
@@ -38,6 +43,7 @@ class RunSummary:
     cost_usd_micros: int = 0
     attempts: int = 0
     parent: str = ""
+    guard: str = ""
 
     def as_json(self) -> dict[str, JsonValue]:
         """As JSON; instants are ISO 8601."""
@@ -54,6 +60,7 @@ class RunSummary:
             "cost_usd_micros": self.cost_usd_micros,
             "attempts": self.attempts,
             "parent": self.parent,
+            "guard": self.guard,
         }
 
 
@@ -61,6 +68,7 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
     """Newest first. Journals are read from the latest on until there are ``limit`` runs of that status."""
     last = {entry.key: entry.at async for entry in bus.scan(tenant)}
     found: list[RunSummary] = []
+    now = bus.clock.now()
     if status in (None, "queued"):
         waiting = {task.key: task for task in await queued_tasks(bus, tenant) if task.key not in last}
         found += [_queued(task) for task in waiting.values()]
@@ -70,40 +78,71 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
             break
         read = await _read(bus, latest[start : start + _AT_ONCE])
         found += [
-            each for key, state in read if (each := summary(key, state, last[key])).status == status or not status
+            each
+            for key, state in read
+            if (each := summary(key, state, last[key], now=now)).status == status or not status
         ]
     found.sort(key=lambda each: str(each.created or each.updated), reverse=True)  # aware UTC: the text sorts like time
     return tuple(found[:limit])
 
 
-def summary(key: RunKey, state: RunState, updated: datetime | None) -> RunSummary:
+def summary(key: RunKey, state: RunState, updated: datetime | None, *, now: datetime) -> RunSummary:
     """A state in one line."""
-    created, usage = state.created, state.usage
+    created, spent = state.created, _spent(state)
     return RunSummary(
         run=key.run,
         tenant=key.tenant,
         agent="" if created is None else created.agent,
         status=state.status,
-        why=why(state),
+        why=why(state, now=now),
         created=None if created is None else created.at,
         updated=updated,
         turns=sum(1 for turn in state.turns if isinstance(turn, ModelResponded)),
-        tokens=usage.input_tokens + usage.output_tokens + usage.cached_tokens,
-        cost_usd_micros=usage.cost_usd_micros,
+        tokens=spent.input_tokens + spent.output_tokens,
+        cost_usd_micros=spent.usd_micros,
         attempts=state.claims,
         parent=created.parent.run if created is not None and created.parent is not None else "",
+        guard=state.terminal.guard if isinstance(state.terminal, RunFailed | RunKilled) else "",
     )
 
 
-def why(state: RunState) -> str:
-    """Why a run ended without a result; empty for all others."""
+def why(state: RunState, *, now: datetime) -> str:
+    """Why a run ended without a result, or what holds up one that has not ended; empty for all others."""
     match state.terminal:
         case RunFailed(problem=problem):
             return f"{problem.kind}: {problem.message}"
-        case RunKilled(reason=reason, by=by):
-            return f"killed by {by or 'somebody'}: {reason or 'no reason given'}"
-        case _:
+        case RunKilled(reason=reason):
+            return f"killed by {_who(state.terminal)}: {reason or 'no reason given'}"
+        case RunCompleted():
             return ""
+        case None:
+            return _held(state, now)
+        case _:
+            assert_never(state.terminal)
+
+
+def _held(state: RunState, now: datetime) -> str:
+    for pause in state.pauses.values():
+        if pause.until is None or pause.until > now:
+            until = "" if pause.until is None else f" until {pause.until.isoformat(timespec='seconds')}"
+            return f"paused by {_who(pause)}{until}: {pause.reason or 'no reason given'}"
+    denied = state.denied
+    if denied is not None and denied.retry_at is not None:
+        until = denied.retry_at.isoformat(timespec="seconds")
+        return f"held by guard {denied.guard} until {until}: {denied.problem.message}"
+    return ""
+
+
+def _who(event: RunKilled | RunPaused) -> str:
+    return f"guard {event.guard}" if event.guard else event.by or "somebody"
+
+
+def _spent(state: RunState) -> Tally:
+    """What its own calls used. A call under way counts when it is over, or was lost, and then in full."""
+    books = state.accounts
+    if state.terminal is not None:
+        return books.own
+    return reduce(Tally.minus, (held for _, held in books.pending.values()), books.own)
 
 
 def _queued(task: QueuedTask) -> RunSummary:

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from callboard.app.follow import follow_tree
 from callboard.app.summary import summary
-from callboard.bus.messages import RunCompleted
+from callboard.bus.messages import RunCompleted, RunFailed
 from callboard.cli.shared import DONE, FAILED, KILLED, Shared, say
 from callboard.cli.teller import plain
+from callboard.clock import SystemClock
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -35,14 +36,19 @@ async def show_progress(shared: Shared, board: Board, run: Run, screen: Screen) 
 
 
 async def show_outcome(shared: Shared, run: Run) -> int:
-    """Print the result of a run that is over (or the whole outcome as JSON), and return the exit code."""
+    """Print the result of a run that is over (or the whole outcome as JSON), and return the exit code.
+
+    What a guard let a run finish with, a partial result, is printed like a result; the exit code tells it from one.
+    """
     state = await run.state()
-    code = outcome_code(state)
-    result = await run.content(state.terminal.result) if isinstance(state.terminal, RunCompleted) else None
+    code, end = outcome_code(state), state.terminal
+    result = await run.content(end.result) if isinstance(end, RunCompleted) else None
+    partial = await run.content(end.partial) if isinstance(end, RunFailed) and end.partial is not None else None
     if shared.json:
-        shared.show({**summary(run.key, state, None).as_json(), "result": result, "in_doubt": list(state.in_doubt)})
-    elif code == DONE:
-        print_value(result)
+        told = summary(run.key, state, None, now=SystemClock().now()).as_json()
+        shared.show({**told, "result": result, "partial": partial, "in_doubt": list(state.in_doubt)})
+    elif code == DONE or partial is not None:
+        print_value(result if code == DONE else partial)
     return code
 
 

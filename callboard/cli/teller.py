@@ -13,18 +13,25 @@ from pydantic import JsonValue
 from callboard.actors.decide import DEADLINE
 from callboard.app.run_event import RunEvent
 from callboard.bus.messages import (
+    Amount,
+    BudgetRaised,
     ChildFinished,
     ChildSpawned,
     Content,
+    GuardDenied,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
+    Problem,
     RunClaimed,
     RunCompleted,
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunReleased,
+    RunResumed,
     RunSettled,
     RunSteered,
     RunSuspended,
@@ -36,6 +43,7 @@ from callboard.bus.messages import (
     ToolRequested,
     ToolResolved,
     ToolReturned,
+    Usage,
     Wait,
 )
 
@@ -79,7 +87,7 @@ class Teller:
 
     def tell(self, given: RunEvent) -> Line | None:
         """The line for an event; None for one that is not worth a line."""
-        line = self._work(given) or self._life(given) or self._signal(given)
+        line = self._work(given) or self._life(given) or self._signal(given) or self._guarded(given)
         return None if line is None else Line(line.sign, line.style, line.text, given.at, line.seconds)
 
     def _life(self, given: RunEvent) -> Line | None:
@@ -98,14 +106,15 @@ class Teller:
                 return Line("⇄", "yellow", f"released: {short(reason)}")
             case RunCompleted():
                 return Line("✓", "bold green", f"{self.agent} done", seconds=self._since_created(given))
-            case RunFailed(problem=problem):
+            case RunFailed(problem=problem, partial=partial):
                 self.open.clear()
                 hint = f" ({problem.hint})" if problem.hint else ""
-                text = f"{self.agent} failed: {problem.kind}: {problem.message}{hint}"
+                left = "" if partial is None else f"; it left a partial result: {_content(partial)}"
+                text = f"{self.agent} failed: {problem.kind}: {problem.message}{hint}{left}"
                 return Line("✗", "bold red", plain(text), seconds=self._since_created(given))
-            case RunKilled(reason=reason, by=by):
+            case RunKilled(reason=reason):
                 self.open.clear()
-                text = f"killed by {by or 'somebody'}: {reason or 'no reason given'}"
+                text = f"killed by {who(given.event)}: {reason or 'no reason given'}"
                 return Line("■", "bold magenta", plain(text), seconds=self._since_created(given))
             case RunSettled(running=running):
                 still = f", still running: {', '.join(running)}" if running else ""
@@ -119,13 +128,12 @@ class Teller:
                 self.open[call] = Step(f"model {model}", given.at)
             case ModelResponded(call=call, text=text, tool_calls=calls, usage=usage):
                 self.turns += 1
-                tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens
-                self.tokens += tokens
-                self.cost_usd_micros += usage.cost_usd_micros
+                tokens = self._count(usage)
                 self._asked |= {call.id: call for call in calls}
                 said = f"“{short(text.value)}”" if text.value else f"calls {', '.join(call.name for call in calls)}"
                 return Line("✓", "green", f"model  {said}  {tokens} tokens", seconds=self._close(call, given))
-            case ModelFailed(call=call, problem=problem, retry_at=retry_at):
+            case ModelFailed(call=call, problem=problem, retry_at=retry_at, usage=usage):
+                self._count(usage)
                 again = "; it is called again" if retry_at is not None else ""
                 failure = short(f"model: {problem.kind}: {problem.message}") + again
                 return Line("✗", "red", failure, seconds=self._close(call, given))
@@ -135,7 +143,7 @@ class Teller:
                 label = self.open[call].label if call in self.open else self._label(call, "")
                 seconds = self._close(call, given)
                 if problem is not None:
-                    return Line("✗", "red", f"{label}  {short(f'{problem.kind}: {problem.message}')}", seconds=seconds)
+                    return _returned(label, problem, seconds)
                 return Line("✓", "green", f"{label}  → {_content(result)}", seconds=seconds)
             case _:
                 return None
@@ -152,19 +160,49 @@ class Teller:
             case ToolLateResult(call=call, result=result):
                 return Line("·", "dim", f"{self._label(call, call)} returned after the end: {_content(result)}")
             case TimerSet(timer=timer, at=at) if timer != DEADLINE:
-                return Line("⏲", "dim", f"{timer} until {at.strftime('%H:%M:%S')}")
+                return Line("⏲", "dim", f"{timer} until {_clock(at)}")
             case ChildSpawned(child=child, agent=agent, input=given_input):
                 self._children[child] = agent
                 return Line("↳", "cyan", f"{agent}  {_content(given_input)}")
             case ChildFinished(child=child, outcome=outcome):
                 style = "cyan" if outcome == "completed" else "red"
                 return Line("↲", style, f"{self._children.get(child, child)} {outcome}")
-            case RunSteered(text=text, by=by):
-                return Line("✎", "blue", f"note from {by or 'somebody'}: {short(text)}")
+            case RunSteered(text=text, guard=guard):
+                said = f"nudged by guard {guard}" if guard else f"note from {who(given.event)}"
+                return Line("✎", "blue", f"{said}: {short(text)}")
             case SignalReceived(name=name, value=value):
                 return Line("✉", "blue", f"{name} = {short(value)}")
             case _:
                 return None
+
+    def _guarded(self, given: RunEvent) -> Line | None:
+        match given.event:
+            case GuardDenied(guard=guard, problem=problem, retry_at=retry_at, wrap_up=wrap_up):
+                then = "; one more turn, to wrap up" if wrap_up else ""
+                if retry_at is not None:
+                    then = f"; asked again at {_clock(retry_at)}"
+                return Line("⊘", "bold yellow", f"denied by guard {guard}: {short(problem.message)}{then}")
+            case RunPaused(reason=reason, until=until):
+                until_then = "" if until is None else f" until {_clock(until)}"
+                return Line(
+                    "⏸", "bold cyan", f"paused by {who(given.event)}{until_then}: {short(reason) or 'no reason'}"
+                )
+            case RunResumed(by=by):
+                return Line("▶", "cyan", f"resumed by {by or 'somebody'}")
+            case BudgetRaised(more=more, by=by):
+                return Line("+", "cyan", f"budget raised by {by or 'somebody'}: {amount(more)}")
+            case ModelLateUsage(usage=usage):
+                self._count(usage)
+                return None
+            case _:
+                return None
+
+    def _count(self, usage: Usage) -> int:
+        """Add it up. Returns the tokens."""
+        tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens
+        self.tokens += tokens
+        self.cost_usd_micros += usage.cost_usd_micros
+        return tokens
 
     def _close(self, call: str, given: RunEvent) -> float | None:
         step = self.open.pop(call, None)
@@ -180,6 +218,23 @@ class Teller:
         arguments = asked.arguments if isinstance(asked.arguments, dict) else {}
         listed = ", ".join(f"{name}={short(value, 24)}" for name, value in arguments.items())
         return f"{asked.name}({short(listed, _ARGUMENTS)})"
+
+
+def who(event: RunKilled | RunPaused | RunSteered) -> str:
+    """Whose signal it is."""
+    return plain(f"guard {event.guard}" if event.guard else event.by or "somebody")
+
+
+def amount(value: Amount) -> str:
+    """What is not 0 of an amount."""
+    parts = (
+        (value.usd_micros, dollars(value.usd_micros)),
+        (value.input_tokens, f"{value.input_tokens:,} input tokens"),
+        (value.output_tokens, f"{value.output_tokens:,} output tokens"),
+        (value.model_calls, f"{value.model_calls:,} model calls"),
+        (value.tool_calls, f"{value.tool_calls:,} tool calls"),
+    )
+    return " · ".join(text for number, text in parts if number) or "nothing"
 
 
 def plain(text: str) -> str:
@@ -206,6 +261,16 @@ def dollars(micros: int) -> str:
     return f"${micros / _MILLION:.4f}"
 
 
+def _returned(label: str, problem: Problem, seconds: float | None) -> Line:
+    if problem.kind == "denied":
+        return Line("⊘", "bold yellow", f"{label}  denied: {short(problem.message)}", seconds=seconds)
+    return Line("✗", "red", f"{label}  {short(f'{problem.kind}: {problem.message}')}", seconds=seconds)
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%H:%M:%S")
+
+
 def _content(content: Content) -> str:
     size = f" ({content.blob.size:,} bytes)" if content.blob is not None else ""
     return short(content.value) + size
@@ -213,12 +278,22 @@ def _content(content: Content) -> str:
 
 def _waits(groups: Sequence[Sequence[Wait]], children: dict[str, str]) -> str:
     words = [
-        children.get(wait.name, wait.name) if wait.kind == "child" else f"{wait.kind} {wait.name}"
+        _wait(wait, children)
         for group in groups
         for wait in group
         if not (wait.kind == "timer" and wait.name == DEADLINE)
     ]
     return ", ".join(words) or "its turn"
+
+
+def _wait(wait: Wait, children: dict[str, str]) -> str:
+    match wait.kind:
+        case "child":
+            return children.get(wait.name, wait.name)
+        case "go":
+            return f"the end of the pause {wait.name}"
+        case _:
+            return f"{wait.kind} {wait.name}"
 
 
 def _between(since: datetime | None, until: datetime | None) -> float | None:

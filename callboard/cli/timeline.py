@@ -14,11 +14,12 @@ from callboard.actors.fold import replay
 from callboard.actors.state import RunState
 from callboard.app.run_event import RunEvent, run_events
 from callboard.app.summary import summary
-from callboard.bus.messages import RunClaimed
+from callboard.bus.messages import RunClaimed, RunFailed
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.cli.tables import STYLES
-from callboard.cli.teller import Teller, dollars, plain, seconds
+from callboard.cli.teller import Teller, dollars, plain, seconds, short
+from callboard.clock import SystemClock
 
 _WIDTH: Final = 10
 
@@ -54,10 +55,12 @@ def print_timeline(key: RunKey, entries: Sequence[Stored]) -> None:
         for event in run_events(entry):
             timeline.show(event)
     state = replay(entries)
-    told = summary(key, state, entries[-1].at)
+    told = summary(key, state, entries[-1].at, now=SystemClock().now())
     rows = [
         ("run", f"{told.run}  (tenant {told.tenant}, agent {told.agent or 'unknown'})"),
-        ("ended", told.why),
+        ("why", told.why),
+        ("guard", told.guard),
+        ("partial", _partial(state)),
         ("cost", f"{told.turns} turns · {told.tokens:,} tokens · {dollars(told.cost_usd_micros)}"),
         ("workers", f"{', '.join(_workers(entries)) or 'none'}  ({told.attempts} claims)"),
         ("parent", told.parent),
@@ -76,7 +79,7 @@ def run_as_json(key: RunKey, entries: Sequence[Stored]) -> dict[str, JsonValue]:
     """The fold and the entries as JSON."""
     state = replay(entries)
     return {
-        **summary(key, state, entries[-1].at if entries else None).as_json(),
+        **summary(key, state, entries[-1].at if entries else None, now=SystemClock().now()).as_json(),
         "workers": list(_workers(entries)),
         "children": dict(_outcomes(state)),
         "in_doubt": list(state.in_doubt),
@@ -94,6 +97,12 @@ def run_as_json(key: RunKey, entries: Sequence[Stored]) -> dict[str, JsonValue]:
             for entry in entries
         ],
     }  # fmt: skip
+
+
+def _partial(state: RunState) -> str:
+    """What a run had by the time a guard ended it."""
+    partial = state.terminal.partial if isinstance(state.terminal, RunFailed) else None
+    return "" if partial is None else short(partial.value)
 
 
 def _workers(entries: Sequence[Stored]) -> tuple[str, ...]:

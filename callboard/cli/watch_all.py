@@ -1,4 +1,4 @@
-"""Shell: ``callboard watch --all``: one line for every journal entry of every run, from now on."""
+"""Shell: ``callboard watch --all``: a line for every journal entry of every run, and for every verdict of a guard."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from rich.text import Text
 from callboard.app.run_event import RunEvent
 from callboard.bus.client import Connection, Reply
 from callboard.bus.codec import decode_record
+from callboard.bus.guard_log import heard
 from callboard.bus.subjects import RunKey
 from callboard.cli.shared import Shared
 from callboard.cli.teller import Teller, plain
+from callboard.cli.verdicts import verdict_as_json, verdict_line
 from callboard.clock import SystemClock
 from callboard.errors import InvalidMessage
 
@@ -24,14 +26,19 @@ async def watch_all(shared: Shared, connection: Connection) -> None:
     tellers: dict[RunKey, Teller] = {}
     clock = SystemClock()
     send, receive = anyio.create_memory_object_stream[Reply](_BUFFER)
+    prefix = connection.subjects.prefix
+    guards = f"{prefix}.guard."
 
     def deliver(message: Reply) -> None:
         if send.statistics().current_buffer_used < _BUFFER:
             send.send_nowait(message)
 
     with send, receive:
-        async with connection.subscribe(f"{connection.subjects.prefix}.live.*.*", deliver):
+        async with connection.subscribe(f"{prefix}.live.*.*", deliver), connection.subscribe(f"{guards}>", deliver):
             async for message in receive:
+                if message.subject.startswith(guards):
+                    _show_verdict(shared, console, message)
+                    continue
                 try:
                     key = connection.subjects.parse_run(message.subject)
                     record = decode_record(message.payload)
@@ -65,3 +72,16 @@ def _show(shared: Shared, console: Console, key: RunKey, event: RunEvent, teller
         console.print(
             Text.assemble((f"{clock} {key.tenant}/{key.run}  ", "dim"), (line.sign, line.style), " ", line.text)
         )
+
+
+def _show_verdict(shared: Shared, console: Console, message: Reply) -> None:
+    """What a guard said, if it is that."""
+    kept = heard(message.subject, message.payload)
+    if kept is None:
+        return
+    if shared.json:
+        shared.show({"type": "guard", **verdict_as_json(kept.tenant, kept.event)})
+        return
+    line = verdict_line(kept.tenant, kept.event)
+    clock = kept.event.at.astimezone().strftime("%H:%M:%S")
+    console.print(Text.assemble((f"{clock} ", "dim"), (f"{line.sign} {line.text}", line.style)))

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from callboard.app.run_event import RunEvent
 from callboard.bus.messages import (
+    Amount,
+    BudgetRaised,
     ChildFinished,
     ChildSpawned,
     Content,
+    GuardDenied,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Problem,
@@ -21,7 +25,9 @@ from callboard.bus.messages import (
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunReleased,
+    RunResumed,
     RunSettled,
     RunSteered,
     RunSuspended,
@@ -113,6 +119,56 @@ def test_the_ends_say_why() -> None:
     failed = RunFailed(problem=Problem(kind="turns", message="used up", hint="raise limits.turns"))
     assert told(RunCreated(agent="a", at=T0), failed)[1] == "✗ a failed: turns: used up (raise limits.turns)"
     assert told(RunKilled(reason="enough", by="ada")) == ["■ killed by ada: enough"]
+
+
+def test_what_a_guard_does_is_told_as_its_deed() -> None:
+    over = Problem(kind="budget", message="it has used $1.93 of $2.00", hint="top up")
+    later = T0 + timedelta(hours=3)
+    lines = told(
+        RunCreated(agent="a", at=T0),
+        RunSteered(text="you have asked this 12 times", by="guard:loop", guard="loop"),
+        GuardDenied(guard="budget", call="m7", problem=over, wrap_up=True),
+        GuardDenied(
+            guard="breaker", call="m8", problem=Problem(kind="circuit_open", message="it fails"), retry_at=later
+        ),
+        GuardDenied(guard="budget", call="m9", problem=over),
+        ToolReturned(call="t1", problem=Problem(kind="denied", message="the same call again")),
+        RunPaused(name="guard-taint", reason="look at this", by="guard:taint", guard="taint"),
+        RunPaused(name="audit", by="ada", until=later),
+        RunResumed(name="audit", by="ada"),
+        BudgetRaised(more=Amount(usd_micros=500_000, input_tokens=1_000, output_tokens=2, model_calls=3, tool_calls=4)),
+        BudgetRaised(more=Amount(), by="ada"),
+        RunFailed(problem=over, guard="budget", partial=Content(value="three of five are done")),
+    )
+    assert lines == [
+        "▶ a  null",
+        "✎ nudged by guard loop: you have asked this 12 times",
+        "⊘ denied by guard budget: it has used $1.93 of $2.00; one more turn, to wrap up",
+        "⊘ denied by guard breaker: it fails; asked again at 03:00:00",
+        "⊘ denied by guard budget: it has used $1.93 of $2.00",
+        "⊘ t1  denied: the same call again",
+        "⏸ paused by guard taint: look at this",
+        "⏸ paused by ada until 03:00:00: no reason",
+        "▶ resumed by ada",
+        "+ budget raised by somebody: $0.5000 · 1,000 input tokens · 2 output tokens · 3 model calls · 4 tool calls",
+        "+ budget raised by ada: nothing",
+        "✗ a failed: budget: it has used $1.93 of $2.00 (top up); it left a partial result: three of five are done",
+    ]
+    assert told(RunKilled(reason="round in circles", by="guard:loop", guard="loop")) == [
+        "■ killed by guard loop: round in circles"
+    ]
+
+
+def test_what_failed_and_what_came_late_is_counted_too() -> None:
+    teller, used = Teller(), Usage(input_tokens=10, output_tokens=1, cost_usd_micros=100)
+    told(
+        ModelFailed(call="m1", problem=Problem(kind="network", message="gone"), usage=used),
+        ModelResponded(call="m2", usage=used),
+        RunKilled(),
+        ModelLateUsage(call="m3", usage=used),
+        teller=teller,
+    )
+    assert (teller.turns, teller.tokens, teller.cost_usd_micros) == (1, 33, 300)
 
 
 def test_durations_are_for_people() -> None:
