@@ -1,0 +1,103 @@
+"""A model that says nothing is given up before one that talks slowly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import anyio
+import pytest
+
+from callboard.actors.replies import reply_of
+from callboard.bus.messages import ModelFailed
+from callboard.config.spec import ModelChoice
+from callboard.errors import ModelError
+from callboard.models.port import ChatReply, ChatRequest, TextDelta, Usage
+from tests.support.fleet import fleet, scripted
+
+REPLY = ChatReply("ab", (), Usage(), "end")
+
+
+class Model:
+    """Streams ``pieces``; a number is a pause in seconds. ``closed`` once nobody reads it any more."""
+
+    def __init__(self, *pieces: float | str | ChatReply, own: float = 60) -> None:
+        self.pieces, self.own = pieces, own
+        self.closed = False
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+        try:
+            with anyio.fail_after(self.own):  # as SDKs do: a scope that is open from the first piece to the last
+                for piece in self.pieces:
+                    if isinstance(piece, float):
+                        await anyio.sleep(piece)
+                    else:
+                        yield TextDelta(piece) if isinstance(piece, str) else piece
+        finally:
+            self.closed = True
+
+
+async def ask(
+    model: Model, *, timeout: float = 60, first_token: float = 0.1, said: list[str] | None = None
+) -> ChatReply:
+    request = ChatRequest(
+        ModelChoice(provider="scripted"), "", (), (), attempt=1, call="m1", run="r1", input="x", timeout=timeout
+    )
+    with anyio.fail_after(20):
+        return await reply_of(model, request, [] if said is None else said, first_token=first_token)
+
+
+async def error_of(model: Model, **given: float) -> ModelError:
+    with pytest.raises(ModelError) as raised:
+        await ask(model, **given)
+    assert model.closed
+    return raised.value
+
+
+async def test_a_stream_that_yields_nothing_in_time_is_given_up_and_may_be_tried_again():
+    error = await error_of(Model(30.0, REPLY))
+    assert (error.kind, error.retryable) == ("network", True)
+    assert "no first token within 0.1 s" in str(error)
+
+
+async def test_a_stream_that_has_begun_may_take_longer():
+    said: list[str] = []
+    model = Model("a", 0.3, "b", 0.3, REPLY)
+    assert await ask(model, said=said) is REPLY
+    assert (said, model.closed) == (["a", "b"], True)
+
+
+async def test_an_empty_piece_says_that_it_has_begun():
+    assert await ask(Model("", 0.3, REPLY)) is REPLY
+
+
+async def test_a_stream_that_has_begun_and_then_stops_is_given_up_at_the_timeout_of_the_call():
+    error = await error_of(Model("a", 30.0, REPLY), timeout=0.3)
+    assert "no reply within 0.3 s" in str(error)
+
+
+async def test_the_timeout_of_the_call_holds_when_it_is_shorter():
+    error = await error_of(Model(30.0, REPLY), timeout=0.1, first_token=60)
+    assert "no reply within 0.1 s" in str(error)
+
+
+async def test_a_stream_without_a_reply_was_truncated():
+    assert (await error_of(Model("a"))).kind == "truncated"
+
+
+async def test_a_run_tries_a_silent_model_again_and_then_says_why_it_failed():
+    agent = scripted("silent", {"text": "late", "delay": 30}, first_token_timeout=0.1, model_attempts=2)
+    async with fleet(agent) as board:
+        key = await board.submit("silent", "x")
+        state = await board.over(key)
+        assert state.terminal.problem.kind == "model_network"
+        assert "no first token within 0.1 s" in state.terminal.problem.message
+        entries = await board.bus.journals.read(key)
+        failed = [event for entry in entries for event in entry.record.events if isinstance(event, ModelFailed)]
+        assert [event.attempt for event in failed] == [1, 2]
+
+
+async def test_a_run_whose_model_talks_slowly_completes():
+    slow = scripted("slow", {"text": "one two three", "delay": 1.5, "chunks": 3}, first_token_timeout=1.2)
+    async with fleet(slow) as board:
+        state = await board.over(await board.submit("slow", "x"))
+        assert state.outcome == "completed"
