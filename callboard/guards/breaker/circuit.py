@@ -19,10 +19,10 @@ from pydantic import AwareDatetime, JsonValue
 
 from callboard.bus.values import Message
 from callboard.config.guards import Breaker
-from callboard.guards.breaker.outcome import Outcome
 
 Phase: TypeAlias = Literal["closed", "open", "half_open", "ramp"]
-Cause: TypeAlias = Literal["", "streak", "failures", "slow"]
+Cause: TypeAlias = Literal["", "streak", "failures", "slow", "attempts"]
+"""``attempts``: a call has one attempt left, and nothing went well since its first."""
 
 LEASE: Final = 6.0
 """Seconds after which the probe of a worker that says nothing goes to another one."""
@@ -30,6 +30,8 @@ RAMP: Final = ((2.0, 0.1), (4.0, 0.5))
 """Until so many seconds after the probe, that share of the calls is let through; then all."""
 RAMP_STREAK: Final = 2
 """Failures in a row that open a circuit again that is closing."""
+LAST_ATTEMPT_STREAK: Final = 3
+"""Failures in a row that open a circuit for the sake of a call that has one attempt left."""
 LAST_RESORT: Final = 30.0
 """A run without another model waits for this one: it is asked at least as often as this, in seconds."""
 _AGAIN: Final = 1.0
@@ -85,10 +87,8 @@ class Counts:
         return {"calls": total.calls, "failed": total.failed, "slow": total.slow, "in_a_row": self.streak}
 
 
-def count(counts: Counts, what: Outcome, now: datetime, settings: Breaker) -> Counts:
-    """``counts`` with one more end. What is neither good, slow nor failed never counts."""
-    if what in ("answered", "nothing"):
-        return counts
+def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime, settings: Breaker) -> Counts:
+    """``counts`` with one more end."""
     index = int(now.timestamp() / (settings.window / _SLICES))
     kept = tuple(each for each in counts.slices if index - _SLICES < each.index < index)
     last = next((each for each in counts.slices if each.index == index), Slice(index))

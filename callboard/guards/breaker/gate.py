@@ -42,7 +42,7 @@ from callboard.guards.breaker.machine import (
     unclaimed,
 )
 from callboard.guards.breaker.names import GUARD, Line, line, problem, said
-from callboard.guards.breaker.outcome import outcome
+from callboard.guards.breaker.outcome import last_but_one, outcome
 from callboard.log import get_logger
 
 log = get_logger(__name__)
@@ -103,7 +103,8 @@ class BreakerGates:
         if at is None:
             return
         probe = isinstance(grant, Probe)
-        end = Over(outcome(ask, ending, slow_after=self._settings.slow_after), ending.seconds, probe=probe)
+        what = outcome(ask, ending, slow_after=self._settings.slow_after)
+        end = Over(what, ending.seconds, probe=probe, last_but_one=last_but_one(ask))
         view, new = over(self._view(at), end, self._clock.now(), chance=self._chance())
         self._views[at] = view
         if new is not None:

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, assert_never
 
 from callboard.config.guards import Breaker
 from callboard.guards.breaker.circuit import (
+    LAST_ATTEMPT_STREAK,
     RAMP_STREAK,
     Cause,
     Circuit,
@@ -30,8 +31,8 @@ from callboard.guards.breaker.outcome import Outcome
 
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which to ask again while somebody else's probe is out."""
-_SPREAD: Final = 1.0
-"""Seconds over which those who waited for the same instant come back."""
+_SPREAD: Final = 1 / 3
+"""Those who wait for a probe come back over this share of the time that the circuit was open: most find an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """How a call ended, ``seconds`` after it had started. ``probe``: it was the probe."""
+    """How a call ended, ``seconds`` after it had started. ``probe``: it was the probe.
+
+    ``last_but_one``: if its next attempt fails too, a run is lost.
+    """
 
     what: Outcome
     seconds: float
     probe: bool
+    last_but_one: bool = False
 
 
 Decision: TypeAlias = Let | Hold | Claim
@@ -86,7 +91,7 @@ Decision: TypeAlias = Let | Hold | Claim
 
 def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
     """May a call start? ``chance`` (0 to 1) spreads those who have to wait."""
-    circuit, spread = view.circuit, timedelta(seconds=_SPREAD * chance)
+    circuit = view.circuit
     match circuit.phase:
         case "closed":
             return view, Let()
@@ -97,14 +102,13 @@ def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
             share, end = step(circuit, now)
             asked = replace(view, asked=view.asked + 1)
             let = ceil(asked.asked * share) > ceil(view.asked * share)
-            return asked, Let() if let else Hold(end + spread)
+            return asked, Let() if let else Hold(end + timedelta(seconds=chance))
         case "open" | "half_open":
-            if view.probing:
-                return view, Hold(now + timedelta(seconds=_LOOK_AGAIN) + spread)
-            if now < circuit.until:
-                wait = circuit.until if circuit.phase == "open" else now + timedelta(seconds=_LOOK_AGAIN)
-                return view, Hold(wait + spread)
-            return replace(view, probing=True), Claim(leased(circuit, view.me, now))
+            if not view.probing and now >= circuit.until:
+                return replace(view, probing=True), Claim(leased(circuit, view.me, now))
+            if not view.probing and circuit.phase == "open":
+                return view, Hold(circuit.until + (circuit.until - circuit.since) * (_SPREAD * chance))
+            return view, Hold(now + timedelta(seconds=_LOOK_AGAIN * (1 + chance)))
         case _:
             assert_never(circuit.phase)
 
@@ -131,13 +135,21 @@ def over(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, 
     """A call has ended. What it changes, to be put into the bucket; it holds here at once."""
     if end.probe:
         return _probed(view, end, now, chance=chance)
+    if end.what == "answered" or end.what == "nothing":  # noqa: PLR1714 - mypy narrows no tuple
+        return view, None
     phase, began = view.circuit.phase, now - timedelta(seconds=end.seconds)
     if phase in ("open", "half_open") or (phase == "ramp" and began < view.circuit.since):
         return view, None  # it started before the circuit opened: nothing new
     view = replace(view, counts=count(view.counts, end.what, now, view.settings))
-    again: Cause = "streak" if phase == "ramp" and view.counts.streak >= RAMP_STREAK else ""
-    cause = again or tripped(view.counts, view.settings)
+    cause = tripped(view.counts, view.settings) or _sooner(view, end)
     return _opened(view, cause, now, chance=chance) if cause else (view, None)
+
+
+def _sooner(view: View, end: Over) -> Cause:
+    """Why a few failures in a row are enough already."""
+    if view.circuit.phase == "ramp" and view.counts.streak >= RAMP_STREAK:
+        return "streak"
+    return "attempts" if end.last_but_one and view.counts.streak >= LAST_ATTEMPT_STREAK else ""
 
 
 def _probed(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, Circuit | None]:

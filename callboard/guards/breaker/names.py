@@ -15,7 +15,7 @@ from callboard.actors.gate import Ask
 from callboard.bus.guard_messages import Action, GuardEvent
 from callboard.bus.messages import Problem
 from callboard.config.guards import Breaker
-from callboard.guards.breaker.circuit import Cause, Circuit
+from callboard.guards.breaker.circuit import LAST_ATTEMPT_STREAK, Cause, Circuit
 
 GUARD: Final = "breaker"
 ALL: Final = "_"
@@ -55,8 +55,8 @@ def line(ask: Ask) -> Line | None:
 
 def problem(at: Line, circuit: Circuit, until: datetime) -> Problem:
     """What a run is told that may not call."""
-    why = {"streak": "it failed several times in a row", "slow": "most of its answers were very slow"}.get(
-        circuit.cause, "too many of its calls failed"
+    why = {"failures": "too many of its calls failed", "slow": "most of its answers were very slow"}.get(
+        circuit.cause, "it failed several times in a row"
     )
     message = f"the circuit of {at} is {circuit.phase.replace('_', ' ')}: {why}"
     if at.kind == "model":
@@ -105,6 +105,7 @@ def said(
 def _threshold(cause: Cause, settings: Breaker) -> JsonValue:
     thresholds: dict[str, JsonValue] = {
         "streak": settings.consecutive,
+        "attempts": LAST_ATTEMPT_STREAK,
         "failures": settings.failures,
         "slow": settings.slow,
     }

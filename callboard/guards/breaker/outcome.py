@@ -27,6 +27,18 @@ def outcome(ask: Ask, ending: Ending, *, slow_after: float) -> Outcome:
     return "nothing" if not model and ending.error in _TOOL_NEVER_RAN else "answered"
 
 
+def last_but_one(ask: Ask) -> bool:
+    """Of a model call: does only one attempt remain, and then its run is lost?"""
+    if ask.kind != "model":
+        return False
+    denied, known = ask.state.denied, ask.state.calls.get(ask.call)
+    if denied is not None and denied.retry_at is not None:
+        tried = 1
+    else:
+        tried = ask.attempt - (0 if known is None else known.forgiven)
+    return tried == ask.spec.limits.model_attempts - 1
+
+
 def _cut_short(ask: Ask, ending: Ending) -> bool:
     """Did the run's deadline leave it less time than its own timeout, and did it use all of that?"""
     limits = ask.spec.limits

@@ -81,7 +81,7 @@ def test_one_probe_goes_through_whoever_asks(seed, crashed):
     assert [call.probe for call in fleet.calls] == [True]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_each_interval_of_a_dead_provider_has_one_probe_and_is_longer_than_the_last_up_to_the_cap(seed):
     fleet = Fleet(4, Random(seed))
@@ -330,6 +330,22 @@ def test_a_worker_that_closes_without_a_probe_is_caught(monkeypatch):
 
     monkeypatch.setattr(machine, "over", hopeful)
     assert any(caught(test_only_the_probe_closes_a_circuit_and_there_is_one_at_a_time, seed) for seed in range(30))
+
+
+def test_a_call_with_one_attempt_left_opens_the_circuit_if_nothing_else_went_well():
+    def end(what, *, last_but_one=False):
+        nonlocal view
+        over = machine.Over(what, 1.0, probe=False, last_but_one=last_but_one)
+        view, change = machine.over(view, over, T0, chance=0.5)
+        return change
+
+    view = machine.View("w", SETTINGS, 30.0)
+    assert [end("failed"), end("good"), end("failed"), end("failed", last_but_one=True)] == [None] * 4
+    assert end("nothing", last_but_one=True) is None
+    assert end("answered", last_but_one=True) is None
+    change = end("failed", last_but_one=True)
+    assert change is not None
+    assert change.cause == "attempts"
 
 
 def test_counts_are_of_the_window():

@@ -1,0 +1,26 @@
+"""The only provider is dead for 45 minutes of virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guards.breaker.outage import BACK, MINUTE, play
+
+
+@pytest.mark.parametrize(("seed", "runs"), [pytest.param(1, 12, marks=pytest.mark.slow), (2, 1)])
+def test_an_outage_of_45_minutes_loses_no_run(seed, runs):
+    outage = play(seed, runs=runs)
+    print(
+        f"45 minutes without the provider, {runs} runs on 4 workers: {outage.completed} completed, "
+        f"{outage.dead_calls} calls hit the dead provider, the last run ended {outage.ended - BACK:.0f} s after it was"
+        f" back, longest journal {outage.longest_journal} entries"
+    )
+    assert outage.failed == []
+    assert outage.completed == runs
+    assert outage.dead_calls <= 4 * 5 + 45 * MINUTE / 30 + 40
+    assert outage.ended < BACK + 2 * MINUTE
+    assert outage.said[-1][2] in ("ramp", "closed")
+
+
+def test_without_the_breaker_the_same_outage_loses_runs():
+    assert len(play(1, runs=12, guarded=False).failed) >= 8
