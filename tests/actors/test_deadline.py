@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import anyio
+import pytest
+
 from callboard.actors.function import worker
+from callboard.actors.gate import Ask, Grant
 from callboard.actors.run_context import RunContext
-from callboard.bus.messages import Task
-from callboard.bus.subjects import TaskAddress
-from tests.support.fleet import Fleet, fleet, function, scripted
+from callboard.actors.state import RunState
+from callboard.actors.worker import Worker
+from callboard.bus.bus import open_bus
+from callboard.bus.messages import Record, Task
+from callboard.bus.subjects import RunKey, TaskAddress
+from tests.support.bus import bus_url
+from tests.support.fleet import Fleet, fleet, function, ports, scripted
 from tests.support.queue import limit_queue
 
 
@@ -75,3 +84,38 @@ async def test_children_inherit_the_deadline_of_their_parent() -> None:
     async with fleet(function(child), function(parent)) as board:
         state = await board.over(await board.submit("parent", None, deadline=deadline))
         assert state.terminal.result.value == deadline.isoformat()
+
+
+class Closed:
+    """Gates that never answer. Implements ``Gates`` and ``RunGate``."""
+
+    def enter(self, key: RunKey) -> Closed:
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """It does not look."""
+
+    async def admit(self, ask: Ask) -> Grant:
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async def done(self, ask: Ask, grant: Grant, ending: object) -> None:
+        raise AssertionError("nothing was granted")
+
+    async def leave(self, state: RunState) -> None:
+        """Nothing is left."""
+
+
+@pytest.mark.parametrize("agent", ["asks", "steps"])
+async def test_a_run_whose_gates_never_answer_fails_at_its_deadline(agent: str) -> None:
+    @worker("steps")
+    async def steps(task: object, run: RunContext) -> object:
+        return await run.step("one", lambda: 1)
+
+    async with (
+        fleet(scripted("asks", {"text": "x"}), function(steps), workers=0) as board,
+        open_bus(bus_url(), subjects=board.subjects, name="gated", echo=False) as own,
+        Worker(board.agents, replace(ports(own), gates=Closed()), name="gated"),
+    ):
+        state = await board.over(await board.submit(agent, "x", deadline=in_seconds(1)))
+        assert state.terminal.problem.kind == "deadline"
