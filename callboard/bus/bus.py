@@ -14,6 +14,7 @@ from callboard.bus.graveyard import JetStreamGraveyard
 from callboard.bus.guard_log import JetStreamGuardLog
 from callboard.bus.hints import NatsHints
 from callboard.bus.journal import JetStreamJournals
+from callboard.bus.ledger import JetStreamLedger
 from callboard.bus.pull import Pulls, open_pulls
 from callboard.bus.queue import JetStreamTasks
 from callboard.bus.reconcile import Json, reconcile, stream_info
@@ -45,6 +46,7 @@ class Bus:
     graveyard: JetStreamGraveyard
     watch: JetStreamWatch
     guard_log: JetStreamGuardLog
+    ledger: JetStreamLedger
     states: JetStreamStates
     ack_wait: float
     pulls: Pulls
@@ -91,6 +93,7 @@ def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool
         graveyard=graveyard,
         watch=JetStreamWatch(connection, journals),
         guard_log=JetStreamGuardLog(connection),
+        ledger=JetStreamLedger(connection),
         states=JetStreamStates(connection, clock),
         ack_wait=ack_wait,
         pulls=pulls,

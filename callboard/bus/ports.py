@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pydantic import JsonValue
 
@@ -243,6 +243,40 @@ class States(Protocol):
 
         Missed changes are healed (on a reconnect, and every few seconds).
         """
+        ...
+
+
+class Balance(NamedTuple):
+    """What an account has: ``spent`` for good, ``held`` for what is under way. Money in micro-dollars."""
+
+    spent: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A message of an account: its balance with that posting, and the ``note`` of who posted."""
+
+    balance: Balance
+    note: str
+
+
+class Ledger(Protocol):
+    """The accounts of shared budgets: atomic counters. ``tenant`` is ``_`` for those of all tenants."""
+
+    async def post(self, tenant: str, account: str, add: Balance, *, once: str, note: str) -> Posting | None:
+        """Add to an account. ``once`` that was used within the last hour adds nothing.
+
+        Then the posting that was first is the answer; None: it is not kept any more.
+        """
+        ...
+
+    async def read(self, tenant: str, account: str) -> Balance:
+        """What an account has, as the leader knows it."""
+        ...
+
+    async def accounts(self) -> Mapping[tuple[str, str], Balance]:
+        """Every account there is, by tenant and name."""
         ...
 
 

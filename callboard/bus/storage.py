@@ -38,10 +38,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The server's answer to a publish: ``sequence``, or an error's ``err_code`` with its ``description``."""
+    """The server's answer to a publish: ``sequence``, or an error's ``err_code`` with its ``description``.
+
+    ``value`` is a counter's new total, not given for a duplicate.
+    """
 
     sequence: int = 0
     duplicate: bool = False
+    value: str = ""
     err_code: int = 0
     description: str = ""
     retryable: bool = False
@@ -88,7 +92,7 @@ async def publish(connection: Connection, subject: str, payload: bytes, *, heade
     answer = _answer(reply, subject)
     error = answer.get("error")
     if error is None:
-        return Ack(int(answer["seq"]), duplicate=bool(answer.get("duplicate")))
+        return Ack(int(answer["seq"]), duplicate=bool(answer.get("duplicate")), value=str(answer.get("val", "")))
     code, err_code = error.get("code"), int(error.get("err_code", 0))
     retryable = err_code == IN_FLIGHT or (code == _UNAVAILABLE and err_code != FULL)
     return Ack(err_code=err_code, description=str(error.get("description", "")), retryable=retryable)
@@ -127,6 +131,14 @@ async def first_since(connection: Connection, stream: str, subject: str, at: dat
 async def by_sequence(connection: Connection, stream: str, sequence: int) -> StreamMessage | None:
     """The message at ``sequence``, read through the stream's leader."""
     return await _leader_get(connection, stream, {"seq": sequence})
+
+
+async def subjects_of(connection: Connection, stream: str, subject: str) -> list[str]:
+    """The subjects of a stream that match the filter ``subject``."""
+    answer = await patiently(lambda: api(connection, f"STREAM.INFO.{stream}", {"subjects_filter": subject}))
+    if "error" in answer:
+        raise BusRefused(f"the server refuses a look at {stream!r}: {answer['error'].get('description')}")
+    return sorted(answer["state"].get("subjects") or ())
 
 
 async def direct_batch(connection: Connection, stream: str, subject: str, *, after: int) -> list[StreamMessage]:

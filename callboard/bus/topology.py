@@ -152,11 +152,12 @@ def topology(subjects: Subjects, *, replicas: int = 1, limits: QueueLimits = Que
 
 def _shared_by_guards(subjects: Subjects, replicas: int) -> tuple[StreamSpec, ...]:
     return (
-        # counters: each message adds to its subject's total. A repeated Msg-Id adds nothing while it is remembered
+        # counters: each message adds to its subject's total. A repeated Msg-Id adds nothing while it is remembered, and
+        # its answer names the message that was first: what a lost worker had posted is read there
         StreamSpec(
             subjects.stream("LEDGER"),
             (f"{subjects.prefix}.ledger.>",),
-            max_msgs_per_subject=1,
+            max_msgs_per_subject=50_000,
             duplicate_window=3_600.0,
             allow_msg_counter=True,
             num_replicas=replicas,
