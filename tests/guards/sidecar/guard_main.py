@@ -1,0 +1,17 @@
+"""A guard process for tests: ``python -m tests.guards.sidecar.guard_main URL PREFIX``."""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+
+from callboard.app.guarding import run_guard
+from callboard.app.guards import Guarding
+from callboard.app.node import BusAt
+from callboard.bus.subjects import Subjects
+from tests.guards.sidecar.watchers import hosted
+
+if __name__ == "__main__":
+    url, prefix = sys.argv[1:]
+    anyio.run(run_guard, BusAt((url,), Subjects(prefix)), Guarding((hosted(),)))
