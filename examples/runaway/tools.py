@@ -22,7 +22,7 @@ def search(query: str) -> str:
 @tool(effect="idempotent")
 def next_page() -> str:
     """The next page of the report."""
-    return " ".join(random.choices(WORDS, k=60))
+    return " ".join(random.choices(WORDS, k=12))
 
 
 @tool(effect="pure")
