@@ -67,9 +67,9 @@ def refused(state: RunState, limits: Limits, agent: str, *, beside: int = 0) -> 
         message = f"delegation is {depth} deep, {limits.depth} is allowed (limits.depth)"
         return Problem(kind="too_deep", message=message, hint=_HINT)
     if (times := above.count(agent)) > limits.cycles:
+        chain = " -> ".join((*above, agent))
         message = (
-            f"{agent!r} is at work above already: {' -> '.join((*above, agent))}, "
-            f"and may come again {limits.cycles} times (limits.cycles), this would be time {times}"
+            f"{agent!r} would come again below itself, time {times}, {limits.cycles} allowed (limits.cycles): {chain}"
         )
         return Problem(kind="delegation_cycle", message=message, hint=_HINT)
     if children >= limits.children:
