@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 from pydantic import JsonValue
 
 from callboard.bus.messages import Effect
 from callboard.guards.loop.fingerprint import Kind
+
+THOUGHTS: Final = frozenset({"think", "thought", "reflect", "reason", "scratchpad"})
+"""Tools by these names only talk: what they answer is nothing, and a turn of nothing else is one without a tool."""
 
 
 def kinds_in(spec: JsonValue) -> Mapping[str, Kind]:

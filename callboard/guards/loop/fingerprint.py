@@ -23,6 +23,7 @@ _TAIL: Final = 1_024
 _PARSED: Final = 4_096
 _ECHO: Final = 1_024
 _LONG: Final = 200
+_GIST: Final = 160
 _SECONDS: Final = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
 _STAMP: Final = rf"\d{{4}}-\d\d-\d\d[T ](?:{_SECONDS}|\d\d:\d\d)(?:Z|[+-]\d\d:?\d\d)?"
 _PLACES: Final = r"0x[0-9a-fA-F]{6,}|\btmp[\w-]{6,}|\bpytest-\d+|/var/folders/\w+/\w+"
@@ -85,7 +86,8 @@ def outcome_of(result: Content, problem: Problem | None, *, arguments: JsonValue
     blob = "" if result.blob is None else result.blob.sha256
     same = digest(bare + blob)
     exact = same if bare is plain else digest(plain + blob)
-    shape = digest(_shape(bare, arguments)) if len(bare) <= _ECHO and not blob else same
+    gist = _gist(bare) if mood in {"bad", "transient"} else bare
+    shape = digest(_shape(gist, arguments)) if len(gist) <= _ECHO and not blob else same
     return Outcome(exact, same, shape, mood, long=len(text) >= _LONG or bool(blob))
 
 
@@ -130,6 +132,11 @@ def _shape(text: str, arguments: JsonValue) -> str:
     echoed = set(_WORD.findall(_bounded(_canonical(_values(arguments)))))
     words = _WORD.sub(lambda found: "~" if found[0] in echoed else found[0], text)
     return _DIGITS.sub("#", words).lower()
+
+
+def _gist(text: str) -> str:
+    """What an error says first; a traceback says it last. The rest is where and how often."""
+    return text[-_GIST:] if "Traceback" in text[:_GIST] else text[:_GIST]
 
 
 def _values(arguments: JsonValue) -> JsonValue:

@@ -25,7 +25,7 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
-from callboard.guards.loop.declared import kind_of, kinds_in
+from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in
 from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, text_key
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
@@ -33,7 +33,7 @@ from callboard.guards.loop.repetition import repeated
 from callboard.guards.loop.signals import Fired
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Streak, Turn
 from callboard.guards.loop.streaks import after, spoken
-from callboard.guards.loop.weigh import weigh
+from callboard.guards.loop.weigh import NEW, SURE, weigh
 
 Said = tuple[LoopState, Sequence[Verdict]]
 _CIRCLES: Final = 2
@@ -109,15 +109,17 @@ class LoopGuard(Guard[LoopState]):
         early: Sequence[Verdict] = ()
         if state.turn is not None:  # a call of it was left in doubt
             state, early = self._close(state, state.turn, seen)
+        asked = [call for call in event.tool_calls if call.name not in THOUGHTS]
         text = event.text.value if isinstance(event.text.value, str) else ""
         waiting = {
             call.id: Asked(call.name, state.kinds.get(call.name, "write"), call_key(call.name, call.arguments),
                 call.arguments)
-            for call in event.tool_calls
+            for call in asked
         }  # fmt: skip
         garbled = repeated(text)
         if waiting:
             return replace(state, turn=Turn(waiting, garbled=garbled), answer=Count()), early
+        text = text or str([call.arguments for call in event.tool_calls])
         said = text_key(text)
         answer = spoken(state.answer, said if len(text) >= _SENTENCE else None)
         state, late = self._close(replace(state, answer=answer), Turn({}, said=said, garbled=garbled), seen)
@@ -134,7 +136,7 @@ class LoopGuard(Guard[LoopState]):
         known = state.memory.calls.get(asked.key)
         if state.ladder.rung == "calm" or kind == "poll" or asked.key not in state.streak.suspects or known is None:
             return state, ()
-        if known.count < self._settings.repeats:
+        if known.count < self._settings.repeats or known.waits:
             return state, ()
         reason = f"{asked.tool} was called {known.count} times in this way, always with the same result: not again"
         return state, (
@@ -181,6 +183,8 @@ class LoopGuard(Guard[LoopState]):
 
     def _close(self, state: LoopState, turn: Turn, seen: Seen) -> Said:
         memory, weighed = weigh(state.memory, turn, seen.at)
+        if state.asked and turn.said is not None and weighed.weight < SURE:
+            weighed = replace(weighed, weight=NEW)  # a person is told something
         polled = weighed.polled
         if polled and state.news_at is not None:
             weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
@@ -188,13 +192,13 @@ class LoopGuard(Guard[LoopState]):
             weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
         news_at = seen.at if weighed.is_news or state.news_at is None else state.news_at
-        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled)
+        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled, asked=False)
         ladder, said = climb(state, weighed, self._settings, at=seen.at, sequence=seen.sequence)
         return replace(state, ladder=ladder), said
 
     def _person(self, state: LoopState, said: Hash) -> LoopState:
-        """A person's word takes everything back; the same word over and over is a script, not a person."""
+        """A person's word takes everything back. The same word over and over, while nothing is new, is a script's."""
         person = spoken(state.person, said)
-        if person.times > _SCRIPT * self._settings.repeats:
-            return replace(state, person=person)
-        return replace(state, person=person, streak=Streak(), ladder=Ladder(), polled=False)
+        if person.times > _SCRIPT * self._settings.repeats and state.streak.turns:
+            return replace(state, person=person, asked=True)
+        return replace(state, person=person, asked=True, streak=Streak(), ladder=Ladder(), polled=False)

@@ -23,19 +23,16 @@ def climb(
     ladder, streak = state.ladder, state.streak
     if weighed.is_news and not streak.garbled and ladder.rung != "killed":
         ladder = Ladder(told=ladder.told)
-    match ladder.rung:
-        case "killed":
-            return ladder, ()
-        case "calm":
-            found = fired(state, settings)
-            if found is None:
-                return ladder, ()
-            return nudged(ladder, found, settings, streak=streak, at=at, sequence=sequence)
-        case "nudged":
-            ladder = replace(ladder, unheeded=ladder.unheeded + weighed.weight, turns=ladder.turns + 1)
-            if not _is_over(ladder, state, settings, at=at):
-                return ladder, ()
-            return replace(ladder, rung="killed"), (_kill(ladder, streak),)
+    if ladder.rung == "killed":
+        return ladder, ()
+    if ladder.rung == "nudged":
+        ladder = replace(ladder, unheeded=ladder.unheeded + weighed.weight, turns=ladder.turns + 1)
+    if _is_over(ladder, state, settings, at=at):
+        return replace(ladder, rung="killed"), (_kill(ladder, state),)
+    found = fired(state, settings) if ladder.rung == "calm" else None
+    if found is None:
+        return ladder, ()
+    return nudged(ladder, found, settings, streak=streak, at=at, sequence=sequence)
 
 
 def nudged(
@@ -70,13 +67,20 @@ def heard(ladder: Ladder, at: datetime) -> Ladder:
 
 
 def _is_over(ladder: Ladder, state: LoopState, settings: LoopSettings, *, at: datetime) -> bool:
-    if ladder.unheeded >= ladder.patience or hopeless(state, settings):
+    if hopeless(state, settings):
         return True
-    since = ladder.at or at
-    return state.streak.unchanged >= settings.unchanged and (at - since).total_seconds() >= settings.unchanged
+    if ladder.rung == "calm" or ladder.at is None:
+        return False
+    if ladder.unheeded >= ladder.patience:
+        return True
+    return state.streak.unchanged >= settings.unchanged and (at - ladder.at).total_seconds() >= settings.unchanged
 
 
-def _kill(ladder: Ladder, streak: Streak) -> Verdict:
+def _kill(ladder: Ladder, state: LoopState) -> Verdict:
+    streak, answer = state.streak, state.answer
+    if ladder.rung == "calm":
+        reason = f"it gave the same answer {answer.times} times, whatever was said to it"
+        return Verdict("kill", reason, evidence=streak.trail, value=answer.times, data={"signal": "answer"})
     names = f" ({', '.join(streak.tools)})" if streak.tools else ""
     return Verdict(
         "kill",

@@ -21,7 +21,7 @@ _BAD: Final = re.compile(
 )
 _TRANSIENT: Final = re.compile(
     r"\b(?:time[sd]? ?out|tempora(?:ry|rily)|unavailable|rate.?limit\w*|too many requests|429|502|503|504|overload\w*"
-    r"|connection (?:reset|refused|aborted|closed)|try again|retry|busy|locked|throttl\w+)\b"
+    r"|connection (?:reset|refused|aborted|closed)|try again later|retry (?:later|after|in)|busy|locked|throttl\w+)\b"
 )
 _EMPTY: Final = re.compile(
     r"\b(?:no|0) (?:\w+ )?(?:match(?:es)?|results?|items?|data|files?|hits?|rows?|records?|entries|response|reply"
@@ -37,9 +37,6 @@ _GOOD: Final = re.compile(
     r"|replaced|added|sent|moved|copied|completed?|passed|valid|true|accepted|approved|clicked|typed|filled|stored"
     r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed)\b"
 )
-_FAULT: Final = re.compile(
-    r'\W*(?:error|exception|traceback|fatal|http (?:error )?[45]\d\d|[45]\d\d )|\{"(?:error|detail)":[{"]'
-)
 
 
 def mood_of(text: str, *, failed: bool) -> Mood:
@@ -48,7 +45,7 @@ def mood_of(text: str, *, failed: bool) -> Mood:
     ``failed``: the call's outcome is a problem. A long text says nothing about itself, unless it begins as an error.
     """
     if len(text) > _SHORT and not failed:
-        return "bad" if _FAULT.match(text[:_BEGINNING].lower()) else "plain"
+        return "bad" if _BAD.search(text[:_BEGINNING].lower()) else "plain"
     words = _HARMLESS.sub("ok", text[:_SHORT].lower())
     if not failed and _VOID.fullmatch(words):
         return "void"

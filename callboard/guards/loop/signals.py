@@ -79,7 +79,7 @@ def _errors(streak: Streak, settings: LoopSettings) -> Fired | None:
 
 
 def _answer(answer: Count, settings: LoopSettings) -> Fired | None:
-    if answer.what is None or answer.times < _ANSWER * settings.repeats:
+    if answer.what is None or answer.times != _ANSWER * settings.repeats:
         return None
     note = f"You have given the same answer {answer.times} times, whatever was said to you. {_INSTEAD}"
     return Fired("answer", answer.what, answer.times, _ANSWER * settings.repeats, note)

@@ -15,6 +15,7 @@ Signal: TypeAlias = Literal["cycle", "errors", "stall", "monologue", "answer", "
 PERIODS: Final = (1, 2, 3, 4)
 CALLS: Final = 96
 RESULTS: Final = 160
+TOOLS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,19 @@ class Known:
     same: Hash
     count: int
     since: datetime
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The last calls and results, the oldest first. What falls out is new again: the guard forgets in your favour."""
+    """The last calls and results, the oldest first, and what each tool answered last.
+
+    What falls out is new again: the guard forgets in your favour.
+    """
 
     calls: Mapping[Hash, Known] = field(default_factory=dict[Hash, Known])
     results: Mapping[Hash, None] = field(default_factory=dict[Hash, None])
+    tools: Mapping[str, Hash] = field(default_factory=dict[str, Hash])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,8 @@ class LoopState:
     ladder: Ladder = Ladder()
     answer: Count = Count()
     person: Count = Count()
+    asked: bool = False
+    """A person has spoken since the last answer."""
     news_at: datetime | None = None
     polled: bool = False
     """The last turn waited for something: what stands beside it is part of the waiting."""

@@ -21,7 +21,7 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
     silent = streak.silent + 1 if turn.said is not None else 0
     garbled = streak.garbled + 1 if turn.garbled else 0
     if weighed.is_news:
-        return Streak(cycles=cycles, errors=errors, silent=silent, garbled=garbled)
+        return Streak(cycles=cycles, errors=errors, garbled=garbled)
     return Streak(
         weight=streak.weight + weighed.weight,
         turns=streak.turns + 1,

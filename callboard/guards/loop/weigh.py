@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from callboard.guards.loop.fingerprint import Hash, Outcome, digest
-from callboard.guards.loop.state import CALLS, RESULTS, Asked, Known, Memory, Turn
+from callboard.guards.loop.state import CALLS, RESULTS, TOOLS, Asked, Known, Memory, Turn
 
+K = TypeVar("K")
 V = TypeVar("V")
 NEW: Final = 0.0
 SURE: Final = 1.0
@@ -20,7 +21,8 @@ FAILED_AGAIN: Final = 0.75
 DOUBTFUL: Final = 0.5
 ANOTHER_TRY: Final = 0.4
 """The same call, and the fault lies elsewhere and will pass."""
-SOFT: Final = 0.25
+WAITING: Final = 0.15
+"""It says that it is not ready. A tool that polls says so in advance, and is judged by time."""
 FAINT: Final = 0.1
 """The same short answer to something new: rows of a table may well be alike."""
 GARBLED: Final = 2.0
@@ -46,10 +48,10 @@ class Weighed:
 
 def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
     """What the turn brought, and what is known with it."""
-    calls, results = dict(memory.calls), dict(memory.results)
+    calls, results, tools = dict(memory.calls), dict(memory.results), dict(memory.tools)
     if turn.said is not None:
         weighed = Weighed(SURE if _note(results, turn.said) else _SPOKE, mark=turn.said)
-        return Memory(calls, _last(results, RESULTS)), _garbled(weighed, turn)
+        return Memory(calls, _last(results, RESULTS), tools), _garbled(weighed, turn)
     weights: list[float] = []
     marks: list[str] = []
     shapes: set[Hash] = set()
@@ -57,7 +59,9 @@ def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
     for asked, outcome in turn.answered:
         before = calls.pop(asked.key, None)
         known = calls[asked.key] = _known(before, outcome, at)
-        weight = _weight(results, asked, outcome, before=before)
+        varies = tools.pop(asked.tool, outcome.shape) != outcome.shape
+        tools[asked.tool] = outcome.shape
+        weight = _weight(results, asked, outcome, before=before, varies=varies)
         if asked.kind == "poll" and weight != NEW:
             unchanged.append((at - known.since).total_seconds())
         weights.append(weight)
@@ -67,7 +71,7 @@ def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
             marks.append(f"{asked.key}{'' if asked.kind == 'delegate' else outcome.same}")
         if outcome.mood == "bad":
             shapes.add(outcome.shape)
-    known_now = Memory(_last(calls, CALLS), _last(results, RESULTS))
+    known_now = Memory(_last(calls, CALLS), _last(results, RESULTS), _last(tools, TOOLS))
     if not weights:
         return known_now, _garbled(Weighed(NEW), turn)
     weighed = Weighed(
@@ -83,7 +87,7 @@ def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
     return known_now, _garbled(weighed, turn)
 
 
-def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before: Known | None) -> float:
+def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before: Known | None, varies: bool) -> float:
     """What one call brought, judged by what its tool is for. ``results`` learns it."""
     if outcome.denied:
         return SURE
@@ -92,7 +96,7 @@ def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before
     for each in hashes:
         _note(results, each)
     if before is None:
-        return _of_a_new_call(asked, outcome, exact=exact, shape=shape)
+        return _of_a_new_call(asked, outcome, exact=exact, shape=shape, varies=varies)
     if asked.kind == "poll":
         return NEW if outcome.same != before.same else SURE
     if asked.kind == "delegate":  # a model words the same thing anew each time
@@ -101,7 +105,7 @@ def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before
         return DOUBTFUL if shape and _brings_nothing(outcome) else NEW
     match outcome.mood:
         case "waiting":
-            return SOFT
+            return WAITING
         case "transient":
             return ANOTHER_TRY
         case "bad":
@@ -112,20 +116,20 @@ def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before
             return SURE
 
 
-def _of_a_new_call(asked: Asked, outcome: Outcome, *, exact: bool, shape: bool) -> float:
+def _of_a_new_call(asked: Asked, outcome: Outcome, *, exact: bool, shape: bool, varies: bool) -> float:
     if outcome.mood == "void" and asked.kind == "write":
         return FAINT if exact else NEW
+    if varies and outcome.mood not in {"bad", "transient"} and not outcome.long:
+        return NEW  # yes and no, high and low: an answer that could have been another one
     if _brings_nothing(outcome):
         return DOUBTFUL if shape else NEW
     if not exact or asked.kind == "poll":
         return NEW
     if outcome.mood == "waiting":
-        return SOFT
+        return WAITING
     if outcome.long:
         return DOUBTFUL
-    if asked.kind == "read":
-        return FAINT if outcome.mood == "good" else SOFT
-    return NEW if outcome.mood == "good" else FAINT
+    return NEW if outcome.mood == "good" and asked.kind == "write" else FAINT
 
 
 def _brings_nothing(outcome: Outcome) -> bool:
@@ -133,13 +137,9 @@ def _brings_nothing(outcome: Outcome) -> bool:
 
 
 def _known(before: Known | None, outcome: Outcome, at: datetime) -> Known:
-    if before is None:
-        return Known(outcome.same, 1, at)
-    if outcome.denied:
-        return Known(before.same, before.count + 1, before.since)
-    if before.same != outcome.same:
-        return Known(outcome.same, 1, at)
-    return Known(before.same, before.count + 1, before.since)
+    if before is not None and (outcome.denied or before.same == outcome.same):
+        return replace(before, count=before.count + 1)
+    return Known(outcome.same, 1, at, outcome.mood == "waiting")
 
 
 def _width(calls: int) -> int:
@@ -162,7 +162,7 @@ def _note(results: dict[Hash, None], what: Hash) -> bool:
     return was
 
 
-def _last(entries: dict[Hash, V], most: int) -> dict[Hash, V]:
+def _last(entries: dict[K, V], most: int) -> dict[K, V]:
     while len(entries) > most:
         del entries[next(iter(entries))]
     return entries

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from tests.guards.loop import families, held_out
 from tests.guards.loop.evaluation import evaluate, table
-from tests.guards.loop.families import DEGENERATE, HEALTHY
 
 
 def main() -> None:
     """Print the tables."""
     runs, seed = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((1, 100), (2, 0)))
-    for name, degenerate, healthy in (("first half", DEGENERATE, HEALTHY),):
-        rows = [evaluate(family, "degenerate", runs=runs, seed=seed) for family in degenerate]
-        rows += [evaluate(family, "healthy", runs=runs, seed=seed) for family in healthy]
+    for name, half in (("first half", families), ("held out", held_out)):
+        rows = [evaluate(family, "degenerate", runs=runs, seed=seed) for family in half.DEGENERATE]
+        rows += [evaluate(family, "healthy", runs=runs, seed=seed) for family in half.HEALTHY]
         print(f"{name}\n{table(rows)}\n")
 
 
