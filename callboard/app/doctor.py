@@ -30,7 +30,7 @@ _ANSWERS_WITHIN: Final = 3.0
 """Seconds within which everybody who is alive answers, also on a busy machine."""
 _QUIET: Final = 0.4
 """Seconds. Nobody knows how many there are: once each role has answered, the rest is waited for this long."""
-_ROLES: Final = frozenset({"callboard-supervisor", "callboard-worker"})
+_ROLES: Final = frozenset({"callboard-supervisor", "callboard-worker", "callboard-guard"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ async def examine(bus: Bus, *, durability: Durability | None = None) -> tuple[Fi
         await _clock(bus),
         _supervisors(services, bus),
         *await _workers(services, bus),
+        *_guards(services),
         await _dead(bus),
     )
 
@@ -136,7 +137,7 @@ def _supervisors(services: list[dict[str, Any]], bus: Bus) -> Finding:
 
 async def _workers(services: list[dict[str, Any]], bus: Bus) -> list[Finding]:
     workers = [each for each in services if each["name"] == "callboard-worker"]
-    served = {agent for each in workers for agent in str(each["metadata"].get("agents", "")).split(",") if agent}
+    served = _named(services, "callboard-worker", "agents")
     agents = ", ".join(sorted(served)) or "none"
     found = [Finding("workers", "good" if workers else "odd", f"{len(workers)} alive, for the agents: {agents}")]
     waiting = Counter(each.agent for each in await queued_tasks(bus, None))
@@ -147,6 +148,26 @@ async def _workers(services: list[dict[str, Any]], bus: Bus) -> list[Finding]:
         else:
             found.append(Finding("queue", "good", f"{count} tasks of {agent!r} are queued or held by workers"))
     return found
+
+
+def _guards(services: list[dict[str, Any]]) -> list[Finding]:
+    served = _named(services, "callboard-guard", "guards")
+    if served:
+        count = sum(1 for each in services if each["name"] == "callboard-guard")
+        found = [Finding("guards", "good", f"{count} alive, with the guards: {', '.join(sorted(served))}")]
+    else:
+        text = "no guard process answers: nobody sees loops. Start `callboard guard run FILE`, or `callboard up`"
+        found = [Finding("guards", "odd", text)]
+    for name in sorted(_named(services, "callboard-worker", "waits_for") - served):
+        text = f"runs hold because nobody runs their guard {name!r}: start `callboard guard run` with its file"
+        found.append(Finding("guards", "wrong", text))
+    return found
+
+
+def _named(services: list[dict[str, Any]], service: str, field: str) -> set[str]:
+    """The names in a field of what all services of a kind say about themselves."""
+    fields = [str(each["metadata"].get(field, "")) for each in services if each["name"] == service]
+    return {name for names in fields for name in names.split(",") if name}
 
 
 async def _dead(bus: Bus) -> Finding:
@@ -164,7 +185,7 @@ async def _services(bus: Bus) -> list[dict[str, Any]]:
 
     def hear(reply: Reply) -> None:
         service = cast("dict[str, Any]", json.loads(reply.payload)) if reply.payload else {}
-        if (service.get("metadata") or {}).get("prefix") == bus.connection.subjects.prefix:
+        if cast("dict[str, Any]", service.get("metadata") or {}).get("prefix") == bus.connection.subjects.prefix:
             found.append(service)
             came.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
@@ -14,7 +14,7 @@ from callboard.config.resolved import ClassRef, Config, GuardLevels, GuardRef, i
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
 from callboard.guards.catalogue import BUILTIN
-from callboard.guards.hosted import Hosted
+from callboard.guards.hosted import Hosted, missing_of
 from callboard.guards.kit import Guard
 from callboard.tools.registry import load_module
 
@@ -55,6 +55,16 @@ class Guarding:
             if name not in known:
                 raise ConfigError(f"there is no guard {name!r}{nearest(name, known)}")
         return replace(self, hosted=tuple(each for each in self.hosted if each.name in names))
+
+
+def waited_for(guarding: Guarding, specs: Iterable[AgentSpec]) -> frozenset[str]:
+    """The guards without which runs of ``specs`` hold."""
+    return frozenset(
+        each.name
+        for spec in specs
+        for each in guarding.hosted
+        if (made := each.make(spec)) is not None and missing_of(spec, each.name, made[0]) == "closed"
+    )
 
 
 def guarding_of(config: Config) -> Guarding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
@@ -13,13 +13,14 @@ from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
 from callboard.app.gates import worker_gates
-from callboard.app.guards import Guarding
+from callboard.app.guards import Guarding, waited_for
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Connection
 from callboard.bus.doorman import turn_away
 from callboard.bus.messages import TERMINAL
 from callboard.bus.service import Service, announced
 from callboard.bus.subjects import RunKey, Subjects
+from callboard.config.spec import AgentSpec
 from callboard.errors import BusUnreachable
 from callboard.supervisors.dispatcher import Dispatcher
 from callboard.supervisors.supervisor import supervisor
@@ -65,7 +66,12 @@ def worker_child(
         ):
             asking = replace(ports(bus), gates=gates)
             worker = Worker(agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
-            about = {"agents": ",".join(sorted(agents)), "slots": str(settings.slots), "prefix": at.subjects.prefix}
+            about = {
+                "agents": ",".join(sorted(agents)),
+                "slots": str(settings.slots),
+                "prefix": at.subjects.prefix,
+                "waits_for": ",".join(sorted(waited_for(guarding, _specs(agents)))),
+            }
             async with (
                 announced(bus.connection, _service("callboard-worker", settings.name, about)),
                 worker,
@@ -103,6 +109,12 @@ def supervisor_child(at: BusAt, name: str) -> Run:
                 group.cancel_scope.cancel()
 
     return run
+
+
+def _specs(agents: Mapping[str, AgentCode]) -> Iterator[AgentSpec]:
+    for code in agents.values():
+        yield code.spec
+        yield from code.tenants.values()
 
 
 def ports(bus: Bus) -> Ports:

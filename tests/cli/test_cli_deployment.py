@@ -92,7 +92,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with started("up", "agents.yaml", "--workers", "1", "--durability", "relaxed", "--json", cwd=cwd) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
-        assert told["workers"] == 1
+        assert (told["workers"], told["guards"]) == (1, 1)
         assert told["url"] == live_server(cwd / ".callboard")
         yield Up(cwd, told["url"])
     assert process.returncode == 0, (cwd / "stderr.log").read_text()[-2000:]
@@ -164,7 +164,7 @@ def test_the_doctor_sees_what_is_wrong(up: Up) -> None:
     told = up.ask("doctor")
     levels = {each["about"]: each["level"] for each in told["findings"]}
     assert told["healthy"]
-    assert levels["supervisor"] == levels["workers"] == levels["clock"] == "good"
+    assert levels["supervisor"] == levels["workers"] == levels["guards"] == levels["clock"] == "good"
     assert levels["fsync"] == "odd"
     run = up.submit("nobody", "x")
     sick = up.do("doctor")
