@@ -18,6 +18,7 @@ from callboard.bus.bus import Bus, open_bus
 from callboard.bus.guard_messages import GuardEvent, Pulse
 from callboard.bus.service import Service, announced
 from callboard.bus.subjects import Subjects
+from callboard.cli.guards_tables import print_alive
 from callboard.cli.instants import instant
 from callboard.cli.main import app
 from callboard.cli.verdicts import verdict_line
@@ -126,7 +127,7 @@ def test_a_watcher_sees_a_line_for_each_verdict(prefix: str, tmp_path: Any) -> N
     assert (told["tenant"], told["id"], told["action"]) == ("acme", "e1", "kill")
 
 
-async def test_who_is_alive_and_how_far_they_are() -> None:
+async def test_who_is_alive_and_how_far_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     name = f"t{secrets.token_hex(6)}"
     try:
         async with opened(name) as bus, announced(bus.connection, _service(name, "quiet-1")):
@@ -138,7 +139,11 @@ async def test_who_is_alive_and_how_far_they_are() -> None:
     finally:
         await delete_streams(Subjects(name))
     (loop,) = alive.processes
-    assert (loop.guard, loop.replica, loop.partitions, loop.of, loop.lag) == ("loop", "vm-1", (0, 1), 4, 0)
+    assert loop.as_json() == {
+        "guard": "loop", "replica": "vm-1", "partitions": [0, 1], "of": 4, "watermark": 7, "lag": 0, "missing": "open"
+    }  # fmt: skip
+    print_alive(alive)
+    assert "loop   vm-1     2 of 4" in capsys.readouterr().out
     assert alive.silent == empty.silent == ("quiet-1",)
     assert empty.processes == ()
 

@@ -159,6 +159,11 @@ def test_what_a_guard_does_is_told_as_its_deed() -> None:
     ]
 
 
+def test_a_run_that_is_held_says_what_it_waits_for() -> None:
+    waits = (Wait(kind="go", name="guard-budget"), Wait(kind="signal", name="yes"), Wait(kind="child", name="c9"))
+    assert told(RunSuspended(waits=(waits,))) == ["⏸ waits for the end of the pause guard-budget, signal yes, c9"]
+
+
 def test_what_failed_and_what_came_late_is_counted_too() -> None:
     teller, used = Teller(), Usage(input_tokens=10, output_tokens=1, cost_usd_micros=100)
     told(

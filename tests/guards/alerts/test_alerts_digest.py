@@ -124,6 +124,12 @@ def test_a_secret_and_an_address_do_not_show() -> None:
     assert alerts.webhooks["ops"].secret.get_secret_value() == "hush"
 
 
+def test_a_webhook_may_ask_for_anything() -> None:
+    hook = Webhook.model_validate({"url": "http://127.0.0.1:8080/a?b#c", "secret": "s", "on": ["*.*", "my-guard.deny"]})
+    assert [wanted(event(guard=guard, action="deny"), hook.on) for guard in ("my-guard", "other")] == [True, True]
+    assert not wanted(event(guard="other", action="deny"), hook.on[1:])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"url": "ftp://x/"}, {"url": "https://user:password@x/"}, {"url": "https:///x"}, {"secret": ""}, {"on": ["kill"]},

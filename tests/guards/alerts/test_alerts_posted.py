@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from callboard.actors.actor import running
 from callboard.bus import storage
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.server import embedded_server
 from callboard.config.alerts import Alerts
 from callboard.guards.alerts.alerting import alerts_child
 from callboard.guards.alerts.digest import Backoff, signature
@@ -204,3 +206,25 @@ async def test_what_is_no_guard_event_is_buried_and_stops_nothing() -> None:
         await everything_is_acknowledged(bus)
         letters = await bus.graveyard.letters()
     assert [letter.reason for letter in letters] == ["bad_shape", "bad_subject", "bad_subject"]
+
+
+async def test_alerts_outlive_the_bus(tmp_path: Path) -> None:
+    """It is away while an alert is posted."""
+    async with (
+        receiving() as receiver,
+        embedded_server(tmp_path, durability="relaxed") as server,
+        open_bus(server.url, name="bus") as bus,
+        open_bus(server.url, name="alerting") as own,
+    ):
+        gate = anyio.Event()
+        receiver.answers = [Answer(after=gate)]
+        async with running(alerts_child(own, to(receiver), ack_wait=1.0, backoff=SOON)):
+            await bus.guard_log.publish("acme", kill(1))
+            await receiver.until(1)
+            await server.kill()
+            gate.set()
+            await server.restart()
+            await bus.guard_log.publish("acme", kill(2))
+            await receiver.until_told({"acme.loop.k1", "acme.loop.k2"})
+            await everything_is_acknowledged(bus)
+    assert {alert["id"] for post in receiver.posts for alert in post.told["alerts"]} == {"acme.loop.k1", "acme.loop.k2"}

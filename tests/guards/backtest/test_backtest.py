@@ -119,6 +119,13 @@ def test_time_passes_between_entries_and_after_the_last_one_of_an_open_run() -> 
     assert actions(tried(turns(1), kind=Sleepy)) == []
 
 
+def test_a_journal_that_says_no_times_is_judged_without_ticks() -> None:
+    timeless = tuple(replace(entry, at=None) for entry in turns(6, FAILED))
+    assert actions(tried(timeless)) == ["warn", "nudge", "kill"]
+    assert tried(timeless).saved == Spent(model_calls=2, tool_calls=3, tokens=222, usd_micros=2_000)
+    assert actions(tried(timeless, kind=Sleepy)) == []
+
+
 def test_what_came_behind_the_end_of_the_period_does_not_count() -> None:
     trial = tried(turns(6, FAILED), until=at(15))
     assert (trial.outcome, actions(trial), trial.saved) == (None, ["warn", "nudge", "kill"], Spent())
