@@ -146,6 +146,7 @@ class Guards:
                 process.wait()
 
 
+@pytest.mark.slow
 async def test_guard_processes_that_are_killed_while_runs_go_on_lose_and_repeat_nothing():
     chance = random.Random(5)
     async with fresh_bus() as connection, journalist(connection.subjects) as here:
@@ -153,7 +154,7 @@ async def test_guard_processes_that_are_killed_while_runs_go_on_lose_and_repeat_
         with guards.running(), anyio.fail_after(60):
             alive = [guards.start(), guards.start()]
             await here.until_pulse(lambda pulse: pulse.watermark >= 0)
-            keys = [await here.create(f"r{number}") for number in range(40)]
+            keys = [await here.create(f"r{number}") for number in range(24)]
             killing = True
 
             async def write():
@@ -167,7 +168,7 @@ async def test_guard_processes_that_are_killed_while_runs_go_on_lose_and_repeat_
 
             async with anyio.create_task_group() as group:
                 group.start_soon(write)
-                for turn in range(6):
+                for turn in range(5):
                     await anyio.sleep(0.3 + chance.random() * 0.5)
                     alive[turn % 2].kill()
                     alive[turn % 2].wait()

@@ -64,3 +64,9 @@ def test_what_does_not_fit_among_the_waiting_is_read_from_the_stream(monkeypatch
     assert feed.behind
     assert list(feed.read([(n, n) for n in range(4, 10)], upto=9)) == [4, 5, 6, 7, 8, 9]
     assert not feed.behind
+
+
+def test_what_came_meanwhile_is_not_read_a_second_time():
+    feed = FeedTracker[int](0)
+    assert list(feed.live(1, 1)) == [1]
+    assert list(feed.read([(1, 1), (2, 2)], upto=2)) == [2]
