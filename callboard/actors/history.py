@@ -43,7 +43,7 @@ SKEW: Final = 0.05
 """Seconds that the clocks of server, workers and killers may differ."""
 Rule: TypeAlias = Literal[
     "created", "terminal", "claim", "fenced", "suspended", "intent", "repeated", "at_most_once", "key",
-    "settled", "receipt", "R1", "R2", "family", "queue",
+    "settled", "receipt", "R1", "R2", "family", "queue", "paused",
 ]  # fmt: skip
 
 
@@ -185,15 +185,15 @@ def _judge(state: RunState, owner: str, event: Event) -> Iterator[tuple[Rule, st
 def _judge_claim(state: RunState, event: RunClaimed) -> Iterator[tuple[Rule, str]]:
     if state.created is None:
         yield "created", "claimed before run.created"
-    if not state.owner:
-        return
-    if not state.suspended and event.task != state.task:
+    if state.owner and not state.suspended and event.task != state.task:
         yield "claim", f"task {event.task} took the run from task {state.task}, which holds it"
-    if state.suspended and event.task == state.task:
+    if state.owner and state.suspended and event.task == state.task:
         yield "claim", f"task {event.task} claimed again after the suspension at {state.suspended}"
 
 
 def _judge_intent(state: RunState, event: ModelRequested | ToolRequested) -> Iterator[tuple[Rule, str]]:
+    for pause in (each for each in state.pauses.values() if each.until is None):
+        yield "paused", f"{event.call} was requested during the pause {pause.name!r}"
     known = state.calls.get(event.call)
     if known is None:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 import anyio
 from pydantic import JsonValue
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from callboard.actors.contents import unpack
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.kill import Killer
+from callboard.actors.pauses import in_force
 from callboard.actors.receipt import Receipt
 from callboard.actors.state import RunState
 from callboard.app.run_event import RunEvent, run_events
@@ -21,6 +22,8 @@ from callboard.bus.messages import (
     RunCompleted,
     RunFailed,
     RunKilled,
+    RunPaused,
+    RunResumed,
     RunSteered,
     SignalReceived,
     ToolResolved,
@@ -29,6 +32,9 @@ from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import RunFailed as RunFailedError
 from callboard.errors import RunKilled as RunKilledError
+
+PERSON: Final = "person"
+"""The name of the pause that people make."""
 
 
 class Run:
@@ -97,6 +103,17 @@ class Run:
         """Leave a note that the agent reads before its next turn."""
         await self._signal(RunSteered(text=text, by=self._by))
 
+    async def pause(self, reason: str = "") -> None:
+        """Let none of its effects start any more until ``resume``. What runs ends; its children go on."""
+        await self._signal(RunPaused(name=PERSON, reason=reason, by=self._by))
+
+    async def resume(self) -> tuple[str, ...]:
+        """End all its pauses, those of guards too. Returns their names: none if it was not paused."""
+        names = tuple(pause.name for pause in in_force(await self.state(), self._bus.clock.now()))
+        for name in names:
+            await self._signal(RunResumed(name=name, by=self._by))
+        return names
+
     async def send(self, name: str, value: JsonValue = None) -> None:
         """Send the signal that the run waits for, or will wait for, by ``name``. The first one of a name counts."""
         await self._signal(SignalReceived(name=name, value=value, by=self._by))
@@ -121,6 +138,6 @@ class Run:
             case _:
                 assert_never(terminal)
 
-    async def _signal(self, event: RunSteered | SignalReceived | ToolResolved) -> None:
+    async def _signal(self, event: RunSteered | RunPaused | RunResumed | SignalReceived | ToolResolved) -> None:
         clock = self._bus.clock
         await self._bus.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))

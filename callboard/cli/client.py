@@ -1,4 +1,4 @@
-"""Shell: the commands that talk to a deployment: ``submit``, ``watch``, ``kill``, ``steer``, ``signal``, and others."""
+"""Shell: the commands that talk to a deployment: ``submit``, ``watch``, ``kill``, ``pause``, ``steer``, and others."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def register(app: typer.Typer) -> None:
     command(app, "submit")(submit)
     command(app, "watch")(watch)
     command(app, "kill")(kill)
+    command(app, "pause")(pause)
+    command(app, "resume")(resume)
     command(app, "steer")(steer)
     command(app, "signal")(signal)
     command(app, "resolve")(resolve)
@@ -98,6 +100,29 @@ async def kill(
         receipt = await opened.run(run, tenant=tenant).kill(reason)
     print_receipt(shared, receipt)
     return DONE if receipt.killed else FAILED
+
+
+async def pause(
+    shared: Shared,
+    run: RunId,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = "",
+    tenant: Tenant = "default",
+) -> int:
+    """Hold a run before its next model call, tool call or step. What runs ends; its children go on."""
+    async with board(shared) as opened:
+        target = await _open_run(opened, run, tenant)
+        await target.pause(reason)
+    return _said(shared, target, "paused")
+
+
+async def resume(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
+    """Let a paused run go on, whoever paused it."""
+    async with board(shared) as opened:
+        target = await _open_run(opened, run, tenant)
+        if not await target.resume():
+            raise ConfigError(f"run {run!r} is not paused: there is nothing to resume")
+    return _said(shared, target, "resumed")
 
 
 async def steer(

@@ -23,7 +23,9 @@ from callboard.bus.messages import (
     RunCreated,
     RunFailed,
     RunKilled,
+    RunPaused,
     RunReleased,
+    RunResumed,
     RunSettled,
     RunSteered,
     RunSuspended,
@@ -110,6 +112,8 @@ GOOD = [
     (RunSteered(text="soon"), claimed(), RunReleased(), ("o2", RunClaimed(task=2))),
     (claimed(), RunKilled(), RunKilled(), RunSettled(), ToolLateResult(call="t1"), CAME, UnknownEvent(type="x")),
     (RunKilled(), CAME),
+    (claimed(), RunPaused(name="x"), RunResumed(name="x"), INTENT, RunPaused(name="x"), RETURNED),
+    (claimed(), RunPaused(name="x", until=T0), INTENT),
 ]
 BAD = [
     ("created", (claimed(), ("o2", created()))),
@@ -134,6 +138,7 @@ BAD = [
     ("repeated", (claimed(), LOOK, RETURNED, LOOK)),
     ("at_most_once", (claimed(), INTENT, TAKEOVER, ("o2", INTENT))),
     ("at_most_once", (claimed(), INTENT, DOUBT, INTENT)),
+    ("paused", (claimed(), RunPaused(name="x"), INTENT)),
     ("key", (claimed(), LOOK, LOOK.model_copy(update={"key": "k2"}))),
 ]
 
