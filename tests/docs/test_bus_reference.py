@@ -12,8 +12,10 @@ from typing import Any, get_args
 import pytest
 
 from callboard.bus import codec, topology, values
+from callboard.bus.guard_messages import Action, GuardEvent, Pulse
 from callboard.bus.messages import KNOWN, SIGNALS, TERMINAL, DeadLetter, OwnerEvent, Record, Resume, Signal, Task
 from callboard.bus.subjects import RunKey, Subjects, TaskAddress
+from callboard.guards.kit import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/bus-reference.md").read_text(encoding="utf-8")
@@ -88,6 +90,24 @@ def test_the_fields_of_a_resume_task_are_listed() -> None:
     assert [codes(row)[0] for row in rows.splitlines()] == list(Resume.model_fields)
 
 
+def test_the_fields_of_guard_events_and_pulses_are_listed() -> None:
+    tables = section("Guard events").split("| field | what |\n|---|---|\n")[1:]
+    shown = [[codes(row)[0] for row in each.partition("\n\n")[0].splitlines()] for each in tables]
+    assert shown == [list(GuardEvent.model_fields), list(Pulse.model_fields)]
+
+
+def test_every_action_of_a_guard_is_listed_from_the_mildest_to_the_strongest() -> None:
+    rows = table("action", "what it means, if `acted`")
+    assert tuple(codes(row[0])[0] for row in rows) == ACTIONS == get_args(Action)
+
+
+def test_the_examples_of_guard_events_and_pulses_are_valid() -> None:
+    for mark, model in (("guard-event", GuardEvent), ("pulse", Pulse)):
+        (line,) = example(mark)
+        assert json.loads(line).keys() <= model.model_fields.keys()
+        model.model_validate_json(line)
+
+
 def test_the_fields_of_values_are_listed() -> None:
     for name, named in table("value", "fields"):
         model = getattr(values, name.title().replace(" ", ""))
@@ -105,8 +125,16 @@ def test_the_subjects_are_those_that_the_code_builds() -> None:
         SUBJECTS.timer(KEY, "TIMER"),
         SUBJECTS.due(KEY, "TIMER"),
         SUBJECTS.dead("TENANT", "AGENT"),
+        SUBJECTS.guard("TENANT", "GUARD", "ACTION"),
+        SUBJECTS.pulse("GUARD", 3).replace(".3", ".PARTITION"),
+        SUBJECTS.gate("TENANT", "GUARD"),
+        SUBJECTS.ledger("TENANT", "ACCOUNT"),
+        SUBJECTS.state("KEY"),
     }
-    wanted = {re.sub(r"\b(TENANT|AGENT|RUN|TIMER)\b", lambda m: f"<{m[0].lower()}>", each) for each in built}
+    wanted = {
+        re.sub(r"\b(TENANT|AGENT|RUN|TIMER|GUARD|ACTION|PARTITION|ACCOUNT|KEY)\b", lambda m: f"<{m[0].lower()}>", each)
+        for each in built
+    }
     shown = {codes(row[0])[0] for row in table("subject", "what", "kept in")}
     assert {each.replace(".high", ".<lane>") for each in wanted} | {"cb.blob.<sha256>.<chunk>", "$SRV.PING"} == shown
 
