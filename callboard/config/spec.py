@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue
 
 from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
+from callboard.config.durations import LONGEST
 from callboard.config.guards import GuardSettings, Price
 
 PROVIDERS: Final = ("scripted",)
@@ -74,7 +75,7 @@ class ToolSpec(Strict):
     """JSON schema of the arguments."""
     effect: Literal["pure", "idempotent", "at_most_once", "critical"] = "at_most_once"
     in_doubt: Literal["ask", "verify", "continue", "fail"] = "continue"
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=LONGEST)] | None = None
     kind: Literal["call", "spawn"] = "call"
     polls: bool = False
     """Calling it again with the same arguments is waiting, not a loop."""

@@ -227,6 +227,7 @@ def generator():
         (lambda: tool(generator), "is a generator"),
         (lambda: tool(name="no good")(positional_free), "name is 'no good'"),
         (lambda: tool(timeout=0)(positional_free), "timeout is 0"),
+        (lambda: tool(timeout=float("inf"))(positional_free), "timeout is inf"),
         (lambda: tool(result_limit=0)(positional_free), "result_limit is 0"),
         (lambda: tool(in_doubt="verify")(positional_free), "add verify="),
         (lambda: tool(verify=other_names)(positional_free), "'other' is not a parameter of the tool"),
