@@ -70,11 +70,9 @@ class Notice:
         return f"You have {shown(self.unit, max(0, self.cap - self.used))} left: {used} of {cap} is used. Finish soon."
 
 
-def unpriced(ask: Ask) -> Problem | None:
-    """Why a call of a model without a known price must not start when there is a cap in dollars."""
-    settings = ask.spec.guards.budget
-    budgets = (settings.agent, settings.tenant, settings.everybody)
-    capped = caps_of(ask.state, settings).usd_micros is not None or any(each and each.usd for each in budgets)
+def unpriced(ask: Ask, *, shared: bool) -> Problem | None:
+    """Why a call of a model without a known price must not start when there is a cap in dollars, or a shared one."""
+    capped = shared or caps_of(ask.state, ask.spec.guards.budget).usd_micros is not None
     if not capped or ask.request is None or price_of(ask.request.model) is not None:
         return None
     message = f"nobody knows what {ask.name!r} costs, and there is a budget in dollars"

@@ -9,47 +9,70 @@ fold, exactly and without I/O; caps that several runs share by the counters of t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
-from callboard.actors.accounts import ZERO, Tally, tally
+from pydantic import ValidationError
+
+from callboard.actors.accounts import UNITS, ZERO, Tally, tally, used
 from callboard.actors.allowance import caps_of
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.bus import Bus
 from callboard.bus.messages import Record, RunKilled, RunSteered
-from callboard.bus.ports import Journals
+from callboard.bus.ports import Journals, StateValue
 from callboard.bus.subjects import RunKey
-from callboard.clock import Clock
-from callboard.guards.budget.core import GUARD, Notice, Over, event, needs, notices, over, refusal, unpriced
+from callboard.config.spec import AgentSpec
+from callboard.guards.budget.core import GUARD, Notice, Over, event, needs, notices, over, refusal, shares, unpriced
+from callboard.guards.budget.scopes import CAPS, Account, Key, RuntimeCap, parse_cap
+from callboard.guards.budget.shared import Books, SharedRun, Taken
 from callboard.guards.hosted import by
 from callboard.guards.speaking import Say
+from callboard.log import get_logger
+
+log = get_logger(__name__)
+DOLLARS: Final = UNITS.index("usd_micros")
+SHARED: Final = frozenset({"agent", "tenant", "everybody", "global"})
+"""Fields of ``BudgetSettings`` that several runs share, as a kept spec may name them."""
 
 
 @asynccontextmanager
 async def budget_gates(bus: Bus, say: Say) -> AsyncGenerator[BudgetGates]:
     """The budget's gates of a worker on ``bus``; leave them after the worker has ended."""
-    yield BudgetGates(bus.journals, say, bus.clock)
+    runtime: dict[Key, RuntimeCap] = {}
+
+    def learn(key: Key, value: StateValue) -> None:
+        cap = parse_cap(value.value)
+        if cap is None:
+            log.warning("a cap that is no cap", key=".".join(key))
+        else:
+            runtime[key] = cap
+
+    async with bus.states.watch(CAPS, deliver=learn):
+        yield BudgetGates(Books(bus.ledger, bus.clock, runtime), bus.journals, say)
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetGates:
     """Implements ``Gates``."""
 
+    books: Books
     journals: Journals
     say: Say
-    clock: Clock
 
     def enter(self, key: RunKey) -> RunGate:
         """The budget of one run."""
-        return _RunBudget(self, key)
+        return _RunBudget(self, key, SharedRun(self.books, key, self.books.clock.new_id()))
 
 
 @dataclass(slots=True)
 class _RunBudget:
     gates: BudgetGates
     key: RunKey
+    shared: SharedRun
     _live: dict[tuple[str, int], Tally] = field(default_factory=dict[tuple[str, int], Tally])
     """Granted, and perhaps not in the journal yet."""
     _said: set[str] = field(default_factory=set[str])
@@ -58,25 +81,42 @@ class _RunBudget:
         """The fold keeps the books."""
 
     async def admit(self, ask: Ask) -> Answer:
-        settings = ask.spec.guards.budget
-        reserved = needs(ask)
+        settings, me = ask.spec.guards.budget, (ask.call, ask.attempt)
+        accounts = self.shared.accounts(ask.state, ask.spec)
+        dollars = any(account.unit == DOLLARS for account in accounts)
+        if settings.mode == "enforce" and (problem := unpriced(ask, shared=dollars)) is not None:
+            return Refusal(GUARD, problem)
         live = self._unwritten(ask)
         if ask.request is not None and not ask.wrap_up:
             await self._notice(ask, live)
-        if settings.mode == "enforce" and (problem := unpriced(ask)) is not None:
-            return Refusal(GUARD, problem)
+        reserved = needs(ask)
         if (found := over(ask, reserved, live)) is not None:
             await self._over(ask, found)
             if settings.mode == "enforce":
                 return refusal(found, settings, wrap_up=ask.wrap_up)
-        self._live[ask.call, ask.attempt] = tally(reserved)
+        self._live[me] = tally(reserved)
+        try:
+            taken = await self.shared.take(ask, reserved, accounts)
+        except BaseException:
+            self._live.pop(me, None)
+            raise
+        if isinstance(taken, Over):
+            self._live.pop(me, None)
+            await self._over(ask, taken, accounts)
+            return refusal(taken, settings, wrap_up=ask.wrap_up)
+        self._tell(ask, taken)
         return Grant(reserved)
 
     async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:  # noqa: ARG002 - the port's
         self._live.pop((ask.call, ask.attempt), None)
+        if ending.how == "unstarted":
+            await self.shared.give_back(ask)
+        elif ending.how != "cancelled" or ask.request is None:
+            await self.shared.settle(ask, used(ending.usage))
 
     async def leave(self, state: RunState) -> None:
-        """The journal has it all."""
+        if (spec := _spec_of(state, busy=bool(self.gates.books.runtime))) is not None:
+            await self.shared.leave(state, self.shared.accounts(state, spec))
 
     def _unwritten(self, ask: Ask) -> Tally:
         """What is granted and not counted by the fold yet: calls of the same batch, branches of a function."""
@@ -93,7 +133,7 @@ class _RunBudget:
         for notice in notices(spent, caps_of(ask.state, settings), settings):
             steers = notice.share >= settings.steer_at and settings.mode == "enforce"
             acted = steers and await self._steer(ask, notice)
-            said = event(ask, "nudge" if acted else "warn", notice, at=self.gates.clock.now(), acted=acted)
+            said = event(ask, "nudge" if acted else "warn", notice, at=self._now(), acted=acted)
             if said.id not in self._said:
                 self._said.add(said.id)
                 self.gates.say(ask.key.tenant, said)
@@ -108,14 +148,43 @@ class _RunBudget:
         await self._append(RunSteered(text=notice.note, by=by(GUARD), guard=GUARD))
         return True
 
-    async def _over(self, ask: Ask, found: Over) -> None:
+    def _tell(self, ask: Ask, taken: Sequence[Taken]) -> None:
+        """Say it once in a worker when a share of a shared cap is spent."""
+        for each in taken:
+            account, unit = each.book.account, UNITS[each.book.account.unit]
+            spent = 0 if each.balance is None else each.balance.spent
+            for notice in shares(account.scope, unit, used=spent, cap=account.cap, settings=ask.spec.guards.budget):
+                mark = f"{account.tenant}/{account.name}/{notice.share}/{notice.cap}"
+                if mark not in self.gates.books.told:
+                    self.gates.books.told.add(mark)
+                    said = event(ask, "warn", notice, at=self._now(), acted=False, account=account.name)
+                    self.gates.say(account.tenant, said)
+
+    async def _over(self, ask: Ask, found: Over, accounts: Sequence[Account] = ()) -> None:
         settings = ask.spec.guards.budget
         acts = settings.mode == "enforce"
-        said = event(ask, "kill" if settings.hard else "deny", found, at=self.gates.clock.now(), acted=acts)
+        account = next((each.name for each in accounts if each.scope == found.scope), "")
+        said = event(ask, "kill" if settings.hard else "deny", found, at=self._now(), acted=acts, account=account)
         self.gates.say(ask.key.tenant, said)
         if acts and settings.hard:
             await self._append(RunKilled(reason=found.message, by=by(GUARD), guard=GUARD))
 
     async def _append(self, event: RunSteered | RunKilled) -> None:
-        clock = self.gates.clock
+        clock = self.gates.books.clock
         await self.gates.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
+
+    def _now(self) -> datetime:
+        return self.gates.books.clock.now()
+
+
+def _spec_of(state: RunState, *, busy: bool) -> AgentSpec | None:
+    """The spec of a run that may be charged to shared accounts. ``busy``: caps were set at run time."""
+    kept = None if state.created is None else state.created.spec
+    guards = kept.get("guards") if isinstance(kept, dict) else None
+    budget = guards.get("budget") if isinstance(guards, dict) else None
+    if not busy and not (isinstance(budget, dict) and SHARED.intersection(budget)):
+        return None
+    try:
+        return AgentSpec.model_validate(kept)
+    except ValidationError:
+        return None

@@ -16,6 +16,7 @@ from callboard.bus.bus import open_bus
 from callboard.config.guards import BudgetSettings, GuardSettings, Price
 from callboard.guards.budget.gate import budget_gates
 from callboard.guards.speaking import speaking
+from callboard.models.registry import open_model
 from callboard.supervisors.dispatcher import Dispatcher
 from tests.support.bus import bus_url, fresh_bus
 from tests.support.fleet import CLOCK, Fleet, ports, scripted
@@ -48,6 +49,8 @@ def uses(*names: str, **more: Any) -> dict[str, Any]:
 class House(Fleet):
     """A fleet whose workers ask the budget."""
 
+    open_model: Any = staticmethod(open_model)
+
     async def worker(self, *, slots: int = 100, name: str = "w") -> Worker:
         started = anyio.Event()
         box: list[Worker] = []
@@ -58,7 +61,9 @@ class House(Fleet):
                 speaking(own.guard_log) as say,
                 budget_gates(own, say) as gates,
             ):
-                worker = Worker(self.agents, replace(ports(own), gates=gates), name=name, slots=slots)
+                worker = Worker(
+                    self.agents, replace(ports(own), gates=gates), name=name, slots=slots, open_model=self.open_model
+                )
                 box.append(worker)
                 async with worker:
                     started.set()
@@ -73,6 +78,12 @@ class House(Fleet):
         """A run, to its end."""
         return await self.over(await self.submit(agent, given, **more))
 
+    async def settled(self) -> None:
+        """Return when no worker holds a task: what it had to settle is settled."""
+        with anyio.fail_after(20):
+            while any(worker.held for worker in self.workers):  # noqa: ASYNC110 - nothing announces it
+                await anyio.sleep(0.01)
+
     async def said(self, count: int = 1) -> list[Any]:
         """What the budget said, once it has said so much."""
         with anyio.fail_after(20):
@@ -84,13 +95,16 @@ class House(Fleet):
 
 
 @asynccontextmanager
-async def house(*agents: AgentCode, workers: int = 1, slots: int = 100) -> AsyncIterator[House]:
+async def house(
+    *agents: AgentCode, workers: int = 1, slots: int = 100, open_model: Any = open_model
+) -> AsyncIterator[House]:
     async with fresh_bus() as connection:
         subjects = connection.subjects
         async with open_bus(bus_url(), subjects=subjects, name="client") as bus, anyio.create_task_group() as group:
             dispatcher = Dispatcher(bus.journals, bus.tasks, bus.feed, bus.due, bus.graveyard, CLOCK)
             group.start_soon(dispatcher.run, anyio.Event())
             board = House(bus, subjects, {code.spec.name: code for code in agents}, group)
+            board.open_model = open_model
             for index in range(workers):
                 await board.worker(name=f"w{index}", slots=slots)
             yield board

@@ -1,0 +1,102 @@
+"""Budgets that many runs share: never exceeded by concurrency, and nothing stays reserved."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator
+
+import anyio
+
+from callboard.bus.messages import RunFailed
+from callboard.bus.ports import Balance
+from callboard.guards.budget.scopes import account_name, period_of
+from callboard.models.port import ChatReply, ChatRequest
+from callboard.models.port import Usage as PortUsage
+from callboard.tools.tool import tool
+from tests.guards.budget.house import House, house, spender, turn, uses
+from tests.support.fleet import CLOCK
+
+
+@tool(effect="pure")
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+def month(scope: str, unit: str = "usd_micros", agent: str = "") -> str:
+    return account_name(scope, unit, period_of(CLOCK.now(), "month"), agent)
+
+
+async def balance(board: House, account: str, tenant: str = "default") -> Balance:
+    return await board.bus.ledger.read(tenant, account)
+
+
+async def test_every_scope_and_unit_is_charged_what_the_run_used():
+    every = {"usd": 10, "input_tokens": 10_000, "output_tokens": 100_000, "model_calls": 10, "tool_calls": 10}
+    budget = {"agent": every, "tenant": every, "global": every}
+    agent = spender("calm", uses("look", "look"), turn(), tools=(look,), budget=budget)
+    async with house(agent) as board:
+        key = await board.submit("calm", "go")
+        await board.over(key)
+        await board.settled()
+        for scope, tenant in (("agent", "default"), ("tenant", "default"), ("global", "_")):
+            amounts = [
+                await balance(board, month(scope, unit, "calm"), tenant)
+                for unit in ("usd_micros", "input_tokens", "output_tokens", "model_calls", "tool_calls")
+            ]
+            assert amounts == [Balance(2_000), Balance(200), Balance(180), Balance(2), Balance(2)]
+
+
+async def test_a_tenant_that_has_used_its_budget_up_gets_one_turn_to_wrap_up():
+    budget = {"tenant": {"usd": 0.02}, "run": {"usd": None}}
+    agent = spender("spender", uses("look"), loop=True, tools=(look,), budget=budget, output=100)
+    async with house(agent) as board:
+        first, second = await board.run("spender"), await board.run("spender")
+        await board.settled()
+        assert isinstance(first.terminal, RunFailed)
+        assert first.terminal.problem.kind == "budget"
+        assert "tenant" in first.terminal.problem.message
+        assert first.wrapped
+        assert isinstance(second.terminal, RunFailed)
+        at = await balance(board, month("tenant"))
+        assert at.held == 0
+        assert at.spent == first.accounts.own.usd_micros + second.accounts.own.usd_micros <= 20_000
+        assert at.spent >= 17_000
+
+
+class Provider:
+    """Bills what it answers; sometimes it fails half way."""
+
+    billed = 0
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatReply, None]:
+        chance = random.Random(f"{request.run}/{request.call}/{request.attempt}")
+        await anyio.sleep(chance.random() * 0.02)
+        usage = PortUsage(chance.randrange(1, 60), chance.randrange(1, 1_400))
+        Provider.billed += usage.input_tokens + 10 * usage.output_tokens
+        yield ChatReply("ok", (), usage, "end")
+
+
+async def test_two_hundred_parallel_runs_never_spend_more_than_their_tenant_has():
+    Provider.billed = 0
+    budget = {"tenant": {"usd": 1.0}, "run": {"usd": None}}
+    agent = spender("many", turn(), budget=budget, output=1_400)
+    most: list[int] = []
+    async with house(agent, workers=2, slots=16, open_model=lambda choice: Provider()) as board:
+
+        async def watch() -> None:
+            while True:
+                at = await balance(board, month("tenant"))
+                most.append(max(at.spent, Provider.billed))
+                await anyio.sleep(0.02)
+
+        board.group.start_soon(watch)
+        keys = [await board.submit("many", "go") for _ in range(200)]
+        states = [await board.over(key, within=60) for key in keys]
+        await board.settled()
+        at = await balance(board, month("tenant"))
+        assert at == Balance(Provider.billed, 0)
+        assert at.spent == sum(state.accounts.own.usd_micros for state in states)
+        assert max(most) <= 1_000_000
+        assert at.spent > 850_000
+        assert {state.outcome for state in states} == {"completed", "failed"}
