@@ -32,8 +32,8 @@ def compose_config(*more: str, **environment: str) -> dict:
     return json.loads(shown.stdout)
 
 
-def test_compose_accepts_the_file_and_finds_the_cluster_a_supervisor_and_a_worker() -> None:
-    assert set(compose_config()["services"]) == {*NODES, "supervisor", "worker"}
+def test_compose_accepts_the_file_and_finds_the_cluster_a_supervisor_a_guard_and_a_worker() -> None:
+    assert set(compose_config()["services"]) == {*NODES, "supervisor", "guard", "worker"}
 
 
 def test_compose_refuses_the_file_when_it_is_broken(tmp_path: Path) -> None:
@@ -91,8 +91,9 @@ def test_the_programs_talk_to_all_three_nodes() -> None:
     services = compose_config()["services"]
     urls = ",".join(f"nats://{name}:4222" for name in NODES)
     assert services["supervisor"]["command"] == ["supervisor", "--url", urls]
+    assert services["guard"]["command"] == ["guard", "run", "/app/agents.yaml", "--url", urls]
     assert services["worker"]["command"] == ["worker", "/app/agents.yaml", "--url", urls]
-    for name in ("supervisor", "worker"):
+    for name in ("supervisor", "guard", "worker"):
         assert set(services[name]["depends_on"]) == set(NODES)
 
 
