@@ -146,7 +146,5 @@ def closed(now: datetime) -> Circuit:
 def step(circuit: Circuit, now: datetime) -> tuple[float, datetime]:
     """Of a circuit that is closing: the share of calls that it lets through, and until when."""
     passed = (now - circuit.since).total_seconds()
-    for end, share in RAMP:
-        if passed < end:
-            return share, circuit.since + timedelta(seconds=end)
-    return 1.0, circuit.until
+    end, share = next(((end, share) for end, share in RAMP if passed < end), RAMP[-1])
+    return share, circuit.since + timedelta(seconds=end)

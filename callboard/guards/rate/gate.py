@@ -1,0 +1,251 @@
+"""Shell: the rate limit as a gate. It asks the limiter that all share; without one it keeps the limits by itself.
+
+async with rate_gates(bus, {"anthropic/claude-opus-5": RateLimit(requests=50)}) as gates: ...
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from pydantic import JsonValue, ValidationError
+
+from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
+from callboard.actors.state import RunState
+from callboard.bus.bus import Bus
+from callboard.bus.client import Connection, Reply
+from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.messages import Problem, Record
+from callboard.bus.subjects import RunKey
+from callboard.clock import Clock
+from callboard.config.guards import RateLimit
+from callboard.errors import BusError
+from callboard.guards.rate import wire
+from callboard.guards.rate.desk import Desk
+from callboard.guards.rate.estimate import input_tokens
+from callboard.guards.rate.line import Want
+from callboard.guards.rate.wire import GUARD
+from callboard.guards.speaking import Say, speaking
+from callboard.log import get_logger
+
+log = get_logger(__name__)
+_ANSWER_WITHIN: Final = 0.25
+_ASK_AGAIN: Final = 1.0
+_ALONE_FOR: Final = 1.0
+"""Seconds without the limiter before it is asked again."""
+_SAY_EVERY: Final = 60.0
+PATIENCE: Final = 30.0
+"""Seconds that a call waits on its worker; beyond that its run is put off."""
+_PUT_OFF: Final = 2.5
+_FROZEN: Final = 5.0
+"""Seconds of quiet after a 429 that names none."""
+_SPARE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Grant):
+    """The grant of a call that counts against a limit. ``shared``: against the one of all workers."""
+
+    id: str = ""
+    shared: bool = False
+
+
+class _Waiting:
+    """A call that waits for an answer."""
+
+    def __init__(self) -> None:
+        self.answer: wire.Answer | None = None
+        self.told = anyio.Event()
+
+    def tell(self, answer: wire.Answer) -> None:
+        if self.answer is None or self.answer.status != "granted":
+            self.answer = answer
+        self.told.set()
+
+    async def hear(self, seconds: float) -> wire.Answer | None:
+        with anyio.move_on_after(seconds):
+            await self.told.wait()
+        self.told = anyio.Event()
+        return self.answer
+
+
+class RateGates:
+    """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``limits`` by ``provider/model``."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Mapping[str, RateLimit],
+        clock: Clock,
+        *,
+        say: Say,
+        chance: Callable[[], float],
+    ) -> None:
+        self._connection, self._limits, self._clock = connection, limits, clock
+        self._say, self._chance = say, chance
+        self.inbox = connection.new_inbox()
+        self._waiting: dict[str, _Waiting] = {}
+        self._desk = Desk(limits, clock, self._go)
+        self._alone_until = -1.0
+        self._said: dict[str, float] = {}
+
+    def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
+        """Itself."""
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """It looks at no journal."""
+
+    async def leave(self, state: RunState) -> None:
+        """It keeps nothing of a run."""
+
+    async def admit(self, ask: Ask) -> Answer:
+        """Wait until the model's limit has room; refuse what would wait too long."""
+        if ask.kind != "model" or ask.request is None or ask.name not in self._limits:
+            return Grant()
+        take = wire.Take(
+            id=self._clock.new_id(),
+            line=ask.name,
+            input_tokens=input_tokens(ask.request),
+            output_tokens=ask.request.model.max_output,
+            lease=ask.request.timeout + _SPARE,
+        )
+        waiting = self._waiting[take.id] = _Waiting()
+        place: Place | None = None
+        try:
+            place = await self._wait(ask, take, waiting)
+        finally:
+            del self._waiting[take.id]
+            if place is None:
+                with anyio.CancelScope(shield=True):
+                    await self._over(ask, wire.Done(id=take.id, line=take.line, started=False))
+        return place or self._refusal(ask, 0.0 if waiting.answer is None else waiting.answer.wait)
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        """Give the permit back, and say what was used."""
+        if not isinstance(grant, Place):
+            return
+        used = ending.usage if ending.usage.input_tokens or ending.usage.output_tokens else None
+        frozen = 0.0
+        if ending.error == "model_rate":
+            frozen = _FROZEN if ending.retry_after is None else ending.retry_after
+            self._once("throttle", f"{ask.name} asks for {frozen:g} s of quiet", ask)
+        over = wire.Done(
+            id=grant.id,
+            line=ask.name,
+            input_tokens=None if used is None else used.input_tokens,
+            output_tokens=None if used is None else used.output_tokens,
+            started=ending.how != "unstarted",
+            frozen=frozen,
+        )
+        await self._over(ask, over)
+
+    def heard(self, message: Reply) -> None:
+        """An answer of the limiter."""
+        try:
+            answer = wire.Answer.model_validate_json(message.payload)
+        except ValidationError:
+            return  # nobody listens there: the server says so without a body
+        if (waiting := self._waiting.get(answer.id)) is not None:
+            waiting.tell(answer)
+
+    def close(self) -> None:
+        """No more alarms."""
+        self._desk.close()
+
+    async def _wait(self, ask: Ask, take: wire.Take, waiting: _Waiting) -> Place | None:
+        until = self._clock.monotonic() + self._patience(ask)
+        while (left := until - self._clock.monotonic()) > 0:
+            if self._clock.monotonic() < self._alone_until:
+                return await self._alone(ask, take, waiting, left)
+            await self._publish(ask, take, reply=self.inbox)
+            answer = await waiting.hear(min(_ANSWER_WITHIN, left))
+            if answer is not None and answer.status == "queued" and answer.wait < left:
+                answer = await waiting.hear(min(_ASK_AGAIN, left))
+            match answer:
+                case wire.Answer(status="granted"):
+                    return Place(id=take.id, shared=True)
+                case wire.Answer(status="queued") if answer.wait >= left:
+                    return None
+                case wire.Answer(status="queued"):
+                    waiting.answer = None  # the next one is to be new
+                case _:
+                    self._alone_until = self._clock.monotonic() + _ALONE_FOR
+                    self._once("warn", "no rate limiter answers: this worker keeps the limits by itself", ask)
+        return None
+
+    async def _alone(self, ask: Ask, take: wire.Take, waiting: _Waiting, left: float) -> Place | None:
+        want = Want(take.id, ask.key.tenant, take.input_tokens, take.output_tokens, take.lease)
+        until = self._clock.monotonic() + left
+        waiting.answer = None
+        while (left := until - self._clock.monotonic()) > 0:
+            wait = self._desk.take(take.line, want)
+            if not wait:
+                return Place(id=take.id)
+            waiting.tell(wire.Answer(id=take.id, status="queued", wait=wait))
+            if wait >= left:
+                break
+            waiting.told = anyio.Event()
+            answer = await waiting.hear(min(_ASK_AGAIN, left))
+            if answer is not None and answer.status == "granted":
+                return Place(id=take.id)
+        return None
+
+    def _go(self, line: str, want: Want) -> None:  # noqa: ARG002 - the desk's
+        if (waiting := self._waiting.get(want.id)) is not None:
+            waiting.tell(wire.Answer(id=want.id, status="granted"))
+
+    async def _over(self, ask: Ask, done: wire.Done) -> None:
+        """Told to both: whoever did not let it start knows nothing of it."""
+        self._desk.done(
+            done.line, done.id, inputs=done.input_tokens, outputs=done.output_tokens,
+            started=done.started, frozen=done.frozen,
+        )  # fmt: skip
+        await self._publish(ask, done)
+
+    async def _publish(self, ask: Ask, message: wire.Take | wire.Done, *, reply: str = "") -> None:
+        subject = self._connection.subjects.gate(ask.key.tenant, GUARD)
+        try:
+            await self._connection.publish(subject, message.model_dump_json().encode(), reply=reply)
+        except BusError as error:
+            log.debug("the rate limiter was not told", error=str(error))
+
+    def _patience(self, ask: Ask) -> float:
+        created = ask.state.created
+        if created is None or created.deadline is None:
+            return PATIENCE
+        return min(PATIENCE, max(0.0, (created.deadline - self._clock.now()).total_seconds()))
+
+    def _refusal(self, ask: Ask, wait: float) -> Refusal:
+        retry_at = self._clock.now() + timedelta(seconds=max(wait, _PUT_OFF) + self._chance())
+        message = f"what {ask.name} allows in a minute is used up"
+        hint = f"it is asked again at {retry_at.isoformat()}; raise rate_limits if the provider allows more"
+        return Refusal(GUARD, Problem(kind="rate_limited", message=message, hint=hint), retry_at=retry_at)
+
+    def _once(self, action: Action, reason: str, ask: Ask) -> None:
+        """Say it, at most once a minute."""
+        now, what = self._clock.monotonic(), f"{action} {ask.name}"
+        if now - self._said.get(what, -_SAY_EVERY) < _SAY_EVERY:
+            return
+        self._said[what] = now
+        at, event = self._clock.now(), self._clock.new_id()
+        data: JsonValue = {"model": ask.name}
+        self._say("_", GuardEvent(id=event, at=at, guard=GUARD, action=action, acted=True, reason=reason, data=data))
+
+
+@asynccontextmanager
+async def rate_gates(bus: Bus, limits: Mapping[str, RateLimit]) -> AsyncGenerator[RateGates]:
+    """The rate limits of a worker; leave them after it has ended."""
+    chance = random.SystemRandom().random
+    async with speaking(bus.guard_log) as say:
+        gates = RateGates(bus.connection, limits, bus.clock, say=say, chance=chance)
+        try:
+            async with bus.connection.subscribe(gates.inbox, gates.heard):
+                yield gates
+        finally:
+            gates.close()

@@ -1,0 +1,145 @@
+"""Pure: who may call next. One line for each provider's limit, with a queue for each tenant, taken in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from callboard.config.guards import RateLimit
+from callboard.guards.rate.gcra import Bucket
+
+HEARD: Final = 3.0
+"""Seconds after which somebody who waits and has not asked again is gone."""
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A call that wants to start: the tokens that it may need, and how many seconds it may take at most.
+
+    ``reply`` is where to tell it.
+    """
+
+    id: str
+    tenant: str
+    input_tokens: int
+    output_tokens: int
+    lease: float
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The state of one limit. Instants are seconds of a monotonic clock.
+
+    ``held`` has the calls under way, each with the instant at which its permit runs out; ``queues`` those that wait,
+    each with the instant at which it is forgotten. The first tenant's turn is next.
+    """
+
+    limit: RateLimit
+    requests: Bucket | None = None
+    inputs: Bucket | None = None
+    outputs: Bucket | None = None
+    frozen: float = -inf
+    held: Mapping[str, tuple[Want, float]] = field(default_factory=lambda: _NONE)
+    queues: Mapping[str, tuple[tuple[Want, float], ...]] = field(default_factory=lambda: _NONE)
+
+    @classmethod
+    def of(cls, limit: RateLimit) -> Self:
+        """A line on which nothing has happened."""
+        return cls(limit, _bucket(limit.requests), _bucket(limit.input_tokens), _bucket(limit.output_tokens))
+
+    def wait(self, want: Want, now: float) -> float:
+        """Seconds until ``want`` may start if it is the next; after it for a permit when all are taken."""
+        costs = ((self.requests, 1), (self.inputs, want.input_tokens), (self.outputs, want.output_tokens))
+        waits = [bucket.wait(cost, now) for bucket, cost in costs if bucket is not None]
+        if self.limit.concurrency is not None and len(self.held) >= self.limit.concurrency:
+            waits.append(min(until for _, until in self.held.values()) - now)
+        return max(0.0, self.frozen - now, *waits)
+
+
+def join(line: Line, want: Want, now: float) -> Line:
+    """``want`` waits, or goes on waiting. One that is under way changes nothing."""
+    if want.id in line.held:
+        return line
+    mine = line.queues.get(want.tenant, ())
+    place = next((at for at, (other, _) in enumerate(mine) if other.id == want.id), len(mine))
+    queue = (*mine[:place], (want, now + HEARD), *mine[place + 1 :])
+    return replace(line, queues={**line.queues, want.tenant: queue})
+
+
+def next_up(line: Line, now: float) -> tuple[Line, Want | None, float]:
+    """Let the next one start; None: look again in so many seconds (``inf``: nobody waits)."""
+    line = _forget(line, now)
+    if not line.queues:
+        return line, None, inf
+    tenant, ((want, _), *others) = next(iter(line.queues.items()))
+    wait = line.wait(want, now)
+    if wait > 0:
+        return line, None, min(wait, HEARD)
+    queues = {name: queue for name, queue in line.queues.items() if name != tenant}
+    if others:
+        queues[tenant] = tuple(others)
+    return _taken(replace(line, queues=queues), want, now), want, 0.0
+
+
+def leave(line: Line, want: str) -> Line:
+    """It waits no more."""
+    left = {name: tuple(each for each in queue if each[0].id != want) for name, queue in line.queues.items()}
+    return replace(line, queues={name: queue for name, queue in left.items() if queue})
+
+
+def ended(line: Line, want: str, *, inputs: int | None, outputs: int | None, started: bool) -> Line:
+    """A call is over. None: nobody knows how many tokens it used, so it is taken to have used what it might."""
+    if want not in line.held:
+        return leave(line, want)
+    was, _ = line.held[want]
+    if not started:
+        inputs = outputs = 0
+    return replace(
+        line,
+        requests=line.requests if started else _corrected(line.requests, -1),
+        inputs=_corrected(line.inputs, 0 if inputs is None else inputs - was.input_tokens),
+        outputs=_corrected(line.outputs, 0 if outputs is None else outputs - was.output_tokens),
+        held={name: held for name, held in line.held.items() if name != want},
+    )
+
+
+def freeze(line: Line, until: float) -> Line:
+    """The provider wants to hear nothing until then."""
+    return replace(line, frozen=max(line.frozen, until))
+
+
+def _forget(line: Line, now: float) -> Line:
+    queues = {
+        name: kept
+        for name, queue in line.queues.items()
+        if (kept := tuple((want, until) for want, until in queue if until > now))
+    }
+    held = {name: (want, until) for name, (want, until) in line.held.items() if until > now}
+    return replace(line, queues=queues, held=held)
+
+
+def _taken(line: Line, want: Want, now: float) -> Line:
+    return replace(
+        line,
+        requests=_take(line.requests, 1, now),
+        inputs=_take(line.inputs, want.input_tokens, now),
+        outputs=_take(line.outputs, want.output_tokens, now),
+        held={**line.held, want.id: (want, now + want.lease)},
+    )
+
+
+def _bucket(limit: int | None) -> Bucket | None:
+    return None if limit is None else Bucket(limit)
+
+
+def _take(bucket: Bucket | None, cost: int, now: float) -> Bucket | None:
+    return None if bucket is None else bucket.take(cost, now)
+
+
+def _corrected(bucket: Bucket | None, more: int) -> Bucket | None:
+    return None if bucket is None else bucket.correct(more)

@@ -1,0 +1,48 @@
+"""Pure: what workers and the rate limiter say to each other on ``cb.gate.<tenant>.rate``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
+
+from callboard.bus.values import Message, Token
+
+GUARD = "rate"
+Tokens = Annotated[int, Field(ge=0, le=10**12)]
+Wait = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class Take(Message):
+    """May this call start? Asked again every second by who still waits. ``line`` is the name of the limit."""
+
+    type: Literal["take"] = "take"
+    id: Token
+    line: str
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    lease: Wait
+
+
+class Done(Message):
+    """The call is over, or (not ``started``) waits no more. ``frozen``: the provider wants so many seconds of quiet."""
+
+    type: Literal["done"] = "done"
+    id: Token
+    line: str
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    started: bool = True
+    frozen: Wait = 0.0
+
+
+class Answer(Message):
+    """``queued``: ``wait`` is when it may be its turn, at the earliest. ``unknown``: there is no such limit here."""
+
+    id: Token
+    status: Literal["granted", "queued", "unknown"]
+    wait: Wait = 0.0
+
+
+Question: TypeAlias = Annotated[Take | Done, Field(discriminator="type")]
+QUESTION: TypeAdapter[Take | Done] = TypeAdapter(Question)

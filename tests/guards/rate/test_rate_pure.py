@@ -1,0 +1,223 @@
+"""The limits as values: no minute sees more than its limit, tenants take turns, providers are understood."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callboard.config.guards import RateLimit
+from callboard.config.spec import ModelChoice, ToolSpec
+from callboard.guards.rate import line as lines
+from callboard.guards.rate.estimate import input_tokens
+from callboard.guards.rate.gcra import Bucket
+from callboard.guards.rate.headers import learn
+from callboard.guards.rate.line import Line, Want
+from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome, UserText
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def want(name: str, *, tenant: str = "t", inputs: int = 0, outputs: int = 0, lease: float = 60.0) -> Want:
+    return Want(name, tenant, inputs, outputs, lease)
+
+
+def most_in_a_minute(taken: list[tuple[float, float]]) -> float:
+    """The most that a strict provider, which looks at every window of 60 s, ever sees."""
+    return max(
+        (sum(cost for at, cost in taken if start <= at < start + 60) for start, _ in taken),
+        default=0.0,
+    )
+
+
+# ---- one bucket -----------------------------------------------------------------------------------------------------
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(1, 400),
+    st.lists(st.tuples(st.floats(0, 40), st.floats(0.001, 1.2)), min_size=1, max_size=60),
+    st.booleans(),
+)
+def test_no_minute_sees_more_than_its_limit(limit, calls, eager):
+    """Costs of up to 1.2 times the limit, with pauses; ``eager``: without."""
+    bucket, now, taken = Bucket(limit), 0.0, []
+    for pause, share in calls:
+        cost = min(share * limit, limit)
+        now += (0.0 if eager else pause) + bucket.wait(cost, now + (0.0 if eager else pause))
+        assert bucket.wait(cost, now) <= 1e-6
+        bucket = bucket.take(cost, now)
+        taken.append((now, cost))
+    assert most_in_a_minute(taken) <= limit * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("limit", [20, 60, 1_000])
+def test_who_has_much_to_do_gets_nearly_all_of_the_limit(limit):
+    bucket, now, count = Bucket(limit), 0.0, 0
+    while now < 600:
+        now += bucket.wait(1, now)
+        bucket, count = bucket.take(1, now), count + 1
+    assert count / 10 >= limit * 0.9
+
+
+def test_a_bucket_that_rested_lets_a_burst_go_at_once():
+    bucket, at_once = Bucket(200), 0
+    while not bucket.wait(1, 0.0):
+        bucket, at_once = bucket.take(1, 0.0), at_once + 1
+    assert at_once == 10
+
+
+def test_what_was_not_used_is_there_again():
+    bucket = Bucket(60).take(30, 0.0)
+    waits = bucket.wait(1, 0.0)
+    assert bucket.correct(-30).wait(1, 0.0) < waits
+    assert bucket.correct(10).wait(1, 0.0) > waits
+
+
+# ---- a line ---------------------------------------------------------------------------------------------------------
+def drain(line: Line, *, until: float, now: float = 0.0) -> tuple[Line, list[tuple[float, Want]]]:
+    """Let everybody go as soon as they may; they come again so that nobody is forgotten."""
+    gone: list[tuple[float, Want]] = []
+    while now < until:
+        for queue in tuple(line.queues.values()):
+            for each, _ in queue:
+                line = lines.join(line, each, now)
+        line, found, wait = lines.next_up(line, now)
+        if found is not None:
+            gone.append((now, found))
+        elif wait == inf:
+            break
+        else:
+            now += max(wait, 1e-6)
+    return line, gone
+
+
+def test_tenants_take_turns_however_many_calls_one_has():
+    line = Line.of(RateLimit(requests=60))
+    for number in range(50):
+        line = lines.join(line, want(f"a{number}", tenant="greedy"), 0.0)
+    for number in range(5):
+        line = lines.join(line, want(f"b{number}", tenant="modest"), 0.0)
+    _, gone = drain(line, until=100)
+    assert len(gone) == 55
+    assert Counter(each.tenant for _, each in gone[:10]) == {"greedy": 5, "modest": 5}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3_000), st.integers(0, 900)), max_size=40))
+def test_everybody_goes_at_last_and_no_limit_is_broken(wants):
+    limit = RateLimit(requests=30, input_tokens=20_000, output_tokens=4_000)
+    line = Line.of(limit)
+    for number, (tenant, inputs, outputs) in enumerate(wants):
+        line = lines.join(line, want(f"w{number}", tenant=tenant, inputs=inputs, outputs=outputs), 0.0)
+    _, gone = drain(line, until=100_000)
+    assert {each.id for _, each in gone} == {f"w{number}" for number in range(len(wants))}
+    assert most_in_a_minute([(at, 1) for at, _ in gone]) <= 30
+    assert most_in_a_minute([(at, each.input_tokens) for at, each in gone]) <= 20_000 * (1 + 1e-6)
+    assert most_in_a_minute([(at, each.output_tokens) for at, each in gone]) <= 4_000 * (1 + 1e-6)
+
+
+def test_a_permit_comes_back_with_the_end_of_the_call_or_of_its_lease():
+    line = Line.of(RateLimit(concurrency=2))
+    for name in ("a", "b", "c"):
+        line = lines.join(line, want(name), 0.0)
+    line, gone = drain(line, until=0.001)
+    assert [each.id for _, each in gone] == ["a", "b"]
+    line = lines.ended(line, "a", inputs=None, outputs=None, started=True)
+    line, gone = drain(line, until=1.0)
+    assert [each.id for _, each in gone] == ["c"]
+    line = lines.join(line, want("d"), 1.0)
+    line, found, wait = lines.next_up(line, 1.0)
+    assert (found, wait) == (None, lines.HEARD)
+    line, gone = drain(line, until=70.0, now=1.0)
+    assert [(round(at), each.id) for at, each in gone] == [(60, "d")]
+
+
+def test_a_call_that_never_started_costs_nothing_and_one_that_used_less_gives_the_rest_back():
+    limit = RateLimit(requests=20, input_tokens=2_000, output_tokens=2_000)
+    fresh = lines.join(Line.of(limit), want("a", inputs=500, outputs=500), 0.0)
+    line, found, _ = lines.next_up(fresh, 0.0)
+    assert found is not None
+    later = want("b", inputs=10, outputs=10)
+    used = lines.ended(line, "a", inputs=None, outputs=None, started=True)
+    less = lines.ended(line, "a", inputs=20, outputs=5, started=True)
+    none = lines.ended(line, "a", inputs=None, outputs=None, started=False)
+    assert used.wait(later, 0.0) > less.wait(later, 0.0) > none.wait(later, 0.0)
+    assert none.wait(later, 0.0) == 0.0
+    assert lines.ended(Line.of(RateLimit(concurrency=1)), "x", inputs=1, outputs=1, started=True) == Line.of(
+        RateLimit(concurrency=1)
+    )
+
+
+def test_a_line_that_is_frozen_lets_nobody_go_until_then():
+    line = lines.join(lines.freeze(Line.of(RateLimit(requests=60)), 30.0), want("a"), 29.0)
+    assert lines.freeze(line, 3.0).frozen == 30.0
+    _, gone = drain(line, until=40.0, now=29.0)
+    assert [at for at, _ in gone] == [pytest.approx(30.0, abs=0.01)]
+
+
+def test_who_is_not_heard_of_again_and_who_leaves_is_forgotten():
+    line = lines.freeze(Line.of(RateLimit(requests=60)), 3.5)
+    line = lines.join(lines.join(line, want("a"), 0.0), want("b"), 1.0)
+    line = lines.leave(lines.join(line, want("c", tenant="other"), 1.0), "c")
+    line, found, _ = lines.next_up(line, 3.6)
+    assert found == want("b")
+    assert lines.join(line, want("b"), 3.7) == line, "it is under way"
+
+
+# ---- headers --------------------------------------------------------------------------------------------------------
+def test_what_anthropic_says_is_understood():
+    headers = {
+        "Anthropic-RateLimit-Requests-Limit": "50",
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:07Z",
+        "anthropic-ratelimit-input-tokens-limit": "40000",
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "anthropic-ratelimit-output-tokens-remaining": "10",
+    }
+    learned = learn(RateLimit(requests=100, output_tokens=4_000), headers, now=NOW)
+    assert learned.limit == RateLimit(requests=50, input_tokens=40_000, output_tokens=4_000)
+    assert learned.frozen == 7.0
+
+
+def test_what_openai_says_is_understood():
+    headers = {
+        "x-ratelimit-limit-requests": "500",
+        "x-ratelimit-limit-tokens": "30000",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "6m0s",
+        "x-ratelimit-remaining-requests": "-1",
+    }
+    learned = learn(RateLimit(concurrency=4), headers, now=NOW)
+    assert learned.limit == RateLimit(requests=500, input_tokens=30_000, concurrency=4)
+    assert learned.frozen == 360.0
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [("1h2m3s", 3_723.0), ("20ms", 0.02), ("1.5s", 1.5), ("nonsense", 0.0), ("", 0.0), ("2026-11-21T12:00:01", 1.0),
+     ("2026-11-21T11:00:00Z", 0.0), ("5", 0.0)],
+)  # fmt: skip
+def test_a_reset_is_a_duration_or_an_instant(reset, seconds):
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    assert learn(RateLimit(), headers, now=NOW).frozen == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("value", ["-1", "0", "", "many", "1e9", "²"])
+def test_a_limit_that_is_not_known_changes_nothing(value):
+    limit = RateLimit(requests=7)
+    assert learn(limit, {"x-ratelimit-limit-requests": value}, now=NOW).limit == limit
+
+
+# ---- estimate -------------------------------------------------------------------------------------------------------
+def test_an_estimate_counts_all_that_the_model_reads():
+    call = ToolCall("c", "look", {"q": "x" * 20})
+    messages = (UserText("a" * 100), AssistantTurn("b" * 100, (call,)), ToolOutcome("c", "look", "d" * 100))
+    more = (ToolOutcome("c", "look", {"e": "f" * 100}), SteerNote("ü" * 50))
+    request = ChatRequest(
+        ModelChoice(provider="p"), "s" * 100, (*messages, *more), (ToolSpec(name="look", description="g" * 100),),
+        attempt=1, call="m1", run="r", input="", timeout=1.0,
+    )  # fmt: skip
+    assert 350 <= input_tokens(request) <= 400
