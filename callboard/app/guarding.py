@@ -57,6 +57,6 @@ def _alerts(at: BusAt, alerts: Alerts, name: str) -> Run:
             anyio.create_task_group() as group,
         ):
             group.start_soon(fail_when_closed, bus.connection)
-            await alerts_child(bus, alerts, ack_wait=bus.ack_wait)(ready)
+            await alerts_child(bus, alerts)(ready)
 
     return run
