@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from callboard.app.guards import OwnGuards, guard_class, hosted_guards, own_guards
 from callboard.bus.bus import Bus
@@ -16,10 +17,14 @@ from callboard.config.resolved import Config
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
 from callboard.guards.backtest import Report, Trial, judge
+from callboard.guards.budget.replay import BudgetReplay
 from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import Hosted
 from callboard.guards.overrides import Settings, with_settings
 from callboard.guards.recordings import recordings
+
+_BUDGET: Final = Hosted("budget", lambda spec: (BudgetReplay(spec.guards.budget), spec.guards.budget.mode))
+"""No process hosts it: live, the worker's gate is the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def candidate(name: str, settings: Settings, config: Config | None) -> Candidate
     if ":" in name:
         return Candidate(name, {}, None, _of_class(name, settings))
     own = None if config is None else own_guards(config)
-    known = {each.name: each for each in (*BUILTIN, *(() if own is None else hosted_guards(own)))}
+    known = {each.name: each for each in (*BUILTIN, _BUDGET, *(() if own is None else hosted_guards(own)))}
     if name not in known:
         raise ConfigError(
             f"there is no guard {name!r} to try{nearest(name, known).rstrip('?')}. "

@@ -126,6 +126,8 @@ def test_the_built_in_guards_can_be_tried_without_a_file(recorded: str, folder: 
     for name in ("loop", "stuck"):
         assert asked(recorded, folder, name)["runs"] == 4
     assert asked(recorded, folder, "stuck", "--set", "factor=50")["killed"] == 0
+    told = asked(recorded, folder, "budget", "--set", "run.usd=0.05", "--set", "wrap_up=0.01")
+    assert (told["verdicts"]["deny"], told["killed"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
