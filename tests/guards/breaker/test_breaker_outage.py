@@ -22,5 +22,6 @@ def test_an_outage_of_45_minutes_loses_no_run(seed, runs):
     assert outage.said[-1][2] in ("ramp", "closed")
 
 
+@pytest.mark.slow
 def test_without_the_breaker_the_same_outage_loses_runs():
     assert len(play(1, runs=12, guarded=False).failed) >= 8

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from callboard.config.guards import RateLimit
 from callboard.config.spec import ModelChoice, ToolSpec
+from callboard.guards.rate import gcra
 from callboard.guards.rate import line as lines
 from callboard.guards.rate.estimate import input_tokens
 from callboard.guards.rate.gcra import Bucket
@@ -35,9 +36,9 @@ def most_in_a_minute(taken: list[tuple[float, float]]) -> float:
 
 
 # ---- one bucket -----------------------------------------------------------------------------------------------------
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
-    st.integers(1, 400),
+    st.integers(2, 400),
     st.lists(st.tuples(st.floats(0, 40), st.floats(0.001, 1.2)), min_size=1, max_size=60),
     st.booleans(),
 )
@@ -51,6 +52,19 @@ def test_no_minute_sees_more_than_its_limit(limit, calls, eager):
         bucket = bucket.take(cost, now)
         taken.append((now, cost))
     assert most_in_a_minute(taken) <= limit * (1 + 1e-6)
+
+
+def test_one_a_minute_is_one_a_minute():
+    bucket = Bucket(1)
+    assert bucket.wait(1, 5.0) == 0.0
+    assert bucket.take(1, 5.0).wait(1, 64.9) > 0
+
+
+def test_a_bucket_of_the_usual_kind_would_break_the_limit(monkeypatch):
+    monkeypatch.setattr(gcra, "_BURST", 0.5)
+    monkeypatch.setattr(Bucket, "_rate", property(lambda bucket: bucket.limit / 60))
+    with pytest.raises(AssertionError):
+        test_no_minute_sees_more_than_its_limit.hypothesis.inner_test(60, [(0.0, 1 / 60)] * 100, eager=True)
 
 
 @pytest.mark.parametrize("limit", [20, 60, 1_000])
@@ -105,7 +119,7 @@ def test_tenants_take_turns_however_many_calls_one_has():
     assert Counter(each.tenant for _, each in gone[:10]) == {"greedy": 5, "modest": 5}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3_000), st.integers(0, 900)), max_size=40))
 def test_everybody_goes_at_last_and_no_limit_is_broken(wants):
     limit = RateLimit(requests=30, input_tokens=20_000, output_tokens=4_000)

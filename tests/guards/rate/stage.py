@@ -1,0 +1,117 @@
+"""Rate gates and limiters on the real bus, and a provider that counts strictly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+
+from callboard.actors.actor import running
+from callboard.actors.fold import EMPTY
+from callboard.actors.gate import Ask, Ending, Grant
+from callboard.bus.bus import Bus, open_bus
+from callboard.bus.subjects import RunKey, Subjects
+from callboard.config.guards import RateLimit
+from callboard.config.spec import AgentSpec, ModelChoice
+from callboard.errors import ModelError
+from callboard.guards.rate.gate import RateGates, rate_gates
+from callboard.guards.rate.limiter import rate_child
+from callboard.models.port import ChatReply, ChatRequest, ToolCall, ToolOutcome, Usage
+from tests.support.bus import bus_url, fresh_bus
+
+LABEL = "scripted/m"
+CHOICE = ModelChoice(provider="scripted", name="m", max_output=100)
+SPEC = AgentSpec(name="a", model=CHOICE)
+REQUEST = ChatRequest(CHOICE, "", (), (), attempt=1, call="m1", run="r", input="", timeout=20.0)
+ASK = Ask(RunKey("t", "r"), SPEC, EMPTY, "model", "m1", 1, LABEL, request=REQUEST)
+GOOD = Ending("done", 0.1)
+
+
+def of(tenant: str) -> Ask:
+    return replace(ASK, key=RunKey(tenant, "r"))
+
+
+@dataclass
+class Board:
+    subjects: Subjects
+    limits: Mapping[str, RateLimit]
+    stack: AsyncExitStack
+    bus: Bus
+    gates: list[RateGates] = field(default_factory=list)
+
+    async def open(self, name: str) -> Bus:
+        return await self.stack.enter_async_context(open_bus(bus_url(), subjects=self.subjects, name=name, echo=False))
+
+    @asynccontextmanager
+    async def limiter(self, name: str = "guard") -> AsyncIterator[None]:
+        """A guard process's child, until the body ends; the body begins when somebody answers."""
+        async with (
+            open_bus(bus_url(), subjects=self.subjects, name=name) as bus,
+            running(rate_child(bus, self.limits, name=name)),
+        ):
+            yield
+
+    async def until(self, predicate: Callable[[], Awaitable[Any]]) -> None:
+        """Ask again and again: nobody is told."""
+        with anyio.fail_after(20):
+            while not await predicate():  # noqa: ASYNC110 - as the docstring says
+                await anyio.sleep(0.01)
+
+    async def shared(self) -> Grant:
+        """Ask until the shared limiter lets a call go."""
+        with anyio.fail_after(20):
+            while True:
+                grant = await self.gates[0].admit(ASK)
+                assert isinstance(grant, Grant)
+                await self.gates[0].done(ASK, grant, Ending("unstarted"))
+                if grant.shared:
+                    return grant
+                await anyio.sleep(0.05)
+
+
+@asynccontextmanager
+async def board(limit: RateLimit, *, workers: int = 1) -> AsyncIterator[Board]:
+    async with AsyncExitStack() as stack:
+        made = await stack.enter_async_context(fresh_bus())
+        limits = {LABEL: limit}
+        opened = open_bus(bus_url(), subjects=made.subjects, name="client")
+        here = Board(made.subjects, limits, stack, await stack.enter_async_context(opened))
+        for number in range(workers):
+            bus = await here.open(f"w{number}")
+            here.gates.append(await stack.enter_async_context(rate_gates(bus, limits)))
+        yield here
+
+
+@dataclass
+class StrictProvider:
+    """Allows ``requests`` in every window, and so many calls at a time. A run has ``turns`` turns."""
+
+    requests: int
+    concurrency: int
+    window: float
+    turns: int = 3
+    calls: list[float] = field(default_factory=list)
+    refused: int = 0
+    running: int = 0
+    most: int = 0
+
+    async def stream(self, request: ChatRequest):
+        now = anyio.current_time()
+        recent = sum(1 for at in self.calls if now - at < self.window)
+        if recent >= self.requests or self.running >= self.concurrency:
+            self.refused += 1
+            raise ModelError("rate", "429", retryable=True, retry_after=0.5)
+        self.calls.append(now)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await anyio.sleep(0.02)
+        finally:
+            self.running -= 1
+        told = sum(isinstance(message, ToolOutcome) for message in request.messages)
+        again = told + 1 < self.turns
+        asked = (ToolCall(f"c{told}", "look", {}),) if again else ()
+        yield ChatReply("" if again else "done", asked, Usage(10, 5), "tool_use" if again else "end")
