@@ -136,7 +136,7 @@ class LoopGuard(Guard[LoopState]):
         known = state.memory.calls.get(asked.key)
         if state.ladder.rung == "calm" or kind == "poll" or asked.key not in state.streak.suspects or known is None:
             return state, ()
-        if known.count < self._settings.repeats or known.waits:
+        if known.count < self._settings.repeats or known.waits or known.changes < state.memory.changes:
             return state, ()
         reason = f"{asked.tool} was called {known.count} times in this way, always with the same result: not again"
         return state, (

@@ -47,6 +47,8 @@ class Known:
     count: int
     since: datetime
     waits: bool = False
+    changes: int = 0
+    """How many there had been in the run by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Memory:
     calls: Mapping[Hash, Known] = field(default_factory=dict[Hash, Known])
     results: Mapping[Hash, None] = field(default_factory=dict[Hash, None])
     tools: Mapping[str, Hash] = field(default_factory=dict[str, Hash])
+    changes: int = 0
+    """New calls of tools that write: who looks again after one checks what it did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -48,43 +48,66 @@ class Weighed:
 
 def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
     """What the turn brought, and what is known with it."""
-    calls, results, tools = dict(memory.calls), dict(memory.results), dict(memory.tools)
+    tally = _Tally(dict(memory.calls), dict(memory.results), dict(memory.tools), memory.changes)
     if turn.said is not None:
-        weighed = Weighed(SURE if _note(results, turn.said) else _SPOKE, mark=turn.said)
-        return Memory(calls, _last(results, RESULTS), tools), _garbled(weighed, turn)
-    weights: list[float] = []
-    marks: list[str] = []
-    shapes: set[Hash] = set()
-    unchanged: list[float] = []
-    for asked, outcome in turn.answered:
-        before = calls.pop(asked.key, None)
-        known = calls[asked.key] = _known(before, outcome, at)
-        varies = tools.pop(asked.tool, outcome.shape) != outcome.shape
-        tools[asked.tool] = outcome.shape
-        weight = _weight(results, asked, outcome, before=before, varies=varies)
+        weighed = Weighed(SURE if _note(tally.results, turn.said) else _SPOKE, mark=turn.said)
+    else:
+        for asked, outcome in turn.answered:
+            tally.add(asked, outcome, at)
+        weighed = tally.weighed()
+    if turn.garbled:
+        weighed = replace(weighed, weight=GARBLED, polled=False, unchanged=0.0)
+    return tally.memory(), weighed
+
+
+@dataclass(slots=True)
+class _Tally:
+    """One turn, call by call, over a copy of what is known."""
+
+    calls: dict[Hash, Known]
+    results: dict[Hash, None]
+    tools: dict[str, Hash]
+    changes: int
+    weights: list[float] = field(default_factory=list[float])
+    marks: list[str] = field(default_factory=list[str])
+    suspects: list[Hash] = field(default_factory=list[Hash])
+    errors: list[Hash | None] = field(default_factory=list["Hash | None"])
+    unchanged: list[float] = field(default_factory=list[float])
+
+    def add(self, asked: Asked, outcome: Outcome, at: datetime) -> None:
+        before = self.calls.pop(asked.key, None)
+        varies = self.tools.pop(asked.tool, outcome.shape) != outcome.shape
+        self.tools[asked.tool] = outcome.shape
+        weight = _weight(self.results, asked, outcome, before=before, varies=varies)
+        if before is None and asked.kind == "write" and outcome.mood not in {"bad", "transient"}:
+            self.changes += 1
+        elif before is not None and before.changes < self.changes and asked.kind in {"read", "write"}:
+            weight = min(weight, FAINT)
+        known = self.calls[asked.key] = replace(_known(before, outcome, at), changes=self.changes)
         if asked.kind == "poll" and weight != NEW:
-            unchanged.append((at - known.since).total_seconds())
-        weights.append(weight)
-        if before is None and weight != NEW:
-            marks.append("")  # a new call is not what repeats here
-        else:
-            marks.append(f"{asked.key}{'' if asked.kind == 'delegate' else outcome.same}")
-        if outcome.mood == "bad":
-            shapes.add(outcome.shape)
-    known_now = Memory(_last(calls, CALLS), _last(results, RESULTS), _last(tools, TOOLS))
-    if not weights:
-        return known_now, _garbled(Weighed(NEW), turn)
-    weighed = Weighed(
-        0.0 if unchanged or NEW in weights else sum(weights) / len(weights) * _width(len(weights)),
-        mark=None if unchanged or not any(marks) else digest("|".join(sorted(mark for mark in marks if mark))),
-        suspects=tuple(asked.key for asked, _ in turn.answered if asked.kind != "poll"),
-        error=digest(str(sorted(shapes)))
-        if shapes and all(outcome.mood == "bad" for _, outcome in turn.answered)
-        else None,
-        polled=bool(unchanged) and NEW not in weights,
-        unchanged=max(unchanged, default=0.0),
-    )
-    return known_now, _garbled(weighed, turn)
+            self.unchanged.append((at - known.since).total_seconds())
+        if asked.kind != "poll":
+            self.suspects.append(asked.key)
+        if before is not None or weight == NEW:  # else: a new call is not what repeats here
+            self.marks.append(f"{asked.key}{'' if asked.kind == 'delegate' else outcome.same}")
+        self.weights.append(weight)
+        self.errors.append(outcome.shape if outcome.mood == "bad" else None)
+
+    def weighed(self) -> Weighed:
+        news = NEW in self.weights or not self.weights
+        mean = sum(self.weights) / max(1, len(self.weights))
+        same = {each for each in self.errors if each is not None} if None not in self.errors else set[Hash]()
+        return Weighed(
+            NEW if news or self.unchanged else mean * _width(len(self.weights)),
+            mark=digest("|".join(sorted(self.marks))) if self.marks and not self.unchanged else None,
+            suspects=tuple(self.suspects),
+            error=digest(str(sorted(same))) if same else None,
+            polled=bool(self.unchanged) and not news,
+            unchanged=max(self.unchanged, default=0.0),
+        )
+
+    def memory(self) -> Memory:
+        return Memory(_last(self.calls, CALLS), _last(self.results, RESULTS), _last(self.tools, TOOLS), self.changes)
 
 
 def _weight(results: dict[Hash, None], asked: Asked, outcome: Outcome, *, before: Known | None, varies: bool) -> float:
@@ -145,12 +168,6 @@ def _known(before: Known | None, outcome: Outcome, at: datetime) -> Known:
 def _width(calls: int) -> int:
     """Many calls in one turn weigh more than one, by the logarithm: 1 to 4 are 1, 5 to 12 are 2, 13 to 28 are 3."""
     return (calls + 3).bit_length() - 2
-
-
-def _garbled(weighed: Weighed, turn: Turn) -> Weighed:
-    if not turn.garbled:
-        return weighed
-    return Weighed(GARBLED, mark=weighed.mark, suspects=weighed.suspects, error=weighed.error)
 
 
 def _note(results: dict[Hash, None], what: Hash) -> bool:

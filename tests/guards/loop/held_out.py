@@ -1,4 +1,4 @@
-"""Labelled families of runs, the second half: written after the thresholds were fixed, from what agents are known to do.
+"""Labelled families of runs, the second half: written after the thresholds were fixed, from what agents really do.
 
 Coding agents with one shell, agents that browse by accessibility trees or by bare acknowledgements, support agents with
 a simulated customer, agents that work through tables; and the ways in which each of them gets stuck.
@@ -13,8 +13,8 @@ from tests.guards.loop.trace import Call, Trace, choose, words
 SILENT = "Your command ran successfully and did not produce any output."
 EXPLANATION = (
     "Your proposed edit has introduced new syntax error(s). Please read this error message carefully and then retry "
-    "editing the file.\n\nERRORS:\n- E999 IndentationError: unexpected indent\n\nThis is how your edit would have looked"
-    " if applied\n-------------------------------------------------\n"
+    "editing the file.\n\nERRORS:\n- E999 IndentationError: unexpected indent\n\n"
+    "This is how your edit would have looked if applied\n-------------------------------------------------\n"
 )
 
 
@@ -230,8 +230,9 @@ def bare_acknowledgements(rng: random.Random) -> Trace:
     trace = Trace(rng, choose(rng, ({}, {"look": "read"})))
     for _ in range(rng.randint(4, 15)):
         for _ in range(rng.randint(1, 5)):
-            trace.turn(choose(rng, (Call("press", {"key": "Tab"}, "ok"), Call("scroll", {"by": 500}, "ok"),
-                Call("type", {"text": words(rng, 2)}, "ok"), Call("click", {"x": rng.randint(0, 900), "y": 4}, "ok"))))  # fmt: skip
+            tab, scroll = Call("press", {"key": "Tab"}, "ok"), Call("scroll", {"by": 500}, "ok")
+            keys, click = Call("type", {"text": words(rng, 2)}, "ok"), Call("click", {"x": rng.randint(0, 900)}, "ok")
+            trace.turn(choose(rng, (tab, scroll, keys, click)))
         trace.turn(Call("look", {}, page(rng, words(rng, 2))))
     return trace.end()
 

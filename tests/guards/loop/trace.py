@@ -152,8 +152,8 @@ def _declared(name: str, kind: str) -> dict[str, Any]:
 
 
 TEXT = """
-    account balance cache driver engine filter gateway header index journal kernel ledger market notice order parser queue
-    record signal tenant update vector window yield zone budget client design effect figure growth history image
+    account balance cache driver engine filter gateway header index journal kernel ledger market notice order parser
+    queue record signal tenant update vector window yield zone budget client design effect figure growth history image
 """
 WORDS = tuple(TEXT.split())
 
