@@ -6,7 +6,7 @@ and died had no time to say so.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -93,14 +93,14 @@ def _new(part: Part) -> list[str]:
     return [name for name in strays if name not in part.runs and name not in part.returning]
 
 
-async def _read_all(desk: Desk, parts: Mapping[int, Part], keys: Collection[RunKey]) -> None:
-    room = anyio.Semaphore(_AT_ONCE)
+async def _read_all(desk: Desk, parts: Mapping[int, Part], keys: Iterable[RunKey]) -> None:
+    left = iter(keys)
 
-    async def read(key: RunKey) -> None:
-        async with room:
+    async def read() -> None:
+        for key in left:
             part = parts[partition_of(key)]
             await desk.read_again(part, key, mark=part.progress.mark)
 
     async with anyio.create_task_group() as group:
-        for key in keys:
-            group.start_soon(read, key)
+        for _ in range(_AT_ONCE):
+            group.start_soon(read)

@@ -11,8 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from callboard.actors.groups import alone
 from callboard.bus.bus import Bus
-from callboard.errors import Bug, BusUnreachable, InvalidMessage
+from callboard.errors import Bug, BusError, BusUnreachable, InvalidMessage
 from callboard.guards.hosted import Hosted
 from callboard.guards.sidecar.act import Hands
 from callboard.guards.sidecar.desk import Desk, Outgoing
@@ -29,6 +30,7 @@ _VOICES: Final = 64
 """Guard events that are being published."""
 _TURN: Final = 32
 """Entries, or runs, after which others get their turn."""
+_NAME: Final = 64
 
 
 class Sidecar:
@@ -40,13 +42,17 @@ class Sidecar:
             raise Bug(f"the guards are {names!r}: give each a name of its own")
         self._bus = bus
         self._hosted = tuple(hosted)
-        self._replica = replica
+        self._replica = replica[-_NAME:]
         self._desks: tuple[Desk, ...] = ()
         self._room = anyio.Semaphore(_AT_ONCE)
         self._tasks: TaskGroup
 
     async def run(self, ready: anyio.Event) -> None:
         """Follow the feed and judge, until cancelled. Raises ``BusError`` when it has to begin again."""
+        with alone(BusError):
+            await self._live(ready)
+
+    async def _live(self, ready: anyio.Event) -> None:
         async with (
             anyio.create_task_group() as self._tasks,
             following(self._bus.connection) as feed,
