@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from bench.deployment import deployment
+from bench.guards import followed, guard_kills
 from bench.kills import kills
 from bench.latency import idle_run
 from bench.machine import load, machine
@@ -32,14 +33,20 @@ class Plan:
     seconds: float
     """Of one round of one competitor, about."""
     kills: int
+    entries: int
+    """That a guard process follows."""
     takeovers: int
     takeover_runs: int
     idle_runs: int
     starts: int
 
 
-FULL = Plan("full", rounds=5, seconds=1.5, kills=300, takeovers=6, takeover_runs=5, idle_runs=300, starts=11)
-QUICK = Plan("quick", rounds=2, seconds=0.5, kills=50, takeovers=2, takeover_runs=10, idle_runs=50, starts=3)
+FULL = Plan(
+    "full", rounds=5, seconds=1.5, kills=300, entries=20_000, takeovers=6, takeover_runs=5, idle_runs=300, starts=11
+)
+QUICK = Plan(
+    "quick", rounds=2, seconds=0.5, kills=50, entries=3_000, takeovers=2, takeover_runs=10, idle_runs=50, starts=3
+)
 
 
 def say(what: str) -> None:
@@ -68,6 +75,10 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
     async with deployment(durability, data) as here:
         say(f"kills, {durability}")
         rows += await kills(here, durability, count=plan.kills)
+    async with deployment(durability, data) as here:
+        say(f"guards, {durability}")
+        rows += await guard_kills(here, durability, count=plan.kills)
+        rows += await followed(here, durability, entries=plan.entries)
     if durability == "always" or plan is FULL:
         async with deployment(durability, data) as here:
             say(f"takeovers, {durability}")
