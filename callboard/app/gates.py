@@ -11,6 +11,7 @@ from callboard.bus.bus import Bus
 from callboard.guards.breaker.gate import breaker_gates
 from callboard.guards.budget.gate import budget_gates
 from callboard.guards.chain import Chain
+from callboard.guards.holds import holding
 from callboard.guards.reducer_gate import ReducerGates
 from callboard.guards.speaking import speaking
 
@@ -19,12 +20,14 @@ from callboard.guards.speaking import speaking
 async def worker_gates(bus: Bus, guarding: Guarding, *, worker: str) -> AsyncGenerator[Gates]:
     """The gates of ``worker``; leave them after it has ended.
 
-    Those that only look come first, then those that may wait, and last what reserves.
+    Holds come first, because they may last, then those that look, and last what reserves.
     """
     async with AsyncExitStack() as stack:
         say = await stack.enter_async_context(speaking(bus.guard_log))
         parts: list[Gates] = []
         if guarding.hosted:
+            holds = holding(bus.connection, guarding.hosted, say, bus.clock, worker=worker)
+            parts.append(await stack.enter_async_context(holds))
             parts.append(ReducerGates(guarding.hosted, bus.journals, say, bus.clock))
         parts.append(await stack.enter_async_context(breaker_gates(bus, guarding.breaker, worker=worker)))
         parts.append(await stack.enter_async_context(budget_gates(bus, say)))
