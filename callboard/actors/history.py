@@ -22,6 +22,7 @@ from callboard.bus.messages import (
     VERSION,
     Event,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Parent,
@@ -162,7 +163,7 @@ def _status(state: RunState, call: str) -> str:
 
 def _judge(state: RunState, owner: str, event: Event) -> Iterator[tuple[Rule, str]]:
     """What the owner's ``event`` breaks. Signals and information may always come."""
-    if event.type in SIGNALS or isinstance(event, ToolLateResult | RunSettled | UnknownEvent):
+    if event.type in SIGNALS or isinstance(event, ToolLateResult | ModelLateUsage | RunSettled | UnknownEvent):
         return
     if state.terminal is not None:
         rule: Rule = "terminal" if event.type in TERMINAL else "fenced"

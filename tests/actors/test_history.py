@@ -14,6 +14,7 @@ from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
     ModelFailed,
+    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Parent,
@@ -213,6 +214,7 @@ def test_a_true_receipt_agrees_with_the_fold():
     assert rules(*KILLED, ToolLateResult(call="t1"), receipts=[taken(*KILLED)]) == []
     late = (*KILLED, ToolLateResult(call="t1"))
     assert rules(*late, receipts=[taken(*late)]) == []
+    assert rules(*KILLED, ModelLateUsage(call="m1"), receipts=[taken(*KILLED)]) == []
     assert rules(RunKilled(), receipts=[taken(RunKilled())]) == []
 
 
