@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,16 @@ class Stage:
         assert receipt.settled_at is not None
         assert (receipt.settled_at - receipt.accepted_at).total_seconds() <= CLOSED + 0.01
         self.receipts.append(receipt)
+        return receipt
+
+    async def killed_by_owner(self, key: RunKey) -> Receipt:
+        """Kill a run whose owner lives: it confirms, on a busy machine perhaps only after the window has settled it."""
+        receipt = await self.kill(key)
+        await self.until(key, lambda state: state.settled)
+        if receipt.settled_by != "owner":
+            assert receipt.settled_by == "window"
+            assert receipt.settled_at == receipt.accepted_at + timedelta(seconds=CLOSED)
+        assert receipt.outcome == "killed"
         return receipt
 
     async def state(self, key: RunKey) -> RunState:
