@@ -21,7 +21,9 @@ from callboard.bus.subjects import Subjects
 from callboard.cli.guards_tables import print_alive
 from callboard.cli.instants import instant
 from callboard.cli.main import app
+from callboard.cli.shared import Shared
 from callboard.cli.verdicts import verdict_line
+from callboard.cli.watch_all import watch_all
 from callboard.errors import ConfigError
 from callboard.guards.breaker.circuit import Circuit
 from tests.support.bus import bus_url, delete_streams
@@ -125,6 +127,31 @@ def test_a_watcher_sees_a_line_for_each_verdict(prefix: str, tmp_path: Any) -> N
     assert "! loop warn [warn]  bolt/r2 (triage)  reason 2" in first
     assert "■ loop kill  acme/r1 (triage)  reason 1" in second
     assert (told["tenant"], told["id"], told["action"]) == ("acme", "e1", "kill")
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+async def test_who_watches_all_runs_sees_the_verdicts_between_them(
+    *, json_lines: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, shown = f"t{secrets.token_hex(6)}", ""
+    try:
+        async with opened(name) as bus, anyio.create_task_group() as group:
+            group.start_soon(watch_all, Shared(json=json_lines), bus.connection)
+            await anyio.wait_all_tasks_blocked()
+            await bus.connection.publish(bus.connection.subjects.guard("acme", "loop", "kill"), b"no event")
+            await bus.guard_log.publish("acme", said(1, reason="round in circles"))
+            with anyio.fail_after(20):
+                while not shown:
+                    await anyio.sleep(0.01)
+                    shown = capsys.readouterr().out
+            group.cancel_scope.cancel()
+    finally:
+        await delete_streams(Subjects(name))
+    if json_lines:
+        told = json.loads(shown)
+        assert (told["type"], told["tenant"], told["action"]) == ("guard", "acme", "kill")
+    else:
+        assert "■ loop kill  acme/r1 (triage)  round in circles" in shown
 
 
 async def test_who_is_alive_and_how_far_they_are(capsys: pytest.CaptureFixture[str]) -> None:
