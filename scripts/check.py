@@ -63,6 +63,7 @@ STEPS: Final = (
     Step("docs", tool("zensical", "build", "--strict")),
     Step("lock file", (str(ROOT / ".uv/bin/uv"), "lock", "--check", "--offline")),
     Step("compose file", tool("docker-compose", "config", "--quiet")),
+    Step("node library", own("node_library.py")),
     Step("tests", ("make", "--no-print-directory", "test", "COVERAGE=1"), live=True),
     Step("coverage", own("coverage_gate.py"), live=True),
 )
