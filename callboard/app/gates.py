@@ -12,6 +12,7 @@ from callboard.guards.breaker.gate import breaker_gates
 from callboard.guards.budget.gate import budget_gates
 from callboard.guards.chain import Chain
 from callboard.guards.holds import holding
+from callboard.guards.rate.gate import rate_gates
 from callboard.guards.reducer_gate import ReducerGates
 from callboard.guards.speaking import speaking
 
@@ -30,5 +31,7 @@ async def worker_gates(bus: Bus, guarding: Guarding, *, worker: str) -> AsyncGen
             parts.append(await stack.enter_async_context(holds))
             parts.append(ReducerGates(guarding.hosted, bus.journals, say, bus.clock))
         parts.append(await stack.enter_async_context(breaker_gates(bus, guarding.breaker, worker=worker)))
+        if guarding.rate_limits:
+            parts.append(await stack.enter_async_context(rate_gates(bus, guarding.rate_limits)))
         parts.append(await stack.enter_async_context(budget_gates(bus, say)))
         yield Chain(parts)

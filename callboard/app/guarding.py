@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import anyio
@@ -14,8 +14,10 @@ from callboard.app.process import probe, process_name, serve
 from callboard.bus.bus import open_bus
 from callboard.bus.service import Service, announced
 from callboard.config.alerts import Alerts
+from callboard.config.guards import RateLimit
 from callboard.guards.alerts.alerting import alerts_child
 from callboard.guards.hosted import Hosted
+from callboard.guards.rate.limiter import rate_child
 from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
@@ -41,6 +43,8 @@ def guards_child(at: BusAt, guarding: Guarding, *, name: str) -> Run:
     children = {"guards": guard_child(at, guarding.hosted, name=name)}
     if guarding.alerts.webhooks:
         children["alerts"] = _alerts(at, guarding.alerts, name)
+    if guarding.rate_limits:
+        children["rate"] = _rate(at, guarding.rate_limits, name)
     return supervisor(SupervisorSpec(tuple(map(ChildSpec, children))), children)
 
 
@@ -48,6 +52,18 @@ async def run_guard(at: BusAt, guarding: Guarding) -> None:
     """Judge until SIGTERM or SIGINT. Any number of these share the runs."""
     await probe(at)
     await serve(guards_child(at, guarding, name=process_name()), anyio.Event(), linger=0.0)
+
+
+def _rate(at: BusAt, limits: Mapping[str, RateLimit], name: str) -> Run:
+    async def run(ready: anyio.Event) -> None:
+        async with (
+            open_bus(at.urls, subjects=at.subjects, name=f"{name}-rate") as bus,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(fail_when_closed, bus.connection)
+            await rate_child(bus, limits, name=name)(ready)
+
+    return run
 
 
 def _alerts(at: BusAt, alerts: Alerts, name: str) -> Run:
