@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from callboard.actors.agent import run_agent
-from callboard.actors.charges import late_facts
+from callboard.actors.charges import late_facts, unborn
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
 from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
@@ -280,7 +280,9 @@ class Attempt:
         if tell is not None:
             told = ChildFinished(child=self.task.key.run, outcome=state.outcome or "killed")
             await self._signal(RunKey(self.task.key.tenant, tell.run), told)
-        await self.gate.leave(state)
+        where = self.task.address
+        spec = self.agents[where.agent].kept_for(where.tenant)[0]
+        await self.gate.leave(state if state.created else unborn(where.agent, spec, self.ports.clock.now()))
         await self.task.acknowledge()
 
     async def _signal(self, key: RunKey, *events: Event) -> None:

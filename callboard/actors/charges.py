@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
+from pydantic import JsonValue
+
+from callboard.actors.fold import EMPTY, fold
 from callboard.actors.ownership import Fact
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
@@ -13,6 +17,9 @@ from callboard.bus.messages import (
     ModelFailed,
     ModelLateUsage,
     ModelResponded,
+    Record,
+    RunClaimed,
+    RunCreated,
     ToolLateResult,
     ToolReturned,
     Usage,
@@ -62,8 +69,18 @@ def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: st
 
 
 def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: RunState) -> tuple[Event, ...]:
-    """What the end of the run kept out of its journal, as information behind the end."""
-    late: list[Event] = []
+    """What the end of the run kept out of its journal, as information behind the end.
+
+    ``cut`` are the model calls that it cut off; one of this owner that is in neither never started.
+    """
+    known = {
+        fact.call for fact in (*unwritten, *cut) if isinstance(fact, ModelResponded | ModelFailed | ModelLateUsage)
+    }
+    late: list[Event] = [
+        ModelLateUsage(call=call, attempt=attempt)
+        for call, (attempt, _) in state.accounts.pending.items()
+        if call not in known and call in state.calls and state.calls[call].owner == state.owner
+    ]
     for fact in unwritten:
         match fact:
             case ToolReturned():
@@ -74,6 +91,12 @@ def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: 
             case _:
                 pass
     return (*late, *cut)
+
+
+def unborn(agent: str, spec: JsonValue, at: datetime) -> RunState:
+    """As a run would be that was over before it was created: its owner may have been lost right before that."""
+    events = (RunCreated(agent=agent, spec=spec, at=at), RunClaimed(task=0))
+    return fold(EMPTY, 1, Record(id="-", owner="-", events=events))
 
 
 def _usage(usage: port.Usage) -> Usage:

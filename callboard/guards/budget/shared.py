@@ -61,7 +61,9 @@ class SharedRun:
     books: Books
     key: RunKey
     writer: str
+    _owner: str = ""
     _claim: int = 0
+    _beginning: anyio.Lock = field(default_factory=anyio.Lock)
     _passbooks: dict[str, Passbook] = field(default_factory=dict[str, Passbook])
     _held: dict[tuple[str, int], tuple[Taken, ...]] = field(default_factory=dict[tuple[str, int], tuple[Taken, ...]])
 
@@ -118,23 +120,21 @@ class SharedRun:
                 await self._take_over(account, self._claim, spent, state)
 
     async def _begin(self, state: RunState, accounts: Sequence[Account]) -> None:
-        """The first time: see to what owners before this one may have left."""
-        if self._claim or not accounts:
-            return
-        self._claim = state.claims
-        try:
+        """The first time of an owner (whose claim may have been refused): see to what those before it have left."""
+        async with self._beginning:  # no call starts before that is done: so the next owner need not look behind it
+            if self._owner == state.owner or not accounts:
+                return
+            self._claim, self._passbooks = state.claims, {}
             for claim, used in owed(state.accounts.marks, state.claims, state.accounts.own):
                 if claim < state.claims:
                     for account in accounts:
                         await self._take_over(account, claim, used, state)
-        except BaseException:
-            self._claim = 0
-            raise
+            self._owner = state.owner
 
     async def _take_over(self, account: Account, claim: int, used: Tally, state: RunState) -> None:
         book = Passbook(self.books.ledger, account, self.key, claim, by=self._claim, writer=self.writer)
-        calls = used.tool_calls if account.unit == _TOOL_CALLS else used.model_calls
-        postings = max(0, 2 * calls - 1)  # held and settled, the last one perhaps not
+        # tools run several at a time and perhaps none was settled; of model calls only the last one perhaps was not
+        postings = used.tool_calls if account.unit == _TOOL_CALLS else max(0, 2 * used.model_calls - 1)
         await book.take_over(used[account.unit], attempts=postings, at=state.sequence)
 
     async def _hold(self, account: Account, amount: int, limit: int | None) -> Taken | Over:
