@@ -147,7 +147,7 @@ def test_the_check_runs_the_test_command_of_the_readme() -> None:
 
 
 def test_every_page_of_the_documentation_is_in_its_navigation_and_exists() -> None:
-    named = re.findall(r"^  - .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    named = re.findall(r"^ +- .*: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     there = {
         str(path.relative_to(ROOT / "docs"))
         for path in (ROOT / "docs").rglob("*.md")
