@@ -38,9 +38,9 @@ class Part:
     """A partition that is judged here, its runs by ``<tenant>.<run>``.
 
     ``since``: runs that ended before that entry concern nobody. ``judged``: the last entry that was.
-    ``returning``: runs whose journals are being read, with the last entry that came meanwhile. ``strays``: entries of
-    runs that nobody knows yet came while all of it was being rebuilt. ``ended``: runs that were over before the feed
-    came to their end.
+    ``returning``: runs whose journals are being read, with the last entry that came meanwhile. While all of it is
+    being rebuilt, ``strays`` are runs that are not known yet and had an entry, and ``settled`` those that are over, or
+    do not have the guard. ``ended``: runs that were over before the feed came to their end.
     """
 
     number: int
@@ -50,6 +50,7 @@ class Part:
     runs: dict[str, Watched] = field(default_factory=dict[str, Watched])
     returning: dict[str, int] = field(default_factory=dict[str, int])
     strays: set[str] = field(default_factory=set[str])
+    settled: set[str] = field(default_factory=set[str])
     ended: dict[str, int] = field(default_factory=dict[str, int])
 
     def wants(self, entry: Appended) -> bool:
@@ -136,17 +137,21 @@ class Desk:
         while True:
             known += await self._read(key, after=last)
             last = known[-1].sequence if known else 0
-            if run is None and (created := created_in(known)) is not None:
+            created = created_in(known)
+            if run is None and created is not None:
                 run = self._watch(key, created)
             if run is not None:
                 await self._catch_up(part, run, known, mark=mark)
-            if part.returning[name] <= last:
+            settled = created is not None and (run is None or run.over)
+            if settled or part.returning[name] <= last:
                 break
         del part.returning[name]
-        if run is None or run.over:
-            part.ended[name] = last
-        else:
+        if run is not None and not run.over:
             part.runs[name] = run
+            return
+        part.ended[name] = last
+        if settled and not part.progress.ready:
+            part.settled.add(name)
 
     async def _catch_up(self, part: Part, run: Watched, known: Sequence[Stored], *, mark: int) -> None:
         said: list[Said] = [each for entry in known for each in run.see(entry)]

@@ -44,11 +44,11 @@ async def rebuild(bus: Bus, desk: Desk, parts: Collection[Part], feed: JournalFe
             log.warning("cannot look for runs, trying again", guard=desk.hosted.name, error=str(error))
             await anyio.sleep(_RETRY_SECONDS)
     await _read_all(desk, by_number, open_runs)
+    await _read_all(desk, by_number, ended)
     while strays := [RunKey(*name.split(".", 1)) for part in parts for name in _new(part)]:
         await _read_all(desk, by_number, strays)
-    await _read_all(desk, by_number, ended)
     for part in parts:
-        part.strays.clear()
+        part.settled.clear()
         part.progress.ready = True
     log.info("took up runs", guard=desk.hosted.name, partitions=sorted(by_number), open=len(open_runs))
 
@@ -88,9 +88,9 @@ def _over(entry: FeedEntry) -> bool:
 
 
 def _new(part: Part) -> list[str]:
-    """Strays of runs that were not read yet."""
+    """Strays of runs that have to be read."""
     strays, part.strays = part.strays, set()
-    return [name for name in strays if name not in part.runs and name not in part.returning]
+    return [name for name in strays if not (name in part.runs or name in part.returning or name in part.settled)]
 
 
 async def _read_all(desk: Desk, parts: Mapping[int, Part], keys: Iterable[RunKey]) -> None:

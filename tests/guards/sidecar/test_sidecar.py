@@ -83,6 +83,27 @@ async def test_a_guard_is_only_for_the_runs_whose_spec_has_it():
         assert {event.run for event in await here.said()} == {"guarded"}
 
 
+async def test_runs_that_are_none_of_its_business_do_not_keep_it_from_getting_ready():
+    def make(spec):
+        return (Limit(), "enforce") if spec.name == "guarded" else None
+
+    async with fresh_bus() as connection, journalist(connection.subjects) as here, anyio.create_task_group() as group:
+        busy = [await here.create(f"busy{n}", spec={"name": "free"}, agent="free") for n in range(8)]
+        key = await here.create("r1", agent="guarded", spec={"name": "guarded"})
+
+        async def write(run):
+            while True:
+                await here.signal(run, SignalReceived(name="x"))
+
+        for run in busy:
+            group.start_soon(write, run)
+        await here.complete(busy[0])
+        async with sidecar(connection.subjects, Hosted("limit", make)):
+            await here.signal(key, SignalReceived(name="kill"))
+            await here.until_done(key)
+        group.cancel_scope.cancel()
+
+
 async def test_one_process_hosts_several_guards_and_one_that_raises_stops_nobody():
     class Broken(Limit):
         def observe(self, state, seen):
