@@ -1,0 +1,41 @@
+"""A deployment whose file has rate limits shares them: the guard process answers, and its workers ask it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import anyio
+
+from callboard.actors.actor import running
+from callboard.app.gates import worker_gates
+from callboard.app.guarding import guards_child
+from callboard.app.guards import Guarding
+from callboard.app.node import BusAt
+from callboard.bus.bus import open_bus
+from callboard.config.guards import RateLimit
+from tests.guards.rate.stage import ASK, GOOD, LABEL
+from tests.support.bus import bus_url, fresh_bus
+
+
+async def test_a_worker_asks_the_limiter_of_the_guard_process():
+    guarding = Guarding(rate_limits={LABEL: RateLimit(requests=1_000)})
+    async with AsyncExitStack() as stack:
+        made = await stack.enter_async_context(fresh_bus())
+        at = BusAt((bus_url(),), made.subjects)
+        heard = anyio.Event()
+        await stack.enter_async_context(running(guards_child(at, guarding, name="guard")))
+        opened = open_bus(bus_url(), subjects=made.subjects, name="w", echo=False)
+        bus = await stack.enter_async_context(opened)
+        gates = await stack.enter_async_context(worker_gates(bus, guarding, worker="w"))
+        await stack.enter_async_context(made.subscribe("_INBOX.>", lambda message: _note(message, heard)))
+        with anyio.fail_after(30):
+            while not heard.is_set():
+                run = gates.enter(ASK.key)
+                grant = await run.admit(ASK)
+                await run.done(ASK, grant, GOOD)
+                await anyio.sleep(0.05)
+
+
+def _note(message, heard: anyio.Event) -> None:
+    if b'"status":"granted"' in message.payload:
+        heard.set()
