@@ -33,7 +33,7 @@ _NONCE: Final = re.compile(
     re.IGNORECASE,
 )
 _IN_CALLS: Final = re.compile(
-    rf"{_PLACES}|\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:(?!00\b)\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    rf"{_PLACES}|\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d:(?!00(?!\d))\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 )
 """Of times in arguments only those that no person would choose: a slot at 10:00:00 is meant."""
 _IN_RESULTS: Final = re.compile(
@@ -49,6 +49,8 @@ _WHOLE: Final = re.compile(r"(?<=[\[:,])(-?\d+)\.0+(?=[,\]}]|$)")
 _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[\w/\\@.~-]*\w")
 _VARYING: Final = b"0123456789abcdefABCDEF"
+_LETTERS: Final = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
+"""A print must not look like an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def _bounded(text: str) -> str:
     if len(text) <= _HEAD + _TAIL:
         return text
     middle = text[_HEAD:-_TAIL].encode("utf-8", "surrogatepass").translate(None, _VARYING)
-    return f"{text[:_HEAD]}\0{blake2b(middle, digest_size=8).hexdigest()}\0{text[-_TAIL:]}"
+    print_ = blake2b(middle, digest_size=8).hexdigest().translate(_LETTERS)
+    return f"{text[:_HEAD]} {print_} {text[-_TAIL:]}"
 
 
 def _shape(text: str, arguments: JsonValue) -> str:

@@ -12,6 +12,7 @@ from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
     Content,
+    Event,
     ModelResponded,
     Problem,
     RunClaimed,
@@ -59,6 +60,10 @@ class LoopGuard(Guard[LoopState]):
     def start(self, run: RunKey) -> LoopState:  # noqa: ARG002 - all runs begin alike
         """A run of which nothing was seen."""
         return LoopState()
+
+    def wakes(self, event: Event) -> bool:
+        """It denies nothing before the model was told."""
+        return isinstance(event, RunSteered) and event.guard == self.name
 
     def observe(self, state: LoopState, seen: Seen) -> Said:
         """The next state, and what there is to say. What a fenced owner wrote, or comes after the end, is nothing."""

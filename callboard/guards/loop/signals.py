@@ -43,7 +43,7 @@ def fired(state: LoopState, settings: LoopSettings) -> Fired | None:
 
 def hopeless(state: LoopState, settings: LoopSettings) -> bool:
     """Has it given the same answer so often that not even a person gets another one out of it?"""
-    return state.answer.times >= 2 * _ANSWER * settings.repeats
+    return state.answer.times == 2 * _ANSWER * settings.repeats
 
 
 def _cycle(streak: Streak, settings: LoopSettings) -> Fired | None:

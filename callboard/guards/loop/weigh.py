@@ -79,7 +79,7 @@ class _Tally:
         varies = self.tools.pop(asked.tool, outcome.shape) != outcome.shape
         self.tools[asked.tool] = outcome.shape
         weight = _weight(self.results, asked, outcome, before=before, varies=varies)
-        if before is None and asked.kind == "write" and outcome.mood not in {"bad", "transient"}:
+        if before is None and asked.kind == "write" and outcome.mood in {"good", "void"} and not outcome.long:
             self.changes += 1
         elif before is not None and before.changes < self.changes and asked.kind in {"read", "write"}:
             weight = min(weight, FAINT)

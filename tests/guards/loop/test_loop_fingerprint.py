@@ -1,0 +1,208 @@
+"""What counts as the same call and the same outcome, what an answer repeats, and how results sound."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callboard.bus.messages import Blob, Content, Problem
+from callboard.guards.loop.declared import kinds_in
+from callboard.guards.loop.fingerprint import call_key, outcome_of, text_key
+from callboard.guards.loop.lineage import circle
+from callboard.guards.loop.mood import mood_of
+from callboard.guards.loop.repetition import repeated
+
+UUIDS = ("0b7e9c1a-3c55-4f0e-9d4e-0a4a8a1f2b3c", "ffffffff-aaaa-4bbb-8ccc-dddddddddddd")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def outcome(value=None, *, problem="", arguments=None, blob=None):
+    failed = Problem(kind="tool_error", message=problem) if problem else None
+    return outcome_of(Content(value=value, blob=blob), failed, arguments=arguments)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ({"n": 1.0}, {"n": 1}),
+        ({"q": "to  be\n or"}, {"q": "to be or"}),
+        ('{"a": 1, "b": 2}', {"b": 2, "a": 1}),
+        ({"q": "x", "request_id": UUIDS[0]}, {"q": "x", "request_id": UUIDS[1]}),
+        ({"at": "2026-11-21T09:13:07.123Z"}, {"at": "2026-11-21T09:14:31Z"}),
+        ({"path": "/tmp/tmpab12cd34/x"}, {"path": "/tmp/tmpzz99yy88/x"}),
+        ({"object": "<X at 0x7f0011223344>"}, {"object": "<X at 0x7f99aabbccdd>"}),
+    ],
+)
+def test_calls_are_the_same_whatever_differs_by_itself(one, other):
+    assert call_key("f", one) == call_key("f", other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"day": "2026-11-21"}, {"day": "2026-11-22"}),
+        ({"slot": "2026-11-21T10:00:00Z"}, {"slot": "2026-11-21T11:00:00Z"}),
+        ({"id": UUIDS[0]}, {"id": UUIDS[1]}),
+        ({"n": 1}, {"n": 1.5}),
+        ({"q": "{not json"}, {"q": "{no json"}),
+        ("{not json", "{no json"),
+        ({"q": "x" * 5_000 + "one" + "y" * 5_000}, {"q": "x" * 5_000 + "two" + "y" * 5_000}),
+    ],
+)
+def test_calls_differ_by_what_somebody_chose(one, other):
+    assert call_key("f", one) != call_key("f", other)
+    assert call_key("f", one) != call_key("g", one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("done at 2026-11-21 09:13:07", "done at 2026-11-22 10:00:00"),
+        ("41 passed in 0.42s", "41 passed in 12 s"),
+        ("bound to 127.0.0.1:54321", "bound to 127.0.0.1:40022"),
+        ({"x": 1, "timestamp": 1_763_731_742}, {"timestamp": 1_763_731_999, "x": 1}),
+        (f"order {UUIDS[0]}", f"order {UUIDS[1]}"),
+        ("commit 3f2a9bc", "commit 9e8d7c6"),
+        ("pid 4711 at 13:29:02", "pid 12 at 13:30:44"),
+    ],
+)
+def test_outcomes_are_the_same_but_for_times_and_ids(one, other):
+    assert outcome(one).same == outcome(other).same
+
+
+def test_ids_tell_outcomes_of_different_calls_apart():
+    assert outcome({"id": UUIDS[0]}).exact != outcome({"id": UUIDS[1]}).exact
+    assert outcome({"id": UUIDS[0]}).same == outcome({"id": UUIDS[1]}).same
+
+
+def test_the_shape_of_an_outcome_has_neither_numbers_nor_the_words_of_the_call():
+    one = outcome("no file /a/b.py (try 3)", arguments={"path": "/a/b.py"})
+    other = outcome("no file /c.py (try 14)", arguments={"path": "/c.py"})
+    assert one.shape == other.shape
+    assert one.same != other.same
+    assert outcome("x 1", arguments="x").shape == outcome("y 2", arguments="y").shape
+
+
+def test_an_error_is_what_it_says_first_and_a_traceback_what_it_says_last():
+    long = [
+        f"Error: it is not allowed to do this at all, in this place {'and there ' * 12}{tail * 90}" for tail in "ab"
+    ]
+    assert outcome(long[0]).shape == outcome(long[1]).shape
+    assert outcome(long[0]).same != outcome(long[1]).same
+    end = "\n  more of it" * 20 + "\nValueError: x"
+    assert outcome(problem=f"Traceback: a{end}").shape == outcome(problem=f"Traceback: b{end}").shape
+
+
+def test_long_results_count_by_head_tail_and_a_print_of_the_middle():
+    text = "word " * 4_000
+    assert outcome(text).same != outcome(text[:9_000] + "other" + text[9_005:]).same
+    assert outcome(text).long
+    assert outcome(text[:9_000] + "12:13" + text[9_000:]).same == outcome(text[:9_000] + "14:15" + text[9_000:]).same
+
+
+def test_content_in_the_object_store_counts_by_its_hash():
+    blobs = [Blob(sha256=each * 64, size=40_000) for each in "ab"]
+    assert outcome("preview", blob=blobs[0]).same != outcome("preview", blob=blobs[1]).same
+    assert outcome("preview", blob=blobs[0]) == outcome("preview", blob=blobs[0])
+
+
+@given(JSON, JSON)
+def test_any_json_has_one_fingerprint(value, arguments):
+    assert outcome(value, arguments=arguments) == outcome(value, arguments=arguments)
+    assert call_key("f", arguments) == call_key("f", arguments)
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_one_fingerprint(text):
+    assert text_key(text) == text_key(f"  {text}\n")
+    assert outcome(text) == outcome(text)
+
+
+def test_deep_json_in_a_text_is_a_text():
+    assert call_key("f", "[" * 4_000) == call_key("f", "[" * 4_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "mood"),
+    [
+        ("ok", "good"), ('{"status":"created","error":null}', "good"), ("0 errors, all fine: done", "good"),
+        ("Your command ran successfully and did not produce any output.", "good"),
+        ("blue", "plain"), ("x" * 500, "plain"), ("pending", "waiting"), ("build: in progress", "waiting"),
+        ("", "void"), ("null", "void"), ('""', "void"), ("(no output)", "void"),
+        ("[]", "empty"), ("No matches found.", "empty"), ("false", "empty"), ("404 page not found", "empty"),
+        ("Incorrect password", "bad"), ('{"status":401}', "bad"), ("cannot do that", "bad"),
+        ("Error: " + "x" * 500, "bad"),
+        ("HTTP 503: temporarily unavailable", "transient"), ("Too many requests", "transient"),
+    ],
+)  # fmt: skip
+def test_a_result_sounds_as_it_reads(text, mood):
+    assert mood_of(text, failed=False) == mood
+
+
+def test_a_problem_is_bad_whatever_it_says_unless_it_will_pass():
+    assert mood_of("ok", failed=True) == "bad"
+    assert mood_of("", failed=True) == "bad"
+    assert mood_of("timed out", failed=True) == "transient"
+
+
+@pytest.mark.parametrize(
+    "unit", ["I will try that again now. ", "Let me look\ninto this file.\n", "no good words here, "]
+)
+@pytest.mark.parametrize("cut", [0, 5])
+def test_a_text_that_ends_in_the_same_words_over_and_over_is_seen(unit, cut):
+    text = "Sure, here it is: " + unit * 60
+    assert repeated(text[: len(text) - cut]) >= 20
+
+
+def test_a_text_of_the_same_line_with_others_between_is_seen():
+    lines = [f"The same line that says nothing at all.\n{n}\n" for n in range(60)]
+    assert repeated("".join(lines)) == 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "short, short, short, short",
+        "\n".join(f"| {n} | {n * 7 % 13} | ok |" for n in range(300)),
+        "\n".join(f"{n}. item {n * n}: fine and well" for n in range(200)),
+        "| --- | --- |\n" * 100,
+        "0 0 0 0 0 0 0 0\n" * 100,
+        "\n".join(f"    assert add({n}, {n + 1}) == {2 * n + 1}" for n in range(100)),
+        "word " * 20 + "and then something else entirely follows, which no one has said before" * 1 + "." * 400,
+        "}" * 600,
+    ],
+)
+def test_lists_tables_rules_and_code_are_no_repetition(text):
+    assert repeated(text) == 0
+
+
+@given(st.integers(0, 10**6))
+def test_prose_is_no_repetition(seed):
+    rng = random.Random(seed)
+    vocabulary = [f"w{chr(97 + n % 26)}{n}x" for n in range(80)]
+    assert repeated(" ".join(rng.choice(vocabulary) for _ in range(400))) == 0
+
+
+def test_tools_are_what_their_agent_declares():
+    tools = [
+        {"name": "look", "effect": "pure"}, {"name": "wait", "effect": "pure", "polls": True},
+        {"name": "put", "effect": "idempotent"}, {"name": "delegate", "kind": "spawn"}, {"effect": "pure"}, 7,
+    ]  # fmt: skip
+    assert kinds_in({"tools": tools}) == {"look": "read", "wait": "poll", "put": "write", "delegate": "delegate"}
+    assert kinds_in({"tools": 3}) == kinds_in(None) == kinds_in({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "times"),
+    [("a", 1), ("abc", 1), ("aaa", 1), ("abab", 2), ("xababab", 3), ("abcabc", 2), ("abcdabcd", 2), ("abcb", 1)],
+)
+def test_a_circle_of_agents_is_counted(path, times):
+    assert circle(tuple(path))[0] == times

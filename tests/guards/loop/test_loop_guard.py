@@ -1,0 +1,362 @@
+"""What the loop guard says of runs, rung by rung."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from callboard.bus.messages import (
+    ChildFinished,
+    ChildSpawned,
+    Content,
+    ModelResponded,
+    Problem,
+    RunClaimed,
+    RunSteered,
+    ToolCall,
+    ToolRequested,
+    ToolResolved,
+    ToolReturned,
+)
+from callboard.config.guards import LoopSettings
+from callboard.guards.loop.guard import LoopGuard
+from tests.guards.loop.evaluation import judge
+from tests.guards.loop.trace import KEY, Call, Trace, words
+
+SEARCH = Call("search", {"q": "x"}, "a list of hits")
+
+
+def trace(**more):
+    return Trace(random.Random(1), **more)
+
+
+def said(of: Trace, **settings):
+    judged = judge(of.seen, LoopGuard(LoopSettings(**settings)))
+    return [(verdict.action, turn) for verdict, turn in zip(judged.verdicts, judged.turns, strict=True)]
+
+
+def verdict(of: Trace, action: str, **settings):
+    return next(each for each in judge(of.seen, LoopGuard(LoopSettings(**settings))).verdicts if each.action == action)
+
+
+def repeat(times: int, call: Call = SEARCH, **more) -> Trace:
+    out = trace(**more)
+    for _ in range(times):
+        out.turn(replace(call))
+    return out
+
+
+def test_the_same_call_with_the_same_result_is_nudged_denied_and_killed_in_this_order():
+    assert said(repeat(9)) == [
+        ("nudge", 3),
+        *[("deny", turn) for turn in (4, 5, 6, 7)],
+        ("kill", 7),
+        ("deny", 8),
+        ("deny", 9),
+    ]
+
+
+def test_a_note_says_what_repeats_with_its_number_and_what_to_do():
+    nudge = verdict(repeat(3), "nudge")
+    assert nudge.reason.startswith("You called search 3 times in the same way, and the result was the same.")
+    assert "try something different" in nudge.reason
+    assert (nudge.value, nudge.threshold, nudge.data) == (3, 3, {"signal": "cycle", "tools": ["search"]})
+    assert len(nudge.evidence) == 2
+    kill = verdict(repeat(7), "kill")
+    assert kill.reason == "4 more turns (search) brought nothing new after the note at entry 13"
+
+
+def test_a_denial_names_its_call_and_tells_the_model_why():
+    deny = verdict(repeat(4), "deny")
+    assert (deny.call, deny.value) == ("m4.0", 3)
+    assert deny.reason == "search was called 3 times in this way, always with the same result: not again"
+
+
+def test_another_call_is_not_denied_after_the_nudge():
+    assert said(repeat(3).turn(Call("search", {"q": "y"}, "other hits"))) == [("nudge", 3)]
+
+
+def test_a_denied_call_counts_as_the_same_result_again():
+    run = repeat(3)
+    for _ in range(4):
+        run.turn(Call("search", {"q": "x"}, problem="not again"))
+    seen = [each for each in run.seen if not (isinstance(each.event, ToolRequested) and each.sequence > 14)]
+    for place, each in enumerate(seen):
+        if isinstance(each.event, ToolReturned) and each.event.problem:
+            problem = Problem(kind="denied", message="not again")
+            seen[place] = replace(each, event=each.event.model_copy(update={"problem": problem}))
+    assert [each.action for each in judge(seen).verdicts] == ["nudge", "kill"]
+
+
+def test_a_circle_of_steps_is_seen_at_its_third_round():
+    run = trace()
+    for n in range(9):
+        run.turn(Call("open", {"page": n % 3}, words(random.Random(n % 3), 30)))
+    nudge = verdict(run, "nudge")
+    assert nudge.reason.startswith("You are going in a circle: the same 3 steps (open) 3 times")
+    assert said(run) == [("nudge", 9)]
+
+
+def test_equal_errors_in_a_row_are_seen_whatever_the_arguments():
+    run = trace()
+    for n in range(6):
+        run.turn(Call("sql", {"query": f"select c{n}"}, problem=f"no such column: c{n}"))
+    assert said(run) == [("nudge", 5)]
+    assert "same error, whatever the arguments (sql)" in verdict(run, "nudge").reason
+
+
+def test_a_search_that_finds_nothing_may_go_on_for_a_while_but_not_for_ever():
+    run = trace()
+    for n in range(40):
+        run.turn(Call("grep", {"pattern": f"p{n}"}, "no matches"))
+    assert said(run) == [("nudge", 17), ("kill", 25)]
+    assert "brought nothing new" in verdict(run, "nudge").reason
+
+
+def test_twelve_greps_at_once_that_find_nothing_are_no_loop():
+    run = trace().turn(*(Call("grep", {"pattern": f"p{n}"}, "no matches") for n in range(12)))
+    assert said(run.turn(Call("grep", {"pattern": "q"}, "a.py:1: q"))) == []
+
+
+def test_talking_without_doing_anything_is_seen():
+    run = trace()
+    for n in range(14):
+        run.says(f"I will now do step {n} of the plan, {words(run.rng, 4)}")
+    assert said(run) == [("nudge", 6), ("kill", 14)]
+    assert verdict(run, "nudge").reason.startswith("You have been talking for 6 turns")
+
+
+def test_a_tool_for_thinking_is_talking():
+    run = trace(tools={"think": "read"})
+    for _ in range(14):
+        run.turn(Call("think", {"thought": words(run.rng, 6)}, "logged"))
+    assert said(run) == [("nudge", 6), ("kill", 14)]
+
+
+def test_the_same_answer_is_seen_sooner():
+    run = trace()
+    for _ in range(7):
+        run.says("I am working on it.")
+    assert said(run) == [("nudge", 3), ("kill", 7)]
+    assert verdict(run, "nudge").reason.startswith("You have given the same answer 3 times without doing anything")
+
+
+def test_an_answer_that_says_the_same_words_over_and_over_is_seen_at_once():
+    run = trace()
+    for n in range(3):
+        run.turn(Call("save", {"n": n}, f"saved {words(run.rng, 3)}"), text="I will look into it again. " * 40)
+    assert said(run) == [("nudge", 1), ("kill", 3)]
+
+
+def test_news_after_the_nudge_take_it_back():
+    run = repeat(3).turn(Call("search", {"q": "y"}, "other hits"))
+    for _ in range(2):
+        run.turn(replace(SEARCH))
+    assert said(run) == [("nudge", 3)]
+
+
+def test_who_falls_back_into_the_same_circle_has_half_the_patience():
+    run = repeat(3).turn(Call("search", {"q": "y"}, "other hits"))
+    for _ in range(5):
+        run.turn(replace(SEARCH))
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 3), ("nudge", 7), ("kill", 9)]
+
+
+@pytest.mark.parametrize("word", ["person", "signal", "resolved"])
+def test_a_persons_word_takes_everything_back(word):
+    run = repeat(5)
+    match word:
+        case "person":
+            run.person("go on, it is fine")
+        case "signal":
+            run.signal("approval", "yes")
+        case _:
+            run._write(ToolResolved(call="m1.0", decision="done"), owner="")
+    for _ in range(6):
+        run.turn(replace(SEARCH))
+    of = [each for each in said(run) if each[0] != "deny"]
+    assert of == [("nudge", 3), ("nudge", 8)]
+
+
+def test_a_guards_note_takes_nothing_back():
+    run = repeat(5)
+    run._write(RunSteered(text="You have $1 left", guard="budget"), owner="")
+    for _ in range(2):
+        run.turn(replace(SEARCH))
+    assert ("kill", 7) in said(run)
+
+
+def test_patience_begins_when_the_note_stands_in_the_journal():
+    run = repeat(5)
+    run._write(RunSteered(text="note", guard="loop"), owner="")
+    for _ in range(4):
+        run.turn(replace(SEARCH))
+        run._write(RunSteered(text="another", guard="loop"), owner="")
+    assert [each for each in said(run) if each[0] == "kill"] == [("kill", 9)]
+
+
+def test_the_same_word_of_a_person_while_nothing_is_new_is_a_scripts():
+    run = trace()
+    for _ in range(40):
+        run.person("continue").turn(replace(SEARCH))
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 14), ("kill", 18)]
+
+
+def test_a_person_may_say_go_on_for_ever_if_there_is_something_to_say():
+    run = trace()
+    for _ in range(60):
+        run.person("continue").says(words(run.rng, 60))
+    assert said(run) == []
+
+
+def test_the_same_answer_to_whatever_a_person_says_is_nudged_once_and_killed_in_the_end():
+    run = trace()
+    for _ in range(30):
+        run.person(words(run.rng, 5)).says("Is there anything else that I can help you with?")
+    assert said(run) == [("nudge", 12), ("kill", 24)]
+    assert verdict(run, "kill").reason == "it gave the same answer 24 times, whatever was said to it"
+
+
+def test_a_tool_that_polls_is_judged_by_time_and_not_by_count():
+    quick, slow = trace(tools={"status": "poll"}), trace(tools={"status": "poll"})
+    for _ in range(80):
+        quick.turn(Call("status", {}, "queued", seconds=0.1), think=0.1)
+    for _ in range(20):
+        slow.turn(Call("status", {}, "queued", seconds=60), think=0.1)
+    assert said(quick) == []
+    assert [action for action, _ in said(slow)] == ["nudge", "kill"]
+    assert verdict(slow, "nudge").reason.startswith("status has answered the same for 30")
+
+
+def test_a_poll_that_stands_still_beside_other_work_is_no_trouble():
+    run = trace(tools={"status": "poll"})
+    for n in range(20):
+        run.turn(Call("status", {}, "queued", seconds=60)).turn(Call("open", {"page": n}, words(run.rng, 30)))
+    assert said(run) == []
+
+
+def test_a_sleep_between_two_looks_is_part_of_the_waiting():
+    run = trace(tools={"status": "poll"})
+    for _ in range(30):
+        run.turn(Call("status", {}, "queued"), think=0.1).turn(Call("sleep", {"seconds": 1}, "ok"), think=0.1)
+    assert said(run) == []
+
+
+def test_a_tool_that_says_it_is_not_ready_is_given_time_and_not_denied():
+    run = repeat(60, Call("status", {}, "still running"))
+    assert said(run) == [("nudge", 15), ("kill", 42)]
+
+
+def test_edits_with_tests_between_them_are_no_loop_even_if_the_test_says_the_same():
+    run = trace()
+    for n in range(30):
+        run.turn(Call("bash", {"command": f"sed -i {n}d a.py"}, "")).turn(
+            Call("bash", {"command": "make test"}, "1 failed")
+        )
+    assert said(run) == []
+
+
+def test_a_check_after_a_change_is_not_denied():
+    run = repeat(4, Call("bash", {"command": "make test"}, "1 failed"))
+    assert said(run) == [("nudge", 4)]
+    run.turn(Call("bash", {"command": "touch a"}, ""), Call("bash", {"command": "touch b"}, ""))
+    run.turn(Call("bash", {"command": "make test"}, "1 failed"))
+    assert said(run) == [("nudge", 4)]
+
+
+def test_the_same_task_for_the_same_agent_is_seen_although_its_words_differ():
+    run = trace(tools={"delegate": "spawn"})
+    for _ in range(20):
+        run.turn(Call("delegate", {"agent": "writer", "task": "write"}, words(run.rng, 30)))
+    assert said(run) == [("nudge", 5), ("kill", 13)]
+
+
+def test_a_delegate_that_fails_is_an_error():
+    run = trace(tools={"delegate": "spawn"})
+    for n in range(6):
+        run.turn(Call("delegate", {"agent": "writer", "task": f"part {n}"}, problem="it broke"))
+    assert said(run) == [("nudge", 5)]
+
+
+def test_a_delegate_that_ends_without_a_problem_or_a_call_is_told_apart():
+    run = trace(tools={"delegate": "spawn"})
+    calls = (ToolCall(id="m1.0", name="delegate", arguments={}),)
+    run._write(ModelResponded(call="m1", tool_calls=calls))
+    run._write(ChildFinished(child="stranger", outcome="completed"), owner="")
+    run._write(ChildSpawned(child="c0", call="m0.0", agent="writer"))
+    run._write(ChildSpawned(child="c1", call="m1.0", agent="writer"))
+    run._write(ChildFinished(child="c1", outcome="killed"), owner="")
+    guard = LoopGuard()
+    state = guard.start(KEY)
+    for each in run.seen:
+        state, _ = guard.observe(state, each)
+    assert (state.turn, state.children) == (None, {})
+    assert state.streak.errors.times == 1
+
+
+def test_agents_that_hand_work_to_each_other_are_told_and_then_stopped():
+    run = trace(tools={"delegate": "spawn"}, agent="a", lineage=("b", "a", "b", "a", "b"))
+    nudge = verdict(run, "nudge")
+    assert nudge.reason.startswith("b and a hand this work to each other: 3 times so far")
+    run.turn(Call("delegate", {"agent": "b", "task": "you do it"}, "done"))
+    run.turn(Call("delegate", {"agent": "b", "task": "you do it again"}, "done"))
+    assert said(run) == [("nudge", 0), ("kill", 1)]
+    assert verdict(run, "kill").data == {"signal": "lineage", "agents": ["a", "b"]}
+
+
+def test_an_agent_in_a_circle_may_still_delegate_to_somebody_else():
+    run = trace(tools={"delegate": "spawn"}, agent="b", lineage=("a", "b", "a"))
+    run.turn(Call("delegate", {"agent": "c", "task": "part"}, "done"))
+    assert said(run) == [("nudge", 0)]
+
+
+def test_what_comes_after_the_end_and_from_a_fenced_owner_is_not_seen():
+    run = repeat(2).end()
+    for _ in range(5):
+        run.turn(replace(SEARCH))
+    assert said(run) == []
+    fenced = repeat(2)
+    fenced._write(RunClaimed(task=2), owner="w2")
+    for _ in range(5):
+        fenced.turn(replace(SEARCH))
+    assert said(fenced) == []
+
+
+def test_outcomes_and_intents_of_unknown_calls_are_nothing():
+    run = trace()
+    run._write(ToolRequested(call="s1", tool="step"), ToolReturned(call="s1"))
+    run.turn(replace(SEARCH))
+    run._write(ToolRequested(call="m9.0", tool="search"), ToolReturned(call="m1.0"))
+    assert said(run) == []
+
+
+def test_a_call_that_stays_in_doubt_does_not_hide_the_turn():
+    run = repeat(2)
+    for n in (3, 4):
+        calls = tuple(ToolCall(id=f"m{n}.{k}", name="search", arguments={"q": "x"}) for k in range(2))
+        run._write(ModelResponded(call=f"m{n}", tool_calls=calls))
+        run._write(ToolRequested(call=f"m{n}.0", tool="search"))
+        run._write(ToolReturned(call=f"m{n}.0", result=Content(value=SEARCH.result)))
+    calls = (ToolCall(id="m5.0", name="search", arguments={"q": "x"}),)
+    run._write(ModelResponded(call="m5", tool_calls=calls))
+    run._write(ModelResponded(call="m6", text=Content(value={"answer": 1})))
+    assert said(run) == [("nudge", 4), ("deny", 4)]  # the third turn ends where the fourth begins
+
+
+def test_many_calls_are_forgotten_in_favour_of_the_run():
+    run = trace()
+    for _ in range(2):
+        for n in range(200):
+            run.turn(Call("open", {"page": n}, words(random.Random(n), 20)))
+    assert said(run) == []
+
+
+def test_the_settings_are_what_is_judged_by():
+    assert said(repeat(6), repeats=5) == [("nudge", 5), ("deny", 6)]
+    assert ("kill", 4) in said(repeat(4), patience=1)
+    run = trace()
+    for n in range(5):
+        run.turn(Call("grep", {"pattern": f"p{n}"}, "no matches"))
+    assert said(run, turns=2) == [("nudge", 5)]

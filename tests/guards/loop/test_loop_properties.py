@@ -1,0 +1,182 @@
+"""The promises of the loop guard: over any run, and over all families of runs."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callboard.bus.messages import ModelResponded, RunSteered, ToolRequested, ToolReturned
+from callboard.guards.loop.guard import LoopGuard
+from callboard.guards.loop.state import CALLS, RESULTS, TOOLS
+from tests.guards.loop import families, fresh, held_out
+from tests.guards.loop.__main__ import main
+from tests.guards.loop.evaluation import evaluate, judge, table
+from tests.guards.loop.trace import KEY, Call, Trace, words
+
+HALVES = (families, held_out, fresh)
+RUNS = 8
+EVERY = tuple(family for half in HALVES for family in (*half.DEGENERATE, *half.HEALTHY))
+CALL = st.builds(
+    Call,
+    st.sampled_from(("look", "put", "wait")),
+    st.fixed_dictionaries({"x": st.integers(0, 3)}),
+    st.sampled_from(("ok", "no matches", "Error: broken", "pending", "a result that is long enough " * 9, 7, None)),
+)
+STEP = st.one_of(
+    st.lists(CALL, min_size=1, max_size=3),
+    st.sampled_from(("I will do it.", "I am not sure what to do.")),
+    st.sampled_from(("person", "guard")),
+)
+
+
+def run_of(steps, seed=0):
+    run = Trace(random.Random(seed), {"look": "read", "wait": "poll"})
+    for step in steps:
+        if step == "person":
+            run.person("go on")
+        elif step == "guard":
+            run._write(RunSteered(text="note", guard="loop"), owner="")
+        elif isinstance(step, str):
+            run.says(step)
+        else:
+            run.turn(*(replace(call) for call in step))
+    return run
+
+
+def evaluated(seed=11):
+    rows = [evaluate(family, "degenerate", runs=RUNS, seed=seed) for half in HALVES for family in half.DEGENERATE]
+    return rows + [evaluate(family, "healthy", runs=RUNS, seed=seed) for half in HALVES for family in half.HEALTHY]
+
+
+def test_of_degenerate_runs_95_in_100_are_killed_and_of_healthy_ones_1_at_most():
+    rows = evaluated()
+    caught = [row.killed for row in rows if row.label == "degenerate"]
+    false = [row.killed for row in rows if row.label == "healthy"]
+    assert sum(caught) / len(caught) >= 0.95, table(rows)
+    assert sum(false) / len(false) <= 0.01, table(rows)
+    nudged = [row.nudged for row in rows if row.label == "healthy"]
+    assert sum(nudged) / len(nudged) <= 0.03, table(rows)
+
+
+@given(st.lists(STEP, max_size=30), st.data())
+def test_it_says_the_same_wherever_it_begins_again(steps, data):
+    seen = run_of(steps).seen
+    whole = judge(seen).verdicts
+    cut = data.draw(st.integers(0, len(seen)))
+    guard = LoopGuard()
+    state = guard.start(KEY)
+    for each in seen[:cut]:
+        state, _ = guard.observe(state, each)
+    before = judge(seen[:cut]).verdicts
+    after = []
+    for each in seen[cut:]:
+        state, said = guard.observe(state, each)
+        after += said
+    assert (*before, *after) == whole
+
+
+@given(st.lists(STEP, max_size=30))
+def test_a_state_is_never_changed_only_followed_by_another(steps):
+    guard = LoopGuard()
+    state = guard.start(KEY)
+    for each in run_of(steps).seen:
+        kept = repr(state)
+        following, _ = guard.observe(state, each)
+        assert repr(state) == kept
+        state = following
+
+
+@given(st.lists(STEP, max_size=40))
+def test_the_ladder_only_goes_up_until_news_or_a_person(steps):
+    run = run_of(steps)
+    guard = LoopGuard()
+    state, rung = guard.start(KEY), "calm"
+    for each in run.seen:
+        state, said = guard.observe(state, each)
+        if isinstance(each.event, RunSteered) and not each.event.guard:
+            rung = "calm"
+        for verdict in said:
+            if verdict.action == "nudge":
+                assert rung in {"calm", "nudged"}
+                rung = "nudged"
+            elif verdict.action == "deny":
+                assert rung in {"nudged", "killed"}
+            else:
+                assert (verdict.action, rung) == ("kill", "nudged")
+                rung = "killed"
+
+
+@given(st.integers(0, 10**9), st.integers(1, 80))
+@settings(max_examples=25)
+def test_a_run_whose_every_turn_brings_something_new_is_left_alone(seed, turns):
+    run = Trace(random.Random(seed), random.Random(seed).choice(({}, {"open": "read"}, {"open": "write"})))
+    for n in range(turns):
+        run.turn(Call("open", {"page": n}, f"{words(run.rng, run.rng.randint(8, 40))} {n}"))
+    assert judge(run.end().seen).verdicts == ()
+
+
+@given(st.lists(STEP, max_size=25))
+def test_after_a_persons_word_it_is_nudged_again_before_it_is_killed(steps):
+    run = run_of(steps).person("a word that was not said before")
+    for _ in range(10):
+        run.turn(Call("look", {"x": 1}, "ok"))
+    at = next(
+        each.sequence for each in run.seen if getattr(each.event, "text", "") == "a word that was not said before"
+    )
+    guard = LoopGuard()
+    state, after = guard.start(KEY), []
+    for each in run.seen:
+        state, said = guard.observe(state, each)
+        after += [verdict.action for verdict in said if each.sequence > at and verdict.action != "deny"]
+    assert after[:2] == ["nudge", "kill"]
+
+
+@pytest.mark.parametrize("family", [families.guessing, families.research, held_out.polite_forever, fresh.translations])
+def test_what_it_remembers_is_bounded(family):
+    guard = LoopGuard()
+    state = guard.start(KEY)
+    for each in family(random.Random(3)).seen:
+        state, _ = guard.observe(state, each)
+    assert len(state.memory.calls) <= CALLS
+    assert len(state.memory.results) <= RESULTS
+    assert len(state.memory.tools) <= TOOLS
+    assert CALLS + RESULTS <= 256
+    streak = state.streak
+    assert max(len(each) for each in (streak.trail, streak.suspects, streak.tools, streak.cycles.recent)) <= 32
+
+
+def cost(result: str) -> float:
+    """Microseconds per event of a turn with one call, the best of some."""
+    run = Trace(random.Random(1))
+    for n in range(100):
+        run.turn(Call("open", {"page": n, "path": f"/src/{n}.py"}, f"{result} {n}"))
+    events = [each for each in run.seen if isinstance(each.event, (ModelResponded, ToolRequested, ToolReturned))]
+    best = float("inf")
+    for _ in range(5):
+        guard = LoopGuard()
+        state = guard.start(KEY)
+        begun = time.perf_counter()
+        for each in events:
+            state, _ = guard.observe(state, each)
+        best = min(best, (time.perf_counter() - begun) / len(events))
+    return best * 1e6
+
+
+def test_work_is_bounded_whatever_the_size_of_a_result():
+    small, large = cost("a short result of a tool"), cost("many words, 12 of them at 10:11:12, and so on. " * 4_000)
+    print(f"{small:.0f} µs per event, {large:.0f} µs with 180 KB")
+    assert small < 1_000
+    assert large < 20_000
+
+
+def test_the_evaluation_prints_a_table(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["loop", "1", "2"])
+    main()
+    out = capsys.readouterr().out
+    assert all(family.__name__ in out for family in EVERY)
+    assert out.count("degenerate: ") == out.count("healthy: ") == 3
