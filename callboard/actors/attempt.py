@@ -18,7 +18,7 @@ from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
 from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.effects import OpenModel
-from callboard.actors.fold import EMPTY, replay
+from callboard.actors.fold import EMPTY, fold, replay
 from callboard.actors.function import run_function
 from callboard.actors.gate import NoGate, RunGate
 from callboard.actors.groups import first
@@ -251,7 +251,7 @@ class Attempt:
             log.info("fenced", by=state.worker)
             return
         if self.lost is not None and state.terminal is not None and state.owner == owner.token:
-            await self._settle(owner)
+            state = await self._settle(owner, state)
         await self.gate.leave(state)
         await self.task.acknowledge()
 
@@ -271,23 +271,24 @@ class Attempt:
     def _ours(owner: Owner, state: RunState) -> bool:
         return state.owner == owner.token or state.terminal is not None
 
-    async def _settle(self, owner: Owner) -> None:
+    async def _settle(self, owner: Owner, state: RunState) -> RunState:
         late = late_facts(owner.unwritten, owner.cut, owner.state)
         running = tuple(thread.call for thread in still_running(owner.key.run))
-        await self._signal(owner.key, *late, RunSettled(running=running))
+        sequence, record = await self._signal(owner.key, *late, RunSettled(running=running))
+        return fold(state, sequence, record)
 
     async def _spent(self, state: RunState, tell: Parent | None) -> None:
         if tell is not None:
             told = ChildFinished(child=self.task.key.run, outcome=state.outcome or "killed")
             await self._signal(RunKey(self.task.key.tenant, tell.run), told)
-        where = self.task.address
-        spec = self.agents[where.agent].kept_for(where.tenant)[0]
-        await self.gate.leave(state if state.created else unborn(where.agent, spec, self.ports.clock.now()))
+        spec = self.agents[self.task.address.agent].kept_for(self.task.key.tenant)[0]
+        await self.gate.leave(state if state.created else unborn(self.task.address.agent, spec, self.ports.clock.now()))
         await self.task.acknowledge()
 
-    async def _signal(self, key: RunKey, *events: Event) -> None:
+    async def _signal(self, key: RunKey, *events: Event) -> tuple[int, Record]:
         clock = self.ports.clock
-        await self.ports.journals.signal(key, Record(id=clock.new_id(), at=clock.now(), events=events))
+        record = Record(id=clock.new_id(), at=clock.now(), events=events)
+        return await self.ports.journals.signal(key, record), record
 
 
 def _spec(created: RunCreated, code: AgentCode | None, tenant: str) -> AgentSpec:

@@ -1,5 +1,49 @@
 """Shell: the budget with one rule switched off. Each must be caught."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from callboard.actors import effects
+from callboard.bus.messages import Usage
+from callboard.guards.budget import shared
+from callboard.guards.budget.core import Over
+from callboard.guards.budget.passbook import Passbook
+from callboard.guards.budget.shared import SharedRun, Taken
+
 
 def apply(name: str) -> None:
-    assert not name
+    """Break this process."""
+    match name:
+        case "":
+            pass
+        case "check_then_act":
+            SharedRun._hold = _check_then_act
+        case "refund_to_zero":
+            effects.interrupted = lambda *_: Usage()
+        case "release_what_crashed":
+            kept = Passbook.take_over
+
+            async def released(self: Passbook, spent: int, **more: Any) -> None:
+                await kept(self, 0, **more)
+
+            Passbook.take_over = released
+        case "no_take_over":
+            SharedRun._take_over = _nothing
+        case _:
+            raise ValueError(name)
+
+
+async def _nothing(*_: Any) -> None:
+    pass
+
+
+async def _check_then_act(self: SharedRun, account: Any, amount: int, limit: int | None) -> Taken | Over:
+    """Look, and go on if there is room; what it cost is added afterwards."""
+    at = await self.books.ledger.read(account.tenant, account.name)
+    if at.spent + amount > (limit or 0):
+        return Over(account.scope, shared.UNITS[account.unit], at.spent, account.cap, amount)
+    book = self._passbooks.setdefault(
+        account.name, Passbook(self.books.ledger, account, self.key, self._claim, by=self._claim, writer=self.writer)
+    )
+    return Taken(book, 0, at)

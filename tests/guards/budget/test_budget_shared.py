@@ -7,12 +7,16 @@ from collections.abc import AsyncGenerator
 
 import anyio
 
+from callboard.actors import effects
+from callboard.actors.state import RunState
 from callboard.bus.messages import RunFailed
 from callboard.bus.ports import Balance
 from callboard.guards.budget.scopes import account_name, period_of
-from callboard.models.port import ChatReply, ChatRequest
+from callboard.guards.budget.shared import SharedRun
+from callboard.models.port import ChatReply, ChatRequest, TextDelta
 from callboard.models.port import Usage as PortUsage
 from callboard.tools.tool import tool
+from tests.guards.budget import mutants
 from tests.guards.budget.house import House, house, spender, turn, uses
 from tests.support.fleet import CLOCK
 
@@ -71,32 +75,81 @@ class Provider:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatReply, None]:
         chance = random.Random(f"{request.run}/{request.call}/{request.attempt}")
-        await anyio.sleep(chance.random() * 0.02)
-        usage = PortUsage(chance.randrange(1, 60), chance.randrange(1, 1_400))
+        await anyio.sleep(0.2 + chance.random() * 0.2)
+        usage = PortUsage(chance.randrange(1, 60), chance.randrange(1, 5_000))
         Provider.billed += usage.input_tokens + 10 * usage.output_tokens
         yield ChatReply("ok", (), usage, "end")
 
 
-async def test_two_hundred_parallel_runs_never_spend_more_than_their_tenant_has():
+async def parallel(runs: int) -> tuple[int, Balance, list[RunState]]:
+    """Runs of a tenant with a dollar, 32 at a time: the most that was ever spent, and what came of it."""
     Provider.billed = 0
     budget = {"tenant": {"usd": 1.0}, "run": {"usd": None}}
-    agent = spender("many", turn(), budget=budget, output=1_400)
-    most: list[int] = []
+    agent = spender("many", turn(), budget=budget, output=5_000)
+    most = 0
     async with house(agent, workers=2, slots=16, open_model=lambda choice: Provider()) as board:
 
         async def watch() -> None:
+            nonlocal most
             while True:
                 at = await balance(board, month("tenant"))
-                most.append(max(at.spent, Provider.billed))
+                most = max(most, at.spent, Provider.billed)
                 await anyio.sleep(0.02)
 
         board.group.start_soon(watch)
-        keys = [await board.submit("many", "go") for _ in range(200)]
+        keys = [await board.submit("many", "go") for _ in range(runs)]
         states = [await board.over(key, within=60) for key in keys]
         await board.settled()
         at = await balance(board, month("tenant"))
-        assert at == Balance(Provider.billed, 0)
-        assert at.spent == sum(state.accounts.own.usd_micros for state in states)
-        assert max(most) <= 1_000_000
-        assert at.spent > 850_000
-        assert {state.outcome for state in states} == {"completed", "failed"}
+        return max(most, at.spent, Provider.billed), at, states
+
+
+async def test_two_hundred_parallel_runs_never_spend_more_than_their_tenant_has():
+    most, at, states = await parallel(200)
+    assert most <= 1_000_000
+    assert at == Balance(Provider.billed, 0)
+    assert at.spent == sum(state.accounts.own.usd_micros for state in states)
+    assert at.spent > 850_000
+    assert {state.outcome for state in states} == {"completed", "failed"}
+
+
+async def test_a_budget_that_looks_first_and_adds_afterwards_is_caught(monkeypatch):
+    monkeypatch.setattr(SharedRun, "_hold", SharedRun._hold)
+    mutants.apply("check_then_act")
+    most, _, _ = await parallel(80)
+    assert most > 1_000_000
+
+
+class Slow:
+    """Says something, and goes on for ever."""
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+        yield TextDelta("x" * 100)
+        await anyio.sleep_forever()
+
+
+async def killed(board: House) -> RunState:
+    key = await board.submit("slow", "go" * 50)
+    await board.until(key, lambda state: state.accounts.pending)
+    await board.kill(key)
+    state = await board.until(key, lambda state: state.settled)
+    await board.settled()
+    return state
+
+
+async def test_a_killed_stream_is_charged_what_it_had_used_and_at_least_its_input():
+    agent = spender("slow", turn(), budget={"tenant": {"usd": 1}})
+    async with house(agent, open_model=lambda choice: Slow()) as board:
+        state = await killed(board)
+        assert state.accounts.own.input_tokens == 50
+        assert state.accounts.own.output_tokens in (0, 50)
+        assert not state.accounts.pending
+        assert await balance(board, month("tenant")) == Balance(state.accounts.own.usd_micros)
+
+
+async def test_a_budget_that_refunds_what_was_cut_off_is_caught(monkeypatch):
+    monkeypatch.setattr(effects, "interrupted", effects.interrupted)
+    mutants.apply("refund_to_zero")
+    agent = spender("slow", turn(), budget={"tenant": {"usd": 1}})
+    async with house(agent, open_model=lambda choice: Slow()) as board:
+        assert (await killed(board)).accounts.own.input_tokens == 0
