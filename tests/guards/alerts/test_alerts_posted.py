@@ -196,6 +196,16 @@ async def test_no_alert_is_lost_while_processes_come_and_go_and_the_receiver_fai
     assert listed == ids
 
 
+async def test_a_new_webhook_is_not_told_of_the_past() -> None:
+    async with alone() as bus, receiving() as receiver:
+        await bus.guard_log.publish("acme", kill(1))
+        async with alerting(bus, to(receiver)):
+            await bus.guard_log.publish("acme", kill(2))
+            await receiver.until(1)
+            await everything_is_acknowledged(bus)
+    assert [post.id for post in receiver.posts] == ["acme.loop.k2"]
+
+
 async def test_what_is_no_guard_event_is_buried_and_stops_nothing() -> None:
     async with alone() as bus, receiving() as receiver, alerting(bus, to(receiver)):
         prefix = bus.connection.subjects.prefix
