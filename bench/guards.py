@@ -123,8 +123,8 @@ async def followed(here: Deployment, durability: str, *, entries: int) -> list[R
     async with guarded(here) as (process, pulses, bus):
         keys = [RunKey("default", f"follow-{number}") for number in range(RUNNING)]
         for key in keys:
-            begin = (RunCreated(agent="noop", at=bus.clock.now()), RunClaimed(task=1))
-            await bus.journals.append(key, _record(bus, *begin, owner="o1"), expect=0)
+            begin = RunCreated(agent="noop", at=bus.clock.now())  # nobody claims it: the sweeper leaves it alone
+            await bus.journals.append(key, _record(bus, begin, owner="o1"), expect=0)
         written = 0
 
         async def write() -> None:
