@@ -148,6 +148,21 @@ def test_a_kill_that_comes_too_late_ends_with_1(up: Up) -> None:
     assert up.do("steer", run, "hi").exit_code == 2
 
 
+def test_a_run_is_paused_before_its_next_step_and_goes_on_when_it_is_resumed(up: Up, tmp_path: Path) -> None:
+    run = up.submit("job", json.dumps({"folder": str(tmp_path), "seconds": 1}), "--input-json")
+    wait_until((tmp_path / "starts").exists)
+    held = up.submit("waiter", "x")
+    assert up.ask("pause", held, "--reason", "let me look")["status"] == "paused"
+    assert up.do("pause", run).exit_code == 0
+    assert "let me look" in up.do("runs", "show", held).stdout
+    assert up.ask("resume", held)["status"] == "resumed"
+    assert up.do("resume", held).exit_code == 2
+    up.ask("signal", held, "go", "1")
+    assert json.loads(up.do("watch", held).stdout) == 1
+    assert up.do("watch", run).exit_code == 0, "it had no further step, so the pause held nothing"
+    assert up.do("pause", run).exit_code == 2
+
+
 def test_a_run_that_fails_ends_its_watchers_with_1(up: Up) -> None:
     told = up.ask("submit", "bad", "x", "--wait", code=1)
     assert told["status"] == "failed"

@@ -14,7 +14,7 @@ from callboard.actors.gate import Ask, Gates, Grant
 from callboard.actors.worker import Worker
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.guard_messages import Action, GuardEvent, Mode
-from callboard.bus.messages import ModelRequested, RunKilled, ToolRequested
+from callboard.bus.messages import ModelRequested, RunKilled, RunResumed, ToolRequested
 from callboard.bus.subjects import RunKey
 from callboard.clock import SystemClock
 from callboard.config.spec import AgentSpec
@@ -150,6 +150,28 @@ async def test_a_throttled_effect_waits_no_longer_than_the_deadline():
     async with fleet(booking(1, deadline=0.5), workers=0) as board, gated(board, reducers(slow)):
         over = await board.over(await board.submit("a", "go"))
         assert over.terminal.problem.kind == "deadline"
+
+
+async def test_a_gate_that_says_pause_holds_the_run_before_the_effect_until_somebody_resumes_it_and_then_once():
+    async with fleet(booking(2), workers=0) as board, gated(board, reducers(hosted(Limit("pause")))):
+        key = await board.submit("a", "go")
+        for booked in range(2):
+            state = await board.until(key, lambda now, booked=booked: now.suspended and len(booked_in(now)) == booked)
+            assert (state.pauses["guard-limit"].guard, state.pauses["guard-limit"].until) == ("limit", None)
+            await board.signal(key, RunResumed(name="guard-limit"))
+        assert len(booked_in(await board.over(key))) == 2
+        assert [event.action for event in await events_of(board, 2)] == ["pause", "pause"]
+
+
+async def test_a_pause_of_a_gate_that_ends_by_itself_lets_the_effect_start():
+    async with fleet(booking(1), workers=0) as board, gated(board, reducers(hosted(Limit("pause", seconds=0.3)))):
+        over = await board.over(await board.submit("a", "go"))
+        assert (over.outcome, over.claims, len(booked_in(over))) == ("completed", 1, 1)
+        assert over.pauses["guard-limit"].until is not None
+
+
+def booked_in(state: Any) -> list[Any]:
+    return [call for call in state.calls.values() if call.kind == "tool"]
 
 
 async def test_in_shadow_everything_starts_and_is_only_said():
