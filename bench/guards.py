@@ -23,7 +23,6 @@ from callboard.bus.messages import (
     ModelRequested,
     ModelResponded,
     Record,
-    RunClaimed,
     RunCreated,
     SignalReceived,
     ToolRequested,
