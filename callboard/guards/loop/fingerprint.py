@@ -48,7 +48,7 @@ _IDS: Final = re.compile(
 _WHOLE: Final = re.compile(r"(?<=[\[:,])(-?\d+)\.0+(?=[,\]}]|$)")
 _DIGITS: Final = re.compile(r"\d+")
 _WORD: Final = re.compile(r"[\w/\\@.~-]*\w")
-_VARYING: Final = b"0123456789abcdefABCDEF"
+_VARYING: Final = b"0123456789abcdefABCDEF \t\r\n"
 _LETTERS: Final = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """A print must not look like an id."""
 
@@ -119,15 +119,21 @@ def _canonical(value: JsonValue) -> str:
 
 
 def _spaced(text: str) -> str:
+    if len(text) > 4 * _PARSED:  # before the work, not after it
+        text = f"{text[:_PARSED]} {_print(text[_PARSED:-_PARSED])} {text[-_PARSED:]}"
     return " ".join(text.split())
 
 
 def _bounded(text: str) -> str:
     if len(text) <= _HEAD + _TAIL:
         return text
-    middle = text[_HEAD:-_TAIL].encode("utf-8", "surrogatepass").translate(None, _VARYING)
-    print_ = blake2b(middle, digest_size=8).hexdigest().translate(_LETTERS)
-    return f"{text[:_HEAD]} {print_} {text[-_TAIL:]}"
+    return f"{text[:_HEAD]} {_print(text[_HEAD:-_TAIL])} {text[-_TAIL:]}"
+
+
+def _print(text: str) -> str:
+    """16 letters for it, whatever its numbers, hex digits and spaces."""
+    plain = text.encode("utf-8", "surrogatepass").translate(None, _VARYING)
+    return blake2b(plain, digest_size=8).hexdigest().translate(_LETTERS)
 
 
 def _shape(text: str, arguments: JsonValue) -> str:

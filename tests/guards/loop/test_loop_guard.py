@@ -360,3 +360,45 @@ def test_the_settings_are_what_is_judged_by():
     for n in range(5):
         run.turn(Call("grep", {"pattern": f"p{n}"}, "no matches"))
     assert said(run, turns=2) == [("nudge", 5)]
+
+
+def test_without_settings_the_defaults_hold():
+    assert [each.action for each in judge(repeat(7).seen).verdicts].count("kill") == 1
+
+
+def test_a_poll_that_moves_on_is_news():
+    run = trace(tools={"status": "poll"})
+    for n in range(20):
+        run.turn(Call("status", {}, "queued" if n % 4 else "running", seconds=120))
+    assert said(run) == []
+
+
+def test_an_error_that_only_counts_on_is_the_same_error():
+    run = trace()
+    for n in range(30):
+        run.turn(Call("login", {}, f"wrong code, attempt {n} of 99"))
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 5), ("kill", 13)]
+
+
+def test_new_calls_that_are_answered_by_waiting_wait():
+    run = trace()
+    for n in range(80):
+        run.turn(Call("start", {"n": n}, "queued"))
+    assert said(run) == [("nudge", 55)]
+
+
+def test_the_same_page_for_every_address_is_nothing_new():
+    run = trace()
+    for n in range(40):
+        run.turn(Call("open", {"page": n}, words(random.Random(7), 60)))
+    assert said(run) == [("nudge", 17), ("kill", 25)]
+
+
+def test_different_yes_and_no_are_news_and_a_run_of_noes_is_not():
+    run = trace(tools={"exists": "read"})
+    for n in range(40):
+        run.turn(Call("exists", {"n": n}, n % 3 == 0))
+    assert said(run) == []
+    for n in range(20):
+        run.turn(Call("exists", {"n": 100 + n}, False))
+    assert [action for action, _ in said(run)] == ["nudge"]

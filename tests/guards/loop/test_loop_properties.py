@@ -160,10 +160,10 @@ def cost(result: str) -> float:
     for _ in range(5):
         guard = LoopGuard()
         state = guard.start(KEY)
-        begun = time.perf_counter()
+        begun = time.process_time()
         for each in events:
             state, _ = guard.observe(state, each)
-        best = min(best, (time.perf_counter() - begun) / len(events))
+        best = min(best, (time.process_time() - begun) / len(events))
     return best * 1e6
 
 
