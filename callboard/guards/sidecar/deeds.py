@@ -73,6 +73,8 @@ def _signal(said: Said, now: datetime, base: datetime) -> _Signal | None:
             return RunSteered(text=event.reason, by=signed, guard=event.guard)
         case "throttle" if event.call:
             return None
+        case "throttle" | "pause" if said.gated:  # it has waited, or somebody let it go
+            return None
         case "throttle" | "pause":
             until = None if said.seconds is None else base + timedelta(seconds=said.seconds)
             if until is not None and until <= now:

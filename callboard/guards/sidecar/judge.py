@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from callboard.bus.guard_messages import GuardEvent, Mode
-from callboard.bus.messages import TERMINAL, RunCreated
+from callboard.bus.messages import TERMINAL, ModelRequested, RunCreated, ToolRequested
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import ConfigError
@@ -25,11 +25,15 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A verdict on its way out: its event, which has not been ``acted`` on, how long to pause, and when it was due."""
+    """A verdict on its way out: its event, which has not been ``acted`` on, how long to pause, and when it was due.
+
+    ``gated``: it is about an effect that the guard was asked about in the worker, before it started.
+    """
 
     event: GuardEvent
     seconds: float | None
     at: datetime
+    gated: bool = False
 
 
 @dataclass(slots=True)
@@ -61,7 +65,9 @@ class Watched:
         at = entry.at or _NEVER
         for place, event in enumerate(entry.record.events):
             seen = Seen(self.key, entry.sequence, at, event, entry.record.owner, entry.record.id, place)
-            out += self._ask(partial(self._observe, seen), place, at)
+            said = self._ask(partial(self._observe, seen), place, at)
+            gated = self.guard.gates and isinstance(event, ModelRequested | ToolRequested)
+            out += (replace(each, gated=True) for each in said) if gated else said
             self.over = self.over or event.type in TERMINAL
         return out
 

@@ -16,6 +16,7 @@ from callboard.bus.messages import (
     RunPaused,
     RunSteered,
     SignalReceived,
+    ToolRequested,
 )
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
@@ -216,6 +217,29 @@ def test_in_shadow_and_warn_everything_is_only_said(mode):
     for what in ("nudge", "throttle", "pause", "kill"):
         deed = deed_of(what, mode=mode)
         assert (deed.record, deed.event.acted, deed.event.mode) == (None, False, mode)
+
+
+class Gatekeeper(Guard[None]):
+    """Says ``action`` of every tool call; as a gate too, if ``gates``."""
+
+    def __init__(self, action, *, gates):
+        self.action, self.gates = action, gates
+
+    def start(self, run):
+        return None
+
+    def observe(self, state, seen):
+        return None, [Verdict(self.action, "again")] if isinstance(seen.event, ToolRequested) else ()
+
+
+@pytest.mark.parametrize(("action", "gates", "acts"), [
+    ("pause", True, False), ("throttle", True, False), ("kill", True, True), ("pause", False, True),
+])  # fmt: skip
+def test_a_call_that_a_gate_let_through_pauses_nothing_a_second_time(action, gates, acts):
+    run = watch(Gatekeeper(action, gates=gates))
+    (said,) = said_of(journal(claimed(), ToolRequested(call="t1", tool="x")), run)
+    (deed,) = deeds.live(run, [said], now=at(2))
+    assert (deed.record is not None, deed.event.acted) == (acts, acts)
 
 
 def test_a_throttle_of_a_call_that_is_written_already_is_only_said():
