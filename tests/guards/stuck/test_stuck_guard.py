@@ -40,7 +40,7 @@ from tests.support.journals import PROBLEM, T0, claimed, few
 RUN = RunKey("default", "r1")
 SPEC = AgentSpec(
     name="a",
-    tools=(ToolSpec(name="quick"), ToolSpec(name="slow", timeout=600)),
+    tools=(ToolSpec(name="quick"), ToolSpec(name="slow", timeout=100)),
     limits=Limits(tool_timeout=10, model_timeout=50),
 )
 GUARD = StuckGuard(StuckSettings(), SPEC)
@@ -80,7 +80,7 @@ def said_in(*moments, guard=GUARD):
     [
         (ModelRequested(call="m1"), 100),
         (ToolRequested(call="t1", tool="quick"), 20),
-        (ToolRequested(call="t1", tool="slow"), 1_200),
+        (ToolRequested(call="t1", tool="slow"), 200),
         (ToolRequested(call="step#1", tool="a step"), 20),
         (ToolRequested(call="step#1", tool="a step", timeout=30), 60),
         (ChildSpawned(child="c1", call="t1", agent="b"), 100),
@@ -94,14 +94,14 @@ def test_the_verdict_says_what_is_open_for_how_long_and_where_it_stands():
     state, _ = story(
         (0, *claimed()), (1, ToolRequested(call="t1", tool="quick"), ToolRequested(call="t2", tool="slow"))
     )
-    (warning,) = GUARD.tick(state, after(1_201))[1]
-    assert warning.reason == ("nothing has happened for 1200 s, 1200 s are allowed; open: 'quick' (t1), 'slow' (t2)")
-    assert (warning.evidence, warning.value, warning.threshold) == ((2,), 1_200.0, 1_200.0)
+    (warning,) = GUARD.tick(state, after(201))[1]
+    assert warning.reason == ("nothing has happened for 200 s, 200 s are allowed; open: 'quick' (t1), 'slow' (t2)")
+    assert (warning.evidence, warning.value, warning.threshold) == ((2,), 200.0, 200.0)
 
 
 def test_the_longest_of_the_open_steps_counts_and_only_while_it_is_open():
     both = (ToolRequested(call="t1", tool="quick"), ToolRequested(call="t2", tool="slow"))
-    assert said_in((0, *claimed(), *both), (1_199,)) == []
+    assert said_in((0, *claimed(), *both), (199,)) == []
     assert said_in((0, *claimed(), *both), (5, ToolReturned(call="t2")), (30,)) == [(25, "warn")]
 
 
@@ -215,11 +215,11 @@ def test_a_run_that_falls_silent_is_warned_of_and_then_killed_in_time(moves):
     for gap, event in moves:
         at += gap
         moments.append((at, event, TimerSet(timer="t", at=T0)))
-    longest = 2 * 600
+    longest = 2 * 100
     said = said_in(*moments, (at + 2 * longest + 1,))
     assert [action for _, action in said] == ["warn", "kill"]
     (warned, _), (killed, _) = said
-    assert warned - at in (20, 100, 1_200)
+    assert warned - at in (20, 100, 200)
     assert killed - at == 2 * (warned - at)
 
 
@@ -240,30 +240,25 @@ def test_it_sees_who_holds_a_run_what_is_open_and_what_pauses_it_as_the_fold_doe
 
 
 @few
-@given(legal_journals, st.integers(0, 30), st.lists(st.integers(0, 4_000), max_size=8))
-def test_a_guard_that_is_started_anew_says_the_same_and_nobody_is_killed_whom_it_did_not_warn(entries, cut, ticks):
-    seen_all = [
+@given(legal_journals, st.lists(st.integers(0, 4_000), max_size=24))
+def test_what_it_knows_is_in_the_journal_and_it_kills_nobody_whom_it_did_not_warn_itself(entries, ticks):
+    all_seen = [
         Seen(RUN, entry.sequence, after(entry.sequence), event, entry.record.owner)
         for entry in entries
         for event in entry.record.events
     ]
-
-    def play(state, part):
-        for each in part:
-            state, _ = GUARD.observe(state, each)
-        return state
-
-    once = play(GUARD.start(RUN), seen_all)
-    watching = play(GUARD.start(RUN), seen_all[:cut])
-    for now in sorted(ticks):  # what it ticked before goes with the process
-        watching, _ = GUARD.tick(watching, after(now))
-    again = play(GUARD.start(RUN), seen_all)
-    assert again == once
-    said, state = [], again
-    for now in range(0, 6_000, 100):
+    watching = rebuilt = GUARD.start(RUN)
+    for number, each in enumerate(all_seen):
+        watching, _ = GUARD.observe(watching, each)
+        rebuilt, _ = GUARD.observe(rebuilt, each)
+        if number < len(ticks):
+            watching, _ = GUARD.tick(watching, after(ticks[number]))
+    assert replace(watching, warned=None, killed=False) == rebuilt
+    said, state = [], rebuilt
+    for now in range(5_000, 11_000, 100):
         state, verdicts = GUARD.tick(state, after(now))
         said += [verdict.action for verdict in verdicts]
-    assert said in ([], ["warn"], ["warn", "kill"])
+    assert said in ([], ["warn", "kill"])
 
 
 def test_the_factor_is_how_many_timeouts():
