@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from callboard.bus.messages import Amount, Record
 from callboard.bus.subjects import RunKey
 
 _UNSTARTED: Final = Ending("unstarted")
+_NOTHING: Final = Grant().reserved
 
 
 class Chain:
@@ -45,34 +45,43 @@ class _RunChain:
 
     async def admit(self, ask: Ask) -> Answer:
         each: list[Grant] = []
-        async with AsyncExitStack() as undo:
+        granted = False
+        try:
             for gate in self.gates:
                 answer = await gate.admit(ask)
                 if isinstance(answer, Refusal):
                     return answer
                 each.append(answer)
-                undo.push_async_callback(_give_back, gate, ask, answer)
-            undo.pop_all()
+            granted = True
+        finally:
+            if not granted and each:
+                await self._undo(ask, each)
         return _Granted(_total(each), tuple(each))
 
     async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         assert isinstance(grant, _Granted)
-        async with AsyncExitStack() as told:  # it calls the others although one raises
-            for gate, own in reversed(tuple(zip(self.gates, grant.each, strict=True))):
-                told.push_async_callback(gate.done, ask, own, ending)
+        at = len(self.gates)
+        try:
+            while at:
+                at -= 1
+                await self.gates[at].done(ask, grant.each[at], ending)
+        finally:
+            if at:  # it calls the others although one raises
+                await _RunChain(self.gates[:at]).done(ask, _Granted(each=grant.each[:at]), ending)
 
     async def leave(self, state: RunState) -> None:
         for gate in self.gates:
             await gate.leave(state)
 
-
-async def _give_back(gate: RunGate, ask: Ask, grant: Grant) -> None:
-    with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
-        await gate.done(ask, grant, _UNSTARTED)
+    async def _undo(self, ask: Ask, grants: Sequence[Grant]) -> None:
+        with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
+            await _RunChain(self.gates[: len(grants)]).done(ask, _Granted(each=tuple(grants)), _UNSTARTED)
 
 
 def _total(grants: Sequence[Grant]) -> Amount:
-    amounts = [grant.reserved for grant in grants]
+    amounts = [grant.reserved for grant in grants if grant.reserved is not _NOTHING]
+    if len(amounts) <= 1:
+        return amounts[0] if amounts else _NOTHING
     return Amount(
         usd_micros=sum(amount.usd_micros for amount in amounts),
         input_tokens=sum(amount.input_tokens for amount in amounts),

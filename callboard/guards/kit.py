@@ -91,6 +91,10 @@ class Guard(ABC, Generic[S]):
     def observe(self, state: S, seen: Seen) -> tuple[S, Sequence[Verdict]]:
         """The next state, and what there is to say. Pure: no I/O, no clock, no chance; raising ends nothing."""
 
+    def wakes(self, event: Event) -> bool:  # noqa: ARG002 - for those that are asked at once
+        """With ``gates``: is the worker to ask it once this has happened? Until then it costs a run nothing there."""
+        return True
+
     def tick(self, state: S, now: datetime) -> tuple[S, Sequence[Verdict]]:  # noqa: ARG002 - for those that need it
         """Time has passed and nothing came. Called about once a second for every open run."""
         return state, ()

@@ -102,6 +102,8 @@ class Previewer:
     mode: Mode
     missing: Missing
     state: Any
+    awake: bool = False
+    """Must it be asked? See ``Guard.wakes``."""
     _named: dict[str, tuple[Verdict, ...]] = field(default_factory=dict[str, "tuple[Verdict, ...]"])
     """Verdicts on calls that have no outcome yet."""
     _pause: RunPaused | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
@@ -28,6 +28,7 @@ from callboard.guards.speaking import Say
 
 _THROTTLE_SECONDS: Final = 1.0
 """For a ``throttle`` that does not say how long."""
+_GRANT: Final = Grant()
 _HINT: Final = "do something else; if it must be this, say why in your answer"
 
 
@@ -50,25 +51,29 @@ class _RunReducers:
     gates: ReducerGates
     key: RunKey
     _guards: tuple[Previewer, ...] | None = None
-    _early: list[Seen] = field(default_factory=list[Seen])
-    """What was folded before the first effect asked."""
+    _kept: list[tuple[int, Record, datetime]] = field(default_factory=list[tuple[int, Record, datetime]])
+    """The entries, for guards that sleep, and before the first effect asked for all of them."""
     _last: int = 0
 
     def folded(self, sequence: int, record: Record | None) -> None:
         self._last = sequence
-        if record is None:
+        if record is None or self._guards == ():
             return
-        for seen in seen_in(self.key, sequence, record, at=self.gates.clock.now()):
-            if self._guards is None:
-                self._early.append(seen)
-            else:
-                for guard in self._guards:
-                    guard.see(seen)
+        now = self.gates.clock.now()
+        awake = [] if self._guards is None else [guard for guard in self._guards if guard.awake]
+        for guard in awake:
+            self._show(guard, sequence, record, now)
+        if self._guards is None or len(awake) < len(self._guards):
+            self._kept.append((sequence, record, now))
+            self._rouse([record])
 
     async def admit(self, ask: Ask) -> Answer:
+        guards = [guard for guard in self._of(ask.spec) if guard.awake]
+        if not guards:
+            return _GRANT
         now = self.gates.clock.now()
         events = ahead(ask, self._last, now)
-        judged = [each for guard in self._of(ask.spec) if (each := guard.judge(ask.call, events))]
+        judged = [each for guard in guards if (each := guard.judge(ask.call, events))]
         for each in judged:
             self.gates.say(ask.key.tenant, said(ask, each, at=now, sequence=self._last))
         return await self._act(ask, [each for each in judged if each.acts])
@@ -82,11 +87,28 @@ class _RunReducers:
     def _of(self, spec: AgentSpec) -> tuple[Previewer, ...]:
         if self._guards is None:
             self._guards = tuple(_asked(self.gates.hosted, spec, self.key))
-            for seen in self._early:
-                for guard in self._guards:
-                    guard.see(seen)
-            self._early.clear()
+            for guard in self._guards:
+                if guard.awake:
+                    self._catch_up(guard)
+            self._rouse([record for _, record, _ in self._kept])
         return self._guards
+
+    def _rouse(self, records: Sequence[Record]) -> None:
+        """Let those that ``records`` wake see all that has happened; forget it when nobody sleeps any more."""
+        for guard in self._guards or ():
+            if not guard.awake and any(guard.guard.wakes(event) for record in records for event in record.events):
+                guard.awake = True
+                self._catch_up(guard)
+        if self._guards is not None and all(guard.awake for guard in self._guards):
+            self._kept.clear()
+
+    def _catch_up(self, guard: Previewer) -> None:
+        for kept in self._kept:
+            self._show(guard, *kept)
+
+    def _show(self, guard: Previewer, sequence: int, record: Record, now: datetime) -> None:
+        for seen in seen_in(self.key, sequence, record, at=now):
+            guard.see(seen)
 
     async def _act(self, ask: Ask, judged: Sequence[Judged]) -> Answer:
         refusal: Refusal | None = None
@@ -106,8 +128,9 @@ class _RunReducers:
                     pass
         if refusal is not None:
             return refusal
-        await anyio.sleep(min(wait, seconds_left(ask, self.gates.clock.now())))
-        return Grant()  # a pause that was just appended holds the effect: no intent is written behind it
+        if wait:
+            await anyio.sleep(min(wait, seconds_left(ask, self.gates.clock.now())))
+        return _GRANT  # a pause that was just appended holds the effect: no intent is written behind it
 
     async def _append(self, event: RunKilled | RunPaused) -> None:
         clock = self.gates.clock
@@ -120,9 +143,10 @@ def _asked(hosted: Sequence[Hosted], spec: AgentSpec, key: RunKey) -> Iterator[P
             made = each.make(spec)
             if made is not None and made[0].gates:
                 guard, mode = made
-                yield Previewer(each.name, guard, mode, missing_of(spec, each.name, guard), guard.start(key))
+                missing, awake = missing_of(spec, each.name, guard), type(guard).wakes is Guard[Any].wakes
+                yield Previewer(each.name, guard, mode, missing, guard.start(key), awake=awake)
         except Exception as error:  # noqa: BLE001 - the code of others: it fails as a guard that raises does
-            yield Previewer(each.name, _Unmade(error), "enforce", each.missing, None)
+            yield Previewer(each.name, _Unmade(error), "enforce", each.missing, None, awake=True)
 
 
 class _Unmade(Guard[None]):
