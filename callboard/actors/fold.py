@@ -136,7 +136,8 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
         case RunResumed() if event.name in state.pauses:
             return state.evolve(pauses={name: pause for name, pause in state.pauses.items() if name != event.name})
         case BudgetRaised():
-            return state.evolve(accounts=accounts.raised(state.accounts, event.more))
+            denied = None if state.denied and state.denied.guard == "budget" and not state.wrapped else state.denied
+            return state.evolve(accounts=accounts.raised(state.accounts, event.more), denied=denied)
         case ChildFinished() if event.child not in state.finished:
             child = state.children.get(event.child)
             books = accounts.child_finished(state.accounts, child.budget if child else None, event.spent)

@@ -41,6 +41,7 @@ from callboard.models.port import ChatReply, ChatRequest, ToolCall
 from callboard.models.port import Usage as PortUsage
 from callboard.supervisors.dispatcher import Dispatcher
 from callboard.tools.tool import tool
+from tests.chaos.evidence import queued
 from tests.chaos.zygote import ROOT, Role, Zygote
 from tests.guards.budget import mutants
 from tests.guards.budget.house import spender
@@ -281,15 +282,17 @@ async def storm(folder: Path, *, crashes: int, runs: int = 20, seed: int = 1, mu
 
 
 async def _rest(bus: Bus, keys: list[RunKey]) -> None:
-    """Return when every run is over and every task is acknowledged."""
-    from tests.chaos.evidence import queued
-
-    with anyio.fail_after(60):
-        while True:
-            over = [replay(await bus.journals.read(key)).terminal is not None for key in keys]
-            if all(over) and not await queued(bus):
-                return
-            await anyio.sleep(0.1)
+    """Return when every run is over and every task is acknowledged. A minute without an end is too long."""
+    waiting = list(keys)
+    while waiting or await queued(bus):
+        with anyio.move_on_after(60) as late:
+            before = len(waiting)
+            while waiting and len(waiting) == before:
+                states = {key: replay(await bus.journals.read(key)) for key in waiting}
+                waiting = [key for key in waiting if states[key].terminal is None]
+                await anyio.sleep(0.05)
+        assert not late.cancelled_caught, [(key, replay(await bus.journals.read(key)).status) for key in waiting]
+        await anyio.sleep(0.02)
 
 
 async def _books(bus: Bus, folder: Path, died: int) -> Books:

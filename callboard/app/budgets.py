@@ -1,0 +1,148 @@
+"""Shell: budgets seen from outside: what runs cost, what the shared accounts say, caps that are set at run time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+
+from callboard.actors.allowance import MICROS
+from callboard.actors.fold import replay
+from callboard.bus.bus import Bus
+from callboard.bus.messages import Amount, BudgetRaised, Record
+from callboard.bus.ports import Balance
+from callboard.bus.subjects import RunKey, token
+from callboard.config.guards import SharedBudget
+from callboard.errors import ConfigError, StaleAppend
+from callboard.guards.budget.core import Scope
+from callboard.guards.budget.costs import Line, cost_of
+from callboard.guards.budget.scopes import CAPS, Key, RuntimeCap, cap_key, parse_cap, period_of
+
+
+@dataclass(frozen=True, slots=True)
+class SharedScope:
+    """Whose budget: a tenant's, everybody's (``global``), or those of one of a tenant's agents."""
+
+    scope: Scope
+    tenant: str = "default"
+    agent: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Where its cap lies in the bucket."""
+        return cap_key(self.scope, tenant=self.tenant, agent=self.agent)
+
+    @classmethod
+    def parse(cls, text: str, *, tenant: str) -> SharedScope | None:
+        """``tenant``, ``global`` or ``agent:NAME``; None for anything else."""
+        kind, colon, name = text.partition(":")
+        match kind:
+            case "agent" if colon:
+                return cls("agent", token(tenant, "tenant"), token(name, "agent"))
+            case "tenant" if not colon:
+                return cls("tenant", token(tenant, "tenant"))
+            case "global" if not colon:
+                return cls("global")
+            case _:
+                return None
+
+
+async def costs(
+    bus: Bus,
+    *,
+    tenant: str | None = None,
+    agent: str | None = None,
+    run: str | None = None,
+    since: datetime | None = None,
+) -> list[Line]:
+    """What runs used, by model and tool: of a tenant, of an agent, of one run, of those created ``since``."""
+    found: list[Line] = []
+    async with aclosing(_keys(bus, tenant)) as keys:
+        async for key in keys:
+            if run in (None, key.run):
+                cost = cost_of(key, await bus.journals.read(key))
+                if since is None or (cost.created is not None and cost.created >= since):
+                    found += [line for line in cost.lines if agent in (None, line.agent)]
+    return found
+
+
+async def accounts(bus: Bus) -> Mapping[tuple[str, str], Balance]:
+    """The shared accounts, by tenant and name."""
+    return await bus.ledger.accounts()
+
+
+async def caps(bus: Bus) -> Mapping[Key, RuntimeCap]:
+    """What was set at run time."""
+    found = {key[1:]: parse_cap(value.value) for key, value in (await bus.states.all(CAPS)).items()}
+    return {key: cap for key, cap in found.items() if cap is not None}
+
+
+async def set_cap(bus: Bus, scope: SharedScope, budget: SharedBudget | None) -> RuntimeCap:
+    """From now on ``budget`` holds for a scope, whatever is configured; None: what is configured."""
+    return await _change(bus, scope, lambda cap: cap.model_copy(update={"budget": budget}))
+
+
+async def top_up(bus: Bus, scope: SharedScope, more: Amount) -> RuntimeCap:
+    """A scope may use so much more today, if its budget is one per day, or this month, if it is one per month."""
+    now = bus.clock.now()
+
+    def raised(cap: RuntimeCap) -> RuntimeCap:
+        periods = {period: _sum(cap.more.get(period, Amount()), more) for period in _periods(now)}
+        return cap.model_copy(update={"more": periods})  # what was added to other periods is of no use any more
+
+    return await _change(bus, scope, raised)
+
+
+async def top_up_run(bus: Bus, key: RunKey, more: Amount, *, by: str) -> None:
+    """A run that waits or is under way may use so much more. Raises ``ConfigError`` for one that cannot."""
+    state = replay(await bus.journals.read(key))
+    if state.created is None:
+        raise ConfigError(f"there is no run {key.run!r} of tenant {key.tenant!r} that has begun: nothing to top up")
+    if state.terminal is not None:
+        raise ConfigError(f"run {key.run!r} is over ({state.status}): submit its task again, with a larger budget")
+    record = Record(id=bus.clock.new_id(), at=bus.clock.now(), events=(BudgetRaised(more=more, by=by),))
+    await bus.journals.signal(key, record)
+
+
+def amount(
+    *,
+    usd: float | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    model_calls: int | None = None,
+    tool_calls: int | None = None,
+) -> Amount:
+    """An amount of what was given."""
+    return Amount(
+        usd_micros=round((usd or 0.0) * MICROS),
+        input_tokens=input_tokens or 0,
+        output_tokens=output_tokens or 0,
+        model_calls=model_calls or 0,
+        tool_calls=tool_calls or 0,
+    )
+
+
+async def _change(bus: Bus, scope: SharedScope, change: Callable[[RuntimeCap], RuntimeCap]) -> RuntimeCap:
+    while True:
+        found = await bus.states.get(*scope.key)
+        cap = change((found and parse_cap(found.value)) or RuntimeCap())
+        try:
+            value = cap.model_dump_json(exclude_defaults=True).encode()
+            await bus.states.put(*scope.key, value=value, expect=found.revision if found else 0)
+        except StaleAppend:  # somebody else was faster
+            continue
+        return cap
+
+
+async def _keys(bus: Bus, tenant: str | None) -> AsyncGenerator[RunKey]:
+    async for entry in bus.scan(tenant):
+        yield entry.key
+
+
+def _periods(now: datetime) -> tuple[str, str]:
+    return period_of(now, "day"), period_of(now, "month")
+
+
+def _sum(left: Amount, right: Amount) -> Amount:
+    return Amount(**{unit: getattr(left, unit) + getattr(right, unit) for unit in Amount.model_fields})

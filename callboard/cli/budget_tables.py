@@ -1,0 +1,73 @@
+"""Shell: costs and shared budgets as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+from rich.table import Table
+
+from callboard.actors.allowance import MICROS
+from callboard.bus.ports import Balance
+from callboard.cli.shared import say
+from callboard.cli.tables import console
+from callboard.guards.budget.costs import By, Row
+from callboard.guards.budget.scopes import EVERYBODY, Key, RuntimeCap
+
+
+def print_costs(found: Sequence[Row], by: Sequence[By], everything: Row) -> None:
+    """A line for each row, and one for all of them."""
+    if not found:
+        say("no runs")
+        return
+    table = Table(box=None, pad_edge=False, show_footer=len(found) > 1)
+    for at, name in enumerate(by):
+        table.add_column(name, footer="all" if at == 0 else "", overflow="fold")
+    names = ("runs", "model calls", "tool calls", "input", "output", "cost")
+    for title, footer in zip(names, _figures(everything), strict=True):
+        table.add_column(title, footer=footer, justify="right", no_wrap=True)
+    for row in found:
+        table.add_row(*row.names, *_figures(row))
+    console().print(table)
+
+
+def print_accounts(accounts: Mapping[tuple[str, str], Balance], runtime: Mapping[Key, RuntimeCap]) -> None:
+    """The shared budgets: what is spent, what calls that are under way hold, and what was set at run time."""
+    if accounts:
+        table = Table(box=None, pad_edge=False, title="shared budgets", title_justify="left")
+        table.add_column("tenant")
+        table.add_column("account", overflow="fold")
+        table.add_column("spent", justify="right")
+        table.add_column("held", justify="right")
+        for (tenant, name), at in sorted(accounts.items()):
+            shown = "all" if tenant == EVERYBODY else tenant
+            table.add_row(shown, name, _amount(name, at.spent), _amount(name, at.held))
+        console().print(table)
+    for key, cap in sorted(runtime.items()):
+        say(f"set at run time: {' '.join(key)}: {cap.model_dump_json(exclude_defaults=True)}")
+
+
+def accounts_as_json(
+    accounts: Mapping[tuple[str, str], Balance], runtime: Mapping[Key, RuntimeCap]
+) -> dict[str, JsonValue]:
+    """The same as JSON; money in micro-dollars."""
+    return {
+        "ledger": [
+            {"tenant": tenant, "account": name, "spent": at.spent, "held": at.held}
+            for (tenant, name), at in sorted(accounts.items())
+        ],
+        "set": [
+            {"scope": list(key), **cap.model_dump(mode="json", exclude_defaults=True)}
+            for key, cap in sorted(runtime.items())
+        ],
+    }
+
+
+def _figures(row: Row) -> tuple[str, ...]:
+    used = row.used
+    counts = (row.runs, used.model_calls, used.tool_calls, used.input_tokens, used.output_tokens)
+    return (*(f"{count:,}" for count in counts), f"${used.usd_micros / MICROS:,.4f}")
+
+
+def _amount(account: str, amount: int) -> str:
+    return f"${amount / MICROS:,.4f}" if "-usd-" in account else f"{amount:,}"
