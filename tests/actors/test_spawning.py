@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from callboard.actors.decide import CallModel, Write, child_id, decide
 from callboard.actors.fold import replay
-from callboard.actors.spawning import free_at, lineage, refused, too_fast
+from callboard.actors.spawning import child_of, free_at, lineage, refused, too_fast
 from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
+    Content,
     ModelRequested,
     ModelResponded,
     RunFailed,
@@ -89,6 +90,13 @@ def test_a_refused_delegation_is_a_result_that_the_model_reads():
     agent = spec(limits=Limits(children=0))
     command = decide(replay(journal(claimed(), turn)), agent, T0, run=RUN)
     assert decide(replay(journal(claimed(), turn, command.events)), agent, T0, run=RUN) == CallModel("m2", 1)
+
+
+def test_the_child_of_a_function_takes_the_lane_that_is_given_else_its_parents():
+    state = replay(journal([created(lane="high"), claimed()[1]]))
+    for given, lane in ((None, "high"), ("low", "low")):
+        child = child_of(state, spec(), ("c1", "t1"), agent="b", given=Content(value=1), lane=given, at=T0)
+        assert (child.child, child.call, child.agent, child.lane, child.at) == ("c1", "t1", "b", lane, T0)
 
 
 # ---- how fast -----------------------------------------------------------------------------------------------------
