@@ -6,7 +6,7 @@ What is delivered has been read, and every read goes through the leader.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -57,7 +57,7 @@ class JetStreamStates:
         else:
             revision = await self._replace(subject, value, expect)
         for watching in self._watching:  # a connection may keep its own publishes from its subscriptions
-            watching.hinted()
+            watching.hinted(*watching.seen)
         return revision
 
     async def all(self, *head: str) -> Mapping[Key, StateValue]:
@@ -79,13 +79,13 @@ class JetStreamStates:
         self._watching.append(watching)
         try:
             async with (
-                self._connection.subscribe(exact, lambda _: watching.hinted()),
-                self._connection.subscribe(below, lambda _: watching.hinted()),
+                self._connection.subscribe(exact, lambda _: watching.hinted(exact)),
+                self._connection.subscribe(below, lambda _: watching.hinted(below)),
                 anyio.create_task_group() as group,
             ):
-                with self._connection.on_reconnect(watching.hinted):
+                with self._connection.on_reconnect(lambda: watching.hinted(exact, below)):
                     await self._connection.barrier()
-                    await self._look(watching, deliver)
+                    await self._look(watching, (exact, below), deliver)
                     group.start_soon(self._follow, watching, deliver)
                     try:
                         yield
@@ -100,15 +100,15 @@ class JetStreamStates:
 
     async def _follow(self, watching: _Watching, deliver: Deliver) -> None:
         while True:
-            await watching.time_to_look()
+            filters = await watching.time_to_look()
             try:
-                await self._look(watching, deliver)
+                await self._look(watching, filters, deliver)
             except BusUnreachable as error:
                 if not error.retryable:
                     raise
 
-    async def _look(self, watching: _Watching, deliver: Deliver) -> None:
-        for one in watching.seen:
+    async def _look(self, watching: _Watching, filters: Iterable[str], deliver: Deliver) -> None:
+        for one in filters:
             for message in await self._behind(one, watching.seen[one]):
                 watching.seen[one] = message.sequence
                 if _REMOVED not in message.headers:
@@ -172,21 +172,29 @@ class _Watching:
     def __init__(self, seen: dict[str, int]) -> None:
         self.seen = seen
         self._hint = anyio.Event()
+        self._fresh: set[str] = set()
+        self._looked_for: set[str] = set()
         self._pause = _HEAL
 
-    def hinted(self) -> None:
+    def hinted(self, *filters: str) -> None:
         """Something may be there now, or soon."""
+        self._fresh.update(filters)
         self._hint.set()
 
-    async def time_to_look(self) -> None:
-        """Return at a hint, some times after it (what it hinted at may not be stored yet), and now and then."""
+    async def time_to_look(self) -> Iterable[str]:
+        """Return at a hint, some times after it (what it hinted at may not be stored yet), and now and then for all."""
         with anyio.move_on_after(self._pause):
             await self._hint.wait()
         if self._hint.is_set():
             self._hint = anyio.Event()
+            self._looked_for |= self._fresh
+            self._fresh = set()
             self._pause = _FIRST_LOOK
-        else:
+        elif self._pause < _HEAL:
             self._pause = min(self._pause * 2, _HEAL)
+        else:
+            self._looked_for = set()
+        return tuple(self._looked_for or self.seen)
 
 
 def _value(message: StreamMessage) -> StateValue:
