@@ -94,8 +94,8 @@ def test_a_refused_delegation_is_a_result_that_the_model_reads():
 
 def test_the_child_of_a_function_takes_the_lane_that_is_given_else_its_parents():
     state = replay(journal([created(lane="high"), claimed()[1]]))
-    for given, lane in ((None, "high"), ("low", "low")):
-        child = child_of(state, spec(), ("c1", "t1"), agent="b", given=Content(value=1), lane=given, at=T0)
+    for asked, lane in ((None, "high"), ("low", "low")):
+        child = child_of(state, spec(), ("c1", "t1"), agent="b", given=Content(value=1), lane=asked, at=T0)
         assert (child.child, child.call, child.agent, child.lane, child.at) == ("c1", "t1", "b", lane, T0)
 
 
