@@ -20,6 +20,7 @@ from callboard.bus.messages import (
     Record,
     RunClaimed,
     RunCreated,
+    RunKilled,
     ToolLateResult,
     ToolReturned,
     Usage,
@@ -94,8 +95,8 @@ def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: 
 
 
 def unborn(agent: str, spec: JsonValue, at: datetime) -> RunState:
-    """As a run would be that was over before it was created: its owner may have been lost right before that."""
-    events = (RunCreated(agent=agent, spec=spec, at=at), RunClaimed(task=0))
+    """As a run would be that was killed when it had been created: its owner may have been lost right before that."""
+    events = (RunCreated(agent=agent, spec=spec, at=at), RunClaimed(task=0), RunKilled())
     return fold(EMPTY, 1, Record(id="-", owner="-", events=events))
 
 

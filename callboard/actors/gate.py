@@ -93,7 +93,7 @@ class RunGate(Protocol):
         ...
 
     async def leave(self, state: RunState) -> None:
-        """The task is about to be acknowledged: the run is over or suspended, as ``state`` says, the journal's fold.
+        """The task is about to be acknowledged. ``state`` is the journal's fold: over, suspended, or another owner's.
 
         Also for a run that was over before this worker could claim it: whoever owned it may have died on the way.
         """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,12 +57,12 @@ async def costs(
 ) -> list[Line]:
     """What runs used, by model and tool: of a tenant, of an agent, of one run, of those created ``since``."""
     found: list[Line] = []
-    async with aclosing(_keys(bus, tenant)) as keys:
-        async for key in keys:
-            if run in (None, key.run):
-                cost = cost_of(key, await bus.journals.read(key))
-                if since is None or (cost.created is not None and cost.created >= since):
-                    found += [line for line in cost.lines if agent in (None, line.agent)]
+    keys = [entry.key async for entry in bus.scan(tenant)]
+    for key in keys:
+        if run in (None, key.run):
+            cost = cost_of(key, await bus.journals.read(key))
+            if since is None or (cost.created is not None and cost.created >= since):
+                found += [line for line in cost.lines if agent in (None, line.agent)]
     return found
 
 
@@ -133,11 +132,6 @@ async def _change(bus: Bus, scope: SharedScope, change: Callable[[RuntimeCap], R
         except StaleAppend:  # somebody else was faster
             continue
         return cap
-
-
-async def _keys(bus: Bus, tenant: str | None) -> AsyncGenerator[RunKey]:
-    async for entry in bus.scan(tenant):
-        yield entry.key
 
 
 def _periods(now: datetime) -> tuple[str, str]:

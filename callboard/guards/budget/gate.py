@@ -115,6 +115,8 @@ class _RunBudget:
             await self.shared.settle(ask, used(ending.usage))
 
     async def leave(self, state: RunState) -> None:
+        if state.terminal is None and not state.suspended:
+            return  # another owner has it
         if (spec := _spec_of(state, busy=bool(self.gates.books.runtime))) is not None:
             await self.shared.leave(state, self.shared.accounts(state, spec))
 

@@ -301,11 +301,11 @@ async def _books(bus: Bus, folder: Path, died: int) -> Books:
     states: dict[RunKey, RunState] = {}
     wrong: list[str] = []
     billed = 0
-    async for entry in bus.scan():
-        entries = await bus.journals.read(entry.key)
-        states[entry.key] = replay(entries)
+    for key in [entry.key async for entry in bus.scan()]:
+        entries = await bus.journals.read(key)
+        states[key] = replay(entries)
         for call, (reserved, said, answered) in attempts(entries).items():
-            name = f"{entry.key.run}/{call}"
+            name = f"{key.run}/{call}"
             billed += reserved if said is None else said
             if answered and metered[name] != said:
                 wrong.append(f"{name}: metered {metered[name]}, in the journal {said}")
