@@ -8,6 +8,7 @@ from callboard.bus.guard_messages import Mode
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard
+from callboard.guards.limits import LimitsGuard
 from callboard.guards.loop.guard import LoopGuard
 from callboard.guards.stuck import StuckGuard
 
@@ -22,4 +23,8 @@ def _stuck(spec: AgentSpec) -> tuple[Guard[Any], Mode]:
     return StuckGuard(spec.guards.stuck, spec), spec.guards.stuck.mode
 
 
-BUILTIN: Final = (Hosted("loop", _loop), Hosted("stuck", _stuck))
+def _limits(_: AgentSpec) -> tuple[Guard[Any], Mode]:
+    return LimitsGuard(), "enforce"
+
+
+BUILTIN: Final = (Hosted("loop", _loop), Hosted("stuck", _stuck), Hosted("limits", _limits))

@@ -16,6 +16,7 @@ def test_every_agent_has_them_in_earnest_without_a_word_about_them() -> None:
     assert {name: each and (each[0].name, each[1]) for name, each in made.items()} == {
         "loop": ("loop", "enforce"),
         "stuck": ("stuck", "enforce"),
+        "limits": ("limits", "enforce"),
     }
 
 
@@ -23,10 +24,13 @@ def test_the_mode_and_what_happens_without_it_are_those_of_the_run() -> None:
     guards = GuardSettings(loop=LoopSettings(mode="shadow", missing="closed"), stuck=StuckSettings(mode="warn"))
     spec = AGENT.model_copy(update={"guards": guards})
     made = {name: hosted.make(spec) for name, hosted in HOSTED.items()}
-    assert {name: each and each[1] for name, each in made.items()} == {"loop": "shadow", "stuck": "warn"}
+    assert {name: each and each[1] for name, each in made.items()} == {
+        "loop": "shadow", "stuck": "warn", "limits": "enforce",
+    }  # fmt: skip
     assert {name: missing_of(spec, name, each[0]) for name, each in made.items() if each} == {
         "loop": "closed",
         "stuck": "open",
+        "limits": "open",
     }
 
 
