@@ -259,11 +259,23 @@ def test_edits_with_tests_between_them_are_no_loop_even_if_the_test_says_the_sam
 
 
 def test_a_check_after_a_change_is_not_denied():
-    run = repeat(4, Call("bash", {"command": "make test"}, "1 failed"))
-    assert said(run) == [("nudge", 4)]
-    run.turn(Call("bash", {"command": "touch a"}, ""), Call("bash", {"command": "touch b"}, ""))
-    run.turn(Call("bash", {"command": "make test"}, "1 failed"))
-    assert said(run) == [("nudge", 4)]
+    run, test = trace().turn(Call("bash", {"command": "cd /"}, "")), Call("bash", {"command": "make test"}, "1 failed")
+    for _ in range(4):
+        run.turn(replace(test))
+    assert said(run) == [("nudge", 5)]
+    run.turn(Call("bash", {"command": "touch a"}, "")).turn(replace(test))
+    assert said(run) == [("nudge", 5)]
+    run.turn(replace(test))
+    assert said(run) == [("nudge", 5), ("deny", 8)]
+
+
+def test_a_poll_that_goes_back_to_what_it_was_is_news():
+    run = trace(tools={"status": "poll", "grep": "read"})
+    for n in range(60):
+        if n % 12 == 0:
+            run.turn(Call("status", {}, "up" if n % 24 else "down"))
+        run.turn(Call("grep", {"pattern": f"p{n}"}, "no matches"))
+    assert said(run) == []
 
 
 def test_the_same_task_for_the_same_agent_is_seen_although_its_words_differ():
