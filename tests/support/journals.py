@@ -105,15 +105,16 @@ POLICIES = ("ask", "verify", "continue", "fail")
 EFFECTS = ("pure", "idempotent", "at_most_once", "critical")
 INSTANTS = (T0, T0 + timedelta(seconds=1))
 CONTENTS = (Content(), Content(value={"n": 1}))
+HELD, USED = Amount(usd_micros=9, input_tokens=4), Usage(input_tokens=3, cost_usd_micros=2)
 CALLED = ((), (ToolCall(id="t1", name="x"),), (ToolCall(id="t1", name="x"), ToolCall(id="t2", name="y")))
 X, Y = Wait(kind="signal", name="x"), Wait(kind="timer", name="y")
 C1, T1, G = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1"), Wait(kind="go", name="x")
 OWNER = (
     every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
     every(RunClaimed, task=(1, 2, 3)),
-    every(ModelRequested, call=CALLS, attempt=(1, 2), wrap_up=(False, True)),
+    every(ModelRequested, call=CALLS, attempt=(1, 2), wrap_up=(False, True), reserved=(Amount(), HELD)),
     every(ModelResponded, call=CALLS, text=CONTENTS, tool_calls=CALLED, usage=(Usage(), Usage(input_tokens=3))),
-    every(ModelFailed, call=CALLS, problem=(PROBLEM,), retry_at=(None, *INSTANTS)),
+    every(ModelFailed, call=CALLS, problem=(PROBLEM,), retry_at=(None, *INSTANTS), usage=(Usage(), USED)),
     every(ToolRequested, call=CALLS, tool=NAMES, effect=EFFECTS, key=("k",), in_doubt=POLICIES, timeout=(None, 600.0)),
     every(ToolReturned, call=CALLS, result=CONTENTS, problem=(None, PROBLEM)),
     every(ToolInDoubt, call=CALLS, policy=POLICIES),
@@ -138,7 +139,7 @@ SIGNALLED = (
 )
 INFORMATION = (
     every(ToolLateResult, call=CALLS),
-    every(ModelLateUsage, call=CALLS),
+    every(ModelLateUsage, call=CALLS, attempt=(1, 2), usage=(USED,)),
     every(RunSettled, running=((), ("t1",))),
     every(UnknownEvent, type=("run.dreamt",), depth=(1,)),
 )
