@@ -414,3 +414,15 @@ def test_different_yes_and_no_are_news_and_a_run_of_noes_is_not():
     for n in range(20):
         run.turn(Call("exists", {"n": 100 + n}, False))
     assert [action for action, _ in said(run)] == ["nudge"]
+
+
+def test_what_will_pass_may_be_tried_more_often():
+    run = repeat(20, Call("fetch", {"url": "x"}, problem="HTTP 503: temporarily unavailable"))
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 6), ("kill", 17)]
+
+
+def test_the_worker_asks_it_once_the_model_was_told_by_it():
+    guard = LoopGuard()
+    assert guard.wakes(RunSteered(text="note", guard="loop"))
+    assert not guard.wakes(RunSteered(text="note", guard="budget"))
+    assert not guard.wakes(ToolReturned(call="m1.0"))
