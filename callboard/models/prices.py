@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pydantic_core import to_json
@@ -26,8 +27,30 @@ class Tariff:
     call: int = 0
 
 
+class _Same:
+    """A choice as a key: itself, for its settings cannot be hashed."""
+
+    __slots__ = ("choice",)
+
+    def __init__(self, choice: ModelChoice) -> None:
+        self.choice = choice
+
+    def __hash__(self) -> int:
+        return id(self.choice)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.choice is other.choice
+
+
 def price_of(choice: ModelChoice) -> Tariff | None:
     """What ``choice`` costs; None: nobody knows. A script without a price costs what its turns say."""
+    return _price_of(_Same(choice))
+
+
+@lru_cache(maxsize=256)
+def _price_of(same: _Same) -> Tariff | None:
+    """Asked for several times for each call; a script is long."""
+    choice = same.choice
     call = _dearest(choice) if choice.provider == "scripted" else 0
     if choice.price is not None:
         return _tariff(choice.price, call)

@@ -99,6 +99,8 @@ def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime
 
 def tripped(counts: Counts, settings: Breaker) -> Cause:
     """Why these counts open a circuit, ``""`` if they do not."""
+    if not any(each.failed or each.slow for each in counts.slices):
+        return ""  # as mostly, and this is asked after each call
     total = counts.total
     if counts.streak >= settings.consecutive:
         return "streak"
