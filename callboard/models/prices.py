@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, assert_never
 
 from pydantic_core import to_json
 
@@ -131,6 +131,8 @@ def _size(message: ChatMessage) -> int:
             return len(text.encode("utf-8", "replace")) + arguments
         case ToolOutcome(content=content):
             return len(to_json(content, inf_nan_mode="constants"))
+        case _:
+            assert_never(message)
 
 
 def _tool_size(tool: ToolSpec) -> int:

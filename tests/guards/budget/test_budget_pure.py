@@ -30,7 +30,7 @@ from callboard.bus.messages import (
     ToolReturned,
     Usage,
 )
-from callboard.bus.ports import Balance
+from callboard.bus.ports import Balance, Stored
 from callboard.config.guards import BudgetSettings, Price, SharedBudget
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.errors import ModelError
@@ -339,3 +339,8 @@ def test_the_lines_of_a_run_add_up_to_its_books(entries):
 def test_a_table_of_nothing_has_a_head():
     assert as_csv((), ("tool",)) == "tool,runs,model_calls,tool_calls,input_tokens,output_tokens,usd\n"
     assert total(()).runs == 0
+
+
+def test_what_cannot_be_read_costs_nothing():
+    entries = (*journal(claimed(), ModelRequested(call="m1", model="x", reserved=reserved(4))), Stored(9, None))
+    assert [(line.tool, line.used.usd_micros) for line in cost_of(KEY, entries).lines] == [("x", 4)]
