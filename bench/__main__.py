@@ -16,6 +16,7 @@ from bench.kills import kills
 from bench.latency import idle_run
 from bench.machine import load, machine
 from bench.memory import memory
+from bench.overhead import overhead
 from bench.report import as_json, markdown, show
 from bench.startup import startup
 from bench.stats import Row
@@ -72,6 +73,9 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
         await competition.check()
         say(f"idle runs, {durability}")
         rows += await idle_run(here, durability, runs=plan.idle_runs)
+    if durability == "always":
+        async with deployment(durability, data) as here:
+            rows += await overhead(here, durability, say, rounds=plan.rounds, seconds=plan.seconds)
     async with deployment(durability, data) as here:
         say(f"kills, {durability}")
         rows += await kills(here, durability, count=plan.kills)

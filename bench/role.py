@@ -1,4 +1,4 @@
-"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|dispatcher|guard|floor …``.
+"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|bare|dispatcher|guard|floor …``.
 
 Worker and dispatcher are the children that ``callboard worker`` and ``callboard supervisor`` start, nothing less.
 """
@@ -14,9 +14,12 @@ from bench.code import agents
 from bench.floor import serve
 from bench.guards import HOSTED
 from callboard.actors.actor import running
+from callboard.actors.worker import Worker
 from callboard.app.guarding import guard_child
-from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.node import BusAt, WorkerSettings, ports, supervisor_child, worker_child
 from callboard.app.process import spare_collections
+from callboard.bus.bus import open_bus
+from callboard.bus.subjects import Subjects
 from callboard.log import configure
 
 
@@ -27,8 +30,16 @@ async def _work(url: str, name: str, slots: str) -> None:
         await anyio.sleep_forever()
 
 
-async def _dispatch(url: str, name: str) -> None:
-    async with running(supervisor_child(BusAt((url,)), name)):
+async def _work_unguarded(url: str, name: str, prefix: str) -> None:
+    subjects = Subjects(prefix)
+    async with open_bus(url, subjects=subjects, name=name, echo=False) as bus, anyio.create_task_group() as group:
+        group.start_soon(Worker(agents(), ports(bus), name=name, ack_wait=bus.ack_wait).run, anyio.Event())
+        print("ready", flush=True)
+        await anyio.sleep_forever()
+
+
+async def _dispatch(url: str, name: str, prefix: str = "cb") -> None:
+    async with running(supervisor_child(BusAt((url,), Subjects(prefix)), name)):
         print("ready", flush=True)
         await anyio.sleep_forever()
 
@@ -41,6 +52,7 @@ async def _guard(url: str, name: str) -> None:
 
 _ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {
     "worker": _work,
+    "bare": _work_unguarded,
     "dispatcher": _dispatch,
     "guard": _guard,
     "floor": serve,
