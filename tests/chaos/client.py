@@ -21,7 +21,17 @@ from callboard.errors import BusError
 
 CLOCK = SystemClock()
 TENANT = "default"
-WEIGHTS = {"clerk": 5, "teller": 4, "boss": 2, "job": 4, "sleeper": 2, "asker": 3, "parent": 1}
+WEIGHTS = {
+    "clerk": 5,
+    "teller": 4,
+    "boss": 2,
+    "job": 4,
+    "sleeper": 2,
+    "asker": 3,
+    "parent": 1,
+    "looper": 2,
+    "spender": 2,
+}
 
 
 @dataclass

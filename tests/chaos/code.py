@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from callboard.actors.code import AgentCode
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.subjects import RunKey
+from callboard.config.guards import BudgetSettings, GuardSettings, Price, RunBudget
 from callboard.config.spec import Limits
 from callboard.errors import RunFailed, RunKilled, ToolError
 from callboard.tools import Resolution, ToolContext, run_command, tool
@@ -148,9 +150,21 @@ def chaos_code() -> dict[str, AgentCode]:
             "boss", _delegates("clerk", "teller"), _together("pay"), {"text": "ok"},
             tools=(pay,), team=("clerk", "teller"), **LIMITS,
         ),
+        scripted("looper", _together("look"), tools=(look,), loop=True, **LIMITS),
+        _spender(),
         *(function(code) for code in (job, sleeper, asker, parent)),
     )  # fmt: skip
     return {code.spec.name: code for code in agents}
+
+
+def _spender() -> AgentCode:
+    """Its third turn is more than its budget allows."""
+    code = scripted(
+        "spender", {**_together("fetch"), "usage": {"input": 1_000, "output": 100}}, tools=(fetch,), loop=True, **LIMITS
+    )
+    model = code.spec.model.model_copy(update={"price": Price(input=3, output=15), "max_output": 100})
+    guards = GuardSettings(budget=BudgetSettings(run=RunBudget(usd=0.014)))
+    return replace(code, spec=code.spec.model_copy(update={"model": model, "guards": guards}))
 
 
 # ---- to be killed -------------------------------------------------------------------------------------------------

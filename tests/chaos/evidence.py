@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from callboard.actors.receipt import Receipt
 from callboard.bus import storage
 from callboard.bus.bus import Bus
 from callboard.bus.codec import decode_task, run_key
+from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.messages import ModelResponded, Resume, ToolReturned
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
@@ -27,6 +29,7 @@ class Evidence:
     journals: Mapping[RunKey, Sequence[Stored]]
     queued: tuple[QueuedTask, ...]
     starts: tuple[EffectStart, ...]
+    said: tuple[GuardEvent, ...] = ()
 
     def violations(self, receipts: Iterable[Receipt] = ()) -> tuple[Violation, ...]:
         """What the history checker finds."""
@@ -48,12 +51,18 @@ class Evidence:
             if start.at > known.get((start.run, start.call), float("inf")) + SKEW
         ]
 
+    def said_twice(self) -> list[str]:
+        """Guard events that were stored more than once."""
+        counted = Counter((event.guard, event.id) for event in self.said)
+        return [f"guard {guard} said {name!r} {count} times" for (guard, name), count in counted.items() if count > 1]
+
 
 async def collect(bus: Bus, folder: Path) -> Evidence:
     """Read it all from the bus and from ``folder``, where the processes worked."""
     keys = [entry.key async for entry in bus.scan()]
     journals = {key: await bus.journals.read(key) for key in keys}
-    return Evidence(journals, await queued(bus), read_starts(folder))
+    said = tuple(event for _, event in await bus.guard_log.events())
+    return Evidence(journals, await queued(bus), read_starts(folder), said)
 
 
 async def queued(bus: Bus) -> tuple[QueuedTask, ...]:

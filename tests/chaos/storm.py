@@ -5,19 +5,22 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
 
+from callboard.actors.fold import replay
 from callboard.actors.history import Violation
+from callboard.actors.state import RunState
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import RunCreated
-from callboard.bus.subjects import Subjects
+from callboard.bus.messages import RunCompleted, RunCreated, RunFailed, RunKilled
+from callboard.bus.ports import Stored
+from callboard.bus.subjects import RunKey, Subjects
 from callboard.errors import BusError
-from tests.chaos.client import TENANT, Client
+from tests.chaos.client import Client
 from tests.chaos.evidence import Evidence, collect, queued
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.zygote import Process, Role, Zygote, zygote
@@ -45,6 +48,7 @@ class Plan:
     rate: float = 9.0
     workers: int = 4
     dispatchers: int = 2
+    guards: int = 2
     ack_wait: float = 2.0
     calm: float = 5.0
     down: float = 0.6
@@ -76,6 +80,7 @@ class Outcome:
     signals: int
     last: float
     left_open: tuple[str, ...]
+    guarded: Counter[str]
     violations: tuple[Violation, ...]
     wrong: tuple[str, ...]
 
@@ -87,10 +92,35 @@ class Outcome:
         head = (
             f"{self.runs} runs, {self.children} children: {dict(self.outcomes)}; {self.starts} effects started; "
             f"claims per run {dict(sorted(self.attempts.items()))}; {self.receipts} receipts {dict(self.settled)}; "
-            f"{self.twice} submitted twice, {self.signals} signals; faults {dict(self.faults)}; "
+            f"ended by guards {dict(self.guarded)}; {self.twice} submitted twice, {self.signals} signals; "
+            f"faults {dict(self.faults)}; "
             f"the last run ended {self.last:+.2f} s after them"
         )
         return "\n".join([head, *self.left_open, *map(str, self.violations), *self.wrong])
+
+
+def misjudged(key: RunKey, state: RunState, entries: Sequence[Stored]) -> list[str]:
+    """What is wrong about the end of a run, with guards that stop those that misbehave, and nobody else."""
+    agent = state.created.agent if state.created is not None else ""
+    kills = [
+        event
+        for entry in entries
+        for event in (entry.record.events if entry.record else ())
+        if isinstance(event, RunKilled) and event.guard
+    ]
+    wrong = [f"{key} was killed {len(kills)} times by guards"] if len(kills) > 1 else []
+    match state.terminal:
+        case RunFailed(guard="budget") if agent == "spender":
+            pass
+        case RunKilled(guard="loop") if agent == "looper":
+            pass
+        case RunFailed():
+            wrong.append(f"{key} ({agent}) failed: {state.terminal}")
+        case RunKilled(guard=str() as guard) if guard:
+            wrong.append(f"{key} ({agent}) was killed by {guard}: {state.terminal.reason}")
+        case RunCompleted() if agent in {"looper", "spender"}:
+            wrong.append(f"{key} ({agent}) completed")
+    return wrong
 
 
 @dataclass
@@ -116,7 +146,8 @@ class Storm:
         replicas = self.servers.replicas
         async with open_bus(self.servers.urls, subjects=subjects, name="storm", replicas=replicas) as bus:
             self.client = client = Client(bus, random.Random(self.plan.seed))
-            for kind, count in (("worker", self.plan.workers), ("dispatcher", self.plan.dispatchers)):
+            plan = self.plan
+            for kind, count in (("worker", plan.workers), ("dispatcher", plan.dispatchers), ("guard", plan.guards)):
                 for number in range(count):
                     self._spawn(self._role(kind, number, subjects.prefix))
             async with anyio.create_task_group() as beside:
@@ -215,7 +246,7 @@ class Storm:
             await anyio.sleep(LOOKS_EVERY)
 
     def _judge(self, client: Client, evidence: Evidence, quiet: float, left: tuple[str, ...]) -> Outcome:
-        states = client.states
+        states = {key: replay(entries) for key, entries in evidence.journals.items()}
         ended = [
             entry.at.timestamp()
             for key, entries in evidence.journals.items()
@@ -237,10 +268,17 @@ class Storm:
             last=max(ended, default=quiet) - quiet,
             left_open=tuple(f"open {self.plan.calm} s after the faults: {each}" for each in left),
             violations=evidence.violations(client.receipts),
-            wrong=(*evidence.repeated(), *self._surprises(client, evidence, max(ended, default=quiet) - quiet)),
+            guarded=Counter(guard for state in states.values() if (guard := getattr(state.terminal, "guard", ""))),
+            wrong=(
+                *evidence.repeated(),
+                *evidence.said_twice(),
+                *self._surprises(client, evidence, states, last=max(ended, default=quiet) - quiet),
+            ),
         )
 
-    def _surprises(self, client: Client, evidence: Evidence, last: float) -> list[str]:
+    def _surprises(
+        self, client: Client, evidence: Evidence, states: Mapping[RunKey, RunState], *, last: float
+    ) -> list[str]:
         """What the history checker cannot know: what was submitted, and how it should have ended."""
         wrong = [f"{key} was accepted and is lost" for key in client.accepted if key not in evidence.journals]
         if last > self.plan.calm:
@@ -252,7 +290,6 @@ class Storm:
             for event in (event for entry in entries if entry.record for event in entry.record.events):
                 if isinstance(event, RunCreated) and event.parent is None:
                     created[str(event.input.value)] += 1
-            state = client.states[key]
-            if key.tenant == TENANT and state.outcome == "failed":
-                wrong.append(f"{key} failed: {state.terminal}")
+            state = states[key]
+            wrong += misjudged(key, state, entries)
         return [*wrong, *(f"task {number} became {count} runs" for number, count in created.items() if count > 1)]

@@ -20,3 +20,5 @@ async def test_no_promise_is_broken_in_a_storm_and_every_run_is_over_five_second
     print(outcome)
     assert outcome.ok, str(outcome)
     assert outcome.runs >= 150
+    assert outcome.guarded["loop"] >= 1, "no run was ended by the loop guard"
+    assert outcome.guarded["budget"] >= 1, "no run was ended by its budget"

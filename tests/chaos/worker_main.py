@@ -6,6 +6,8 @@ import functools
 import os
 import signal
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,20 @@ import anyio
 
 from callboard.actors import effects, run_context
 from callboard.actors.code import AgentCode
+from callboard.actors.gate import NoGate
 from callboard.actors.worker import Drain, Worker
 from callboard.app.agents import load_agents
+from callboard.app.gates import worker_gates
+from callboard.app.guards import Guarding
 from callboard.bus import storage
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.clock import SystemClock
+from callboard.config.guards import Breaker
 from callboard.config.loader import load
 from callboard.config.spec import ModelChoice
 from callboard.errors import BusUnreachable
+from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.log import configure
 from callboard.models.port import ChatReply, ChatRequest, Delta
 from callboard.models.registry import open_model
@@ -66,14 +73,22 @@ async def _live(role: Role) -> None:
             async with open_bus(
                 tuple(role.urls), subjects=Subjects(role.prefix), name=role.name, echo=False, replicas=role.replicas
             ) as bus:
-                await (_work(role, bus) if role.kind == "worker" else _dispatch(bus))
+                await LIVES[role.kind](role, bus)
                 return
         except BusUnreachable as error:  # the server is away just now
             print(f"{role.name}: {error}", flush=True)
 
 
 async def _work(role: Role, bus: Bus) -> None:
-    worker = Worker(code_of(role.code), ports(bus), name=role.name, ack_wait=bus.ack_wait, open_model=RecordedModel)
+    gates = worker_gates(bus, GUARDING, worker=role.name) if role.code == "chaos" else nullcontext(NoGate())
+    async with gates as asked:
+        around = replace(ports(bus), gates=asked)
+        await _serve(Worker(
+            code_of(role.code), around, name=role.name, ack_wait=bus.ack_wait, open_model=RecordedModel
+        ))  # fmt: skip
+
+
+async def _serve(worker: Worker) -> None:
     async with worker, anyio.create_task_group() as beside:
 
         async def drain() -> None:
@@ -86,9 +101,18 @@ async def _work(role: Role, bus: Bus) -> None:
         beside.cancel_scope.cancel()
 
 
-async def _dispatch(bus: Bus) -> None:
+async def _dispatch(role: Role, bus: Bus) -> None:
     dispatcher = Dispatcher(bus.journals, bus.tasks, bus.feed, bus.due, bus.graveyard, SystemClock())
     await dispatcher.run(anyio.Event())
+
+
+async def _judge(role: Role, bus: Bus) -> None:
+    await Sidecar(bus, GUARDING.hosted, replica=role.name).run(anyio.Event())
+
+
+LIVES = {"worker": _work, "dispatcher": _dispatch, "guard": _judge}
+GUARDING = Guarding(breaker=Breaker(mode="shadow"))
+"""One model plays for everybody, and some of its calls are meant to fail."""
 
 
 class RecordedModel:

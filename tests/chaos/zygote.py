@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Role:
     """What a process is. It works in ``folder``: its log and the starts of effects are there."""
 
-    kind: Literal["worker", "dispatcher"]
+    kind: Literal["worker", "dispatcher", "guard"]
     name: str
     folder: str
     urls: Sequence[str]
