@@ -10,42 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from callboard.actors.claim import Claim, TaskClaim, judge
 from callboard.actors.fold import EMPTY, fold
 from callboard.actors.receipt import Receipt
+from callboard.actors.rules import Rule, judge_event, status
 from callboard.actors.state import RunState, ready
 from callboard.bus.messages import (
-    SIGNALS,
-    TERMINAL,
     VERSION,
     Event,
-    ModelFailed,
-    ModelLateUsage,
     ModelRequested,
-    ModelResponded,
     Parent,
     Record,
-    RunClaimed,
-    RunCreated,
-    RunSettled,
-    ToolInDoubt,
-    ToolLateResult,
     ToolRequested,
     ToolResolved,
-    ToolReturned,
-    UnknownEvent,
 )
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 
 SKEW: Final = 0.05
 """Seconds that the clocks of server, workers and killers may differ."""
-Rule: TypeAlias = Literal[
-    "created", "terminal", "claim", "fenced", "suspended", "intent", "repeated", "at_most_once", "key",
-    "settled", "receipt", "R1", "R2", "family", "queue", "paused",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +123,7 @@ def _read(entries: Sequence[Stored]) -> _Run:
             run.state = fold(run.state, entry.sequence, record)
             continue
         for event in record.events:
-            for rule, text in _judge(run.state, record.owner, event):
+            for rule, text in judge_event(run.state, record.owner, event):
                 run.found.append((rule, entry.sequence, text))
             _step(run, entry, record, event)
     return run
@@ -152,70 +137,8 @@ def _step(run: _Run, entry: Stored, record: Record, event: Event) -> None:
         run.doubts = frozenset(after.in_doubt)
     if isinstance(event, ToolRequested | ModelRequested):
         run.intents.setdefault(event.call, []).append((event, entry.at))
-    if isinstance(event, ToolResolved) and _status(before, event.call) == "doubt" and event.decision == "retry":
+    if isinstance(event, ToolResolved) and status(before, event.call) == "doubt" and event.decision == "retry":
         run.retries[event.call] = run.retries.get(event.call, 0) + 1
-
-
-def _status(state: RunState, call: str) -> str:
-    known = state.calls.get(call)
-    return "not requested" if known is None else known.status
-
-
-def _judge(state: RunState, owner: str, event: Event) -> Iterator[tuple[Rule, str]]:
-    """What the owner's ``event`` breaks. Signals and information may always come."""
-    if event.type in SIGNALS or isinstance(event, ToolLateResult | ModelLateUsage | RunSettled | UnknownEvent):
-        return
-    if state.terminal is not None:
-        rule: Rule = "terminal" if event.type in TERMINAL else "fenced"
-        yield rule, f"{event.type} by {owner!r} after the run was over (at {state.ended})"
-    elif isinstance(event, RunCreated):
-        if state.created is not None:
-            yield "created", "a second run.created"
-    elif isinstance(event, RunClaimed):
-        yield from _judge_claim(state, event)
-    elif owner != state.owner or not owner:
-        yield "fenced", f"{event.type} by {owner!r}, but the run is owned by {state.owner!r}"
-    elif state.suspended:
-        yield "suspended", f"{event.type} by {owner!r} after the suspension at {state.suspended}, without a new claim"
-    elif isinstance(event, ModelRequested | ToolRequested):
-        yield from _judge_intent(state, event)
-    elif isinstance(event, ModelResponded | ModelFailed | ToolReturned | ToolInDoubt):
-        yield from _judge_result(state, event)
-
-
-def _judge_claim(state: RunState, event: RunClaimed) -> Iterator[tuple[Rule, str]]:
-    if state.created is None:
-        yield "created", "claimed before run.created"
-    if state.owner and not state.suspended and event.task != state.task:
-        yield "claim", f"task {event.task} took the run from task {state.task}, which holds it"
-    if state.owner and state.suspended and event.task == state.task:
-        yield "claim", f"task {event.task} claimed again after the suspension at {state.suspended}"
-
-
-def _judge_intent(state: RunState, event: ModelRequested | ToolRequested) -> Iterator[tuple[Rule, str]]:
-    for pause in (each for each in state.pauses.values() if each.until is None):
-        yield "paused", f"{event.call} was requested during the pause {pause.name!r}"
-    known = state.calls.get(event.call)
-    if known is None:
-        return
-    if known.status == "done":
-        yield "repeated", f"{event.call} was requested again after its result"
-    if known.status == "doubt" or (known.status == "open" and known.owner != state.owner and not known.repeatable):
-        yield "at_most_once", f"{event.call} ({known.effect}) may have started, and was requested again unresolved"
-    if isinstance(event, ToolRequested) and event.key != known.key:
-        yield "key", f"{event.call} was requested with key {event.key!r}, before with {known.key!r}"
-
-
-def _judge_result(
-    state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt
-) -> Iterator[tuple[Rule, str]]:
-    status = _status(state, event.call)
-    refused = isinstance(event, ToolReturned) and event.problem is not None and status == "not requested"
-    again = isinstance(event, ToolInDoubt) and status == "doubt"
-    if status == "done":
-        yield "repeated", f"{event.type} for {event.call}, which has its result"
-    elif status != "open" and not refused and not again:
-        yield "intent", f"{event.type} for {event.call}, which is {status}: no open intent"
 
 
 # ---- the world ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from callboard.actors.accounts import UNITS, ZERO, Accounts, Tally, tally
 from callboard.actors.allowance import Bounds, caps_of, kept, slice_of, sliced
 from callboard.actors.charges import answered, failed, interrupted, late_facts, most, unborn
 from callboard.actors.fold import fold, replay
+from callboard.actors.history import check
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     Amount,
@@ -50,7 +51,7 @@ from callboard.models import port
 from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome
 from callboard.models.prices import Tariff, cost, cut_off, price_of, priced, worst_case
 from tests.guards.budget.asks import KEY, MODEL, ask, request_of, spec_of, state_of
-from tests.support.journals import T0, claimed, few, journal, journals
+from tests.support.journals import T0, claimed, created, few, journal, journals
 
 COUNTS = st.integers(0, 10**9)
 PRICES = st.builds(Price, input=st.floats(0, 100), output=st.floats(0, 100), cached=st.none() | st.floats(0, 100))
@@ -344,3 +345,24 @@ def test_a_table_of_nothing_has_a_head():
 def test_what_cannot_be_read_costs_nothing():
     entries = (*journal(claimed(), ModelRequested(call="m1", model="x", reserved=reserved(4))), Stored(9, None))
     assert [(line.tool, line.used.usd_micros) for line in cost_of(KEY, entries).lines] == [("x", 4)]
+
+
+# ---- history ------------------------------------------------------------------------------------------------------
+def granted(spec: dict | None, money: int, *head, **more) -> list[str]:
+    start = created(spec=spec), claimed()[1]
+    call = ModelRequested(call="m1", reserved=reserved(money), **more)
+    return [each.rule for each in check({KEY: journal(start, *head, call)})]
+
+
+def test_a_call_that_was_granted_above_the_cap_of_its_run_breaks_a_rule():
+    assert granted({}, 1_800_000) == []
+    assert granted({}, 1_800_001) == ["budget"]
+    assert granted({}, 2_000_000, wrap_up=True) == []
+    assert granted({}, 2_000_001, wrap_up=True) == ["budget"]
+    assert granted({}, 1_900_000, BudgetRaised(more=Amount(usd_micros=1_000_000))) == []
+    assert granted({"guards": {"budget": {"mode": "shadow"}}}, 9_000_000) == []
+    assert granted({"guards": {"budget": "?"}}, 9_000_000) == []
+    assert granted(None, 9_000_000) == []
+    assert granted({}, 9_000_000, ChildSpawned(child="c1", call="t1", agent="b")) == []
+    twice = ModelRequested(call="m1", reserved=reserved(1_000_000))
+    assert granted({}, 1_000_000, twice) == []
