@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -104,16 +103,26 @@ def total(lines: Sequence[Line]) -> Row:
 
 def as_csv(found: Sequence[Row], by: Sequence[By]) -> str:
     """A line for each row, with a head."""
-    text = io.StringIO()
+    text = _Text()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*by, *FIELDS))
     writer.writerows((*row.names, *row.figures) for row in found)
-    return text.getvalue()
+    return "".join(text.lines)
 
 
 def as_json(found: Sequence[Row], by: Sequence[By]) -> list[JsonValue]:
     """Rows as objects; money in micro-dollars."""
     return [{**dict(zip(by, row.names, strict=True)), "runs": row.runs, **row.used._asdict()} for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What ``csv`` writes to."""
+
+    lines: list[str] = field(default_factory=list[str])
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def _name(event: Event, names: dict[str, str]) -> str:
