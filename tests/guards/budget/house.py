@@ -36,7 +36,7 @@ def spender(
     return replace(code, spec=code.spec.model_copy(update={"model": model, "guards": guards}))
 
 
-def turn(input: int = 100, output: int = 90, *, text: str = "ok", **more: Any) -> dict[str, Any]:  # noqa: A002
+def turn(input: int = 100, output: int = 90, *, text: str = "ok", **more: Any) -> dict[str, Any]:  # noqa: A002 - the word of the script
     """A turn that uses so many tokens: at ``PRICE`` it costs ``input + 10 * output`` micro-dollars."""
     return {"text": text, "usage": {"input": input, "output": output}, **more}
 
