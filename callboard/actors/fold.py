@@ -219,7 +219,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
             books = state.accounts if again else accounts.tool_requested(state.accounts)
         case _:
             assert_never(event)
-    return _put(state, call).evolve(accounts=books)
+    return state.evolve(calls={**state.calls, call.call: call}, accounts=books)
 
 
 def _forgiven(state: RunState, known: Call | None, attempt: int) -> int:
@@ -241,9 +241,11 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
         return state
     match event:
         case ModelResponded():
-            done = _put(state, call.evolve(status="done", result=event.text, problem=None))
+            done = call.evolve(status="done", result=event.text, problem=None)
             books = accounts.model_ended(state.accounts, event.call, event.usage)
-            return done.evolve(turns=(*state.turns, event), usage=_add(state.usage, event.usage), accounts=books)
+            return state.evolve(calls={**state.calls, call.call: done}, accounts=books,
+                turns=(*state.turns, event), usage=_add(state.usage, event.usage),
+            )  # fmt: skip
         case ModelFailed():
             failed = _put(state, call.evolve(status="failed", problem=event.problem, retry_at=event.retry_at))
             return failed.evolve(accounts=accounts.model_ended(state.accounts, event.call, event.usage))
