@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,6 +15,7 @@ from callboard.cli.shared import INTERRUPTED, Shared, Tenant, command
 if TYPE_CHECKING:
     from callboard.actors.receipt import Receipt
     from callboard.app.board import Board, Run
+    from callboard.app.embedded import Embedded
     from callboard.cli.screen import Screen
 
 File = Annotated[Path, typer.Argument(help="The configuration, e.g. agents.yaml.", metavar="FILE")]
@@ -48,39 +50,38 @@ async def run(
     A server that lives in the data directory already, or the one of --url, is used. Ctrl-C kills the run and prints
     the receipt.
     """
-    from callboard.app.agents import load_agents
-    from callboard.app.embedded import embedded
-    from callboard.app.guards import guarding_of
-    from callboard.bus.subjects import Subjects
     from callboard.cli.screen import Screen
-    from callboard.config.expectations import nearest
-    from callboard.config.loader import load
-    from callboard.errors import ConfigError
 
     given = given_input(input, as_json=input_json)
-    config = load(file)
-    shared.logs(config.secrets)
-    agents = load_agents(config)
-    if agent not in agents:
-        raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
-    at = None if shared.url is None else shared.bus()
-    subjects = Subjects(shared.prefix)
-    deployment = embedded(
-        agents,
-        at=at,
-        data_dir=data,
-        durability=durability,
-        subjects=subjects,
-        by=shared.by,
-        guarding=guarding_of(config),
-    )
-    async with deployment as here:
+    async with _deployed(shared, file, agent, data=data, durability=durability) as here:
         screen = Screen()
         submitted = await here.board.submit(agent, given, tenant=tenant, lane=lane)
         if not shared.json:
             kept = f" · data in {here.data_dir}" if here.data_dir is not None else ""
             screen.console.print(f"run {submitted.id} · {here.url}{kept}", style="dim", markup=False)
         return await _killable(shared, here.board, submitted, screen)
+
+
+def _deployed(
+    shared: Shared, file: Path, agent: str, *, data: Path, durability: Literal["always", "relaxed"]
+) -> AbstractAsyncContextManager[Embedded]:
+    """What the file has, all of it in this process. Raises ``ConfigError`` if it does not have the agent."""
+    from callboard.app.agents import load_agents
+    from callboard.app.embedded import embedded
+    from callboard.app.guards import guarding_of
+    from callboard.bus.subjects import Subjects
+    from callboard.config.expectations import nearest
+    from callboard.config.loader import load
+    from callboard.errors import ConfigError
+
+    config = load(file)
+    shared.logs(config.secrets)
+    agents = load_agents(config)
+    if agent not in agents:
+        raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
+    at, guarding = None if shared.url is None else shared.bus(), guarding_of(config)
+    subjects, by = Subjects(shared.prefix), shared.by
+    return embedded(agents, at=at, data_dir=data, durability=durability, subjects=subjects, by=by, guarding=guarding)
 
 
 async def _killable(shared: Shared, board: Board, run: Run, screen: Screen) -> int:
