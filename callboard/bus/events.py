@@ -91,8 +91,8 @@ class ModelFailed(Message):
 class ToolRequested(Message):
     """Intent: a tool call (or a function worker's step) may start within the start window.
 
-    ``key`` is the idempotency key, the same on every attempt. ``in_doubt`` is the policy after a crash. ``timeout``: the
-    seconds that it may take if neither the tool nor the agent's limits say so.
+    ``key`` is the idempotency key, the same on every attempt. ``in_doubt`` is the policy after a crash. ``timeout``:
+    the seconds that it may take if neither the tool nor the agent's limits say so.
     """
 
     type: Literal["tool.requested"] = "tool.requested"
