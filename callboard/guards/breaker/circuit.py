@@ -90,8 +90,9 @@ class Counts:
 def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime, settings: Breaker) -> Counts:
     """``counts`` with one more end."""
     index = int(now.timestamp() / (settings.window / _SLICES))
-    kept = tuple(each for each in counts.slices if index - _SLICES < each.index < index)
-    last = next((each for each in counts.slices if each.index == index), Slice(index))
+    *kept, last = counts.slices or (Slice(index),)
+    if last.index != index:  # a new slice: the oldest ones go
+        kept, last = [each for each in counts.slices if index - _SLICES < each.index < index], Slice(index)
     failed, slow = what == "failed", what == "slow"
     last = Slice(index, last.calls + 1, last.failed + failed, last.slow + slow)
     return Counts((*kept, last), counts.streak + 1 if failed else 0)

@@ -6,11 +6,12 @@ the one probe that somebody holds the lease of closes a circuit again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, TypeAlias, assert_never
 
+from callboard.actors.state import Evolving
 from callboard.config.guards import Breaker
 from callboard.guards.breaker.circuit import (
     LAST_ATTEMPT_STREAK,
@@ -35,8 +36,8 @@ _SPREAD: Final = 1 / 3
 """Those who wait for a probe come back over this share of the time that the circuit was open: most find an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+@dataclass(frozen=True)
+class View(Evolving):
     """A circuit as worker ``me`` knows it: what is in the bucket at ``revision`` (or what it has just proposed).
 
     ``asked`` counts the calls since the circuit began to close, ``probing``: this worker has the probe, or asks for it.
@@ -98,14 +99,14 @@ def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
         case "ramp":
             if now >= circuit.until:
                 done = closed(now)
-                return replace(view, circuit=done), Let(done)
+                return view.evolve(circuit=done), Let(done)
             share, end = step(circuit, now)
-            asked = replace(view, asked=view.asked + 1)
+            asked = view.evolve(asked=view.asked + 1)
             let = ceil(asked.asked * share) > ceil(view.asked * share)
             return asked, Let() if let else Hold(end + timedelta(seconds=chance))
         case "open" | "half_open":
             if not view.probing and now >= circuit.until:
-                return replace(view, probing=True), Claim(leased(circuit, view.me, now))
+                return view.evolve(probing=True), Claim(leased(circuit, view.me, now))
             if not view.probing and circuit.phase == "open":
                 return view, Hold(circuit.until + (circuit.until - circuit.since) * (_SPREAD * chance))
             return view, Hold(now + timedelta(seconds=_LOOK_AGAIN * (1 + chance)))
@@ -117,12 +118,12 @@ def put(view: View, circuit: Circuit, revision: int | None) -> View:
     """``circuit`` is in the bucket, at ``revision``; None: there is no bucket, and it holds here."""
     if revision is not None and revision < view.revision:
         return view
-    return replace(view, circuit=circuit, revision=view.revision if revision is None else revision)
+    return view.evolve(circuit=circuit, revision=view.revision if revision is None else revision)
 
 
 def unclaimed(view: View) -> View:
     """Somebody else was faster, or the call that should have been the probe is off."""
-    return replace(view, probing=False)
+    return view.evolve(probing=False)
 
 
 def renewed(view: View, now: datetime) -> Circuit | None:
@@ -137,12 +138,16 @@ def over(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, 
         return _probed(view, end, now, chance=chance)
     if end.what == "answered" or end.what == "nothing":  # noqa: PLR1714 - mypy narrows no tuple
         return view, None
-    phase, began = view.circuit.phase, now - timedelta(seconds=end.seconds)
-    if phase in ("open", "half_open") or (phase == "ramp" and began < view.circuit.since):
-        return view, None  # it started before the circuit opened: nothing new
-    view = replace(view, counts=count(view.counts, end.what, now, view.settings))
+    if view.circuit.phase != "closed" and _of_before(view.circuit, end, now):
+        return view, None
+    view = view.evolve(counts=count(view.counts, end.what, now, view.settings))
     cause = tripped(view.counts, view.settings) or _sooner(view, end)
     return _opened(view, cause, now, chance=chance) if cause else (view, None)
+
+
+def _of_before(circuit: Circuit, end: Over, now: datetime) -> bool:
+    """Did the call start before the circuit opened? Then it says nothing new."""
+    return circuit.phase != "ramp" or now - timedelta(seconds=end.seconds) < circuit.since
 
 
 def _sooner(view: View, end: Over) -> Cause:
@@ -154,7 +159,7 @@ def _sooner(view: View, end: Over) -> Cause:
 
 def _probed(view: View, end: Over, now: datetime, *, chance: float) -> tuple[View, Circuit | None]:
     held = renewed(view, now) is not None
-    view = replace(view, probing=False)
+    view = view.evolve(probing=False)
     if not held:
         return view, None  # the lease ran out: it is another's by now, or will be
     match end.what:
@@ -168,12 +173,12 @@ def _probed(view: View, end: Over, now: datetime, *, chance: float) -> tuple[Vie
             new = ramped(view.circuit, now)
         case _:
             assert_never(end.what)
-    return replace(view, circuit=new, counts=Counts(), asked=0), new
+    return view.evolve(circuit=new, counts=Counts(), asked=0), new
 
 
 def _opened(view: View, cause: Cause, now: datetime, *, chance: float) -> tuple[View, Circuit]:
     new = opened(view.circuit, cause, now, chance=chance, settings=view.settings, longest=view.longest)
-    return replace(view, circuit=new), new
+    return view.evolve(circuit=new), new
 
 
 def see(view: View, circuit: Circuit, revision: int) -> View:
@@ -182,8 +187,7 @@ def see(view: View, circuit: Circuit, revision: int) -> View:
         return view
     turned = circuit.phase != view.circuit.phase
     fresh = turned and circuit.phase in ("ramp", "closed")
-    return replace(
-        view,
+    return view.evolve(
         circuit=circuit,
         revision=revision,
         counts=Counts() if turned else view.counts,

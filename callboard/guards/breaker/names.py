@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from pydantic import JsonValue
@@ -46,11 +47,16 @@ def line(ask: Ask) -> Line | None:
     """The circuit of a call. A step has none: what it calls is the function's affair."""
     match ask.kind:
         case "model":
-            return Line(ALL, "model", ask.name)
+            return _line(ALL, "model", ask.name)
         case "tool":
-            return Line(ask.key.tenant, "tool", ask.name)
+            return _line(ask.key.tenant, "tool", ask.name)
         case _:
             return None
+
+
+@lru_cache(maxsize=4_096)
+def _line(tenant: str, kind: str, name: str) -> Line:
+    return Line(tenant, kind, name)
 
 
 def problem(at: Line, circuit: Circuit, until: datetime) -> Problem:

@@ -325,7 +325,7 @@ def test_a_worker_that_closes_without_a_probe_is_caught(monkeypatch):
     def hopeful(view, end, now, *, chance):
         if end.what == "good" and view.circuit.phase in ("open", "half_open"):
             new = circuits.closed(now)
-            return machine.replace(view, circuit=new), new
+            return view.evolve(circuit=new), new
         return sound(view, end, now, chance=chance)
 
     monkeypatch.setattr(machine, "over", hopeful)
