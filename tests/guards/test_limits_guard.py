@@ -28,6 +28,10 @@ def test_a_reason_needs_no_hint():
     assert said(RunFailed(problem=Problem(kind="turns", message="50 turns")))[0].reason == "50 turns"
 
 
+def test_a_guard_that_says_nothing_else_is_awake_from_the_start():
+    assert LimitsGuard().wakes(RunCompleted())
+
+
 def test_other_ends_are_none_of_its_business():
     assert not said(RunFailed(problem=Problem(kind="budget", message="spent"), guard="budget"))
     assert not said(RunCompleted())

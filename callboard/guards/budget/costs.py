@@ -16,10 +16,7 @@ from callboard.actors.fold import EMPTY, fold
 from callboard.bus.messages import (
     VERSION,
     Event,
-    ModelFailed,
-    ModelLateUsage,
     ModelRequested,
-    ModelResponded,
     ToolRequested,
 )
 from callboard.bus.ports import Stored
@@ -126,11 +123,11 @@ class _Text:
 
 
 def _name(event: Event, names: dict[str, str]) -> str:
+    """The model or tool of the call that ``event`` is about."""
+    call = getattr(event, "call", "")
     match event:
-        case ModelRequested(call=call, model=name) | ToolRequested(call=call, tool=name):
+        case ModelRequested(model=name) | ToolRequested(tool=name):
             names[call] = name
-            return name
-        case ModelResponded(call=call) | ModelFailed(call=call) | ModelLateUsage(call=call):
-            return names.get(call, "")
         case _:
-            return ""
+            pass
+    return names.get(call, "")

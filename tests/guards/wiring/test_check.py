@@ -60,7 +60,8 @@ def test_the_table_has_the_guards_of_each_agent_and_what_differs_for_tenants(fil
     assert triage_acme.startswith("acme $1.00 · 100 model calls")
     assert other.startswith("other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)")
     assert "enforce, runs wait for it enforce" in other
-    assert [line for line in rest if line.startswith("job")][0].startswith("job no cap tenant: $100.00 a day - warn")  # noqa: RUF015
+    job = next(line for line in rest if line.startswith("job"))
+    assert job.startswith("job no cap tenant: $100.00 a day - warn")
     assert "rate limit of scripted/m: 50 requests a minute · 40,000 input tokens a minute · 4 at a time" in rest
     assert "alerts to pager: *.kill, *.pause, budget.deny, breaker.warn" in rest
     assert any(line.startswith("breaker: enforce · opens at 50% failures") for line in rest)
