@@ -101,9 +101,9 @@ def ended(line: Line, want: str, *, inputs: int | None, outputs: int | None, sta
         inputs = outputs = 0
     return replace(
         line,
-        requests=line.requests if started else _corrected(line.requests, -1),
-        inputs=_corrected(line.inputs, 0 if inputs is None else inputs - was.input_tokens),
-        outputs=_corrected(line.outputs, 0 if outputs is None else outputs - was.output_tokens),
+        requests=_corrected(line.requests, 1, None if started else 0),
+        inputs=_corrected(line.inputs, was.input_tokens, inputs),
+        outputs=_corrected(line.outputs, was.output_tokens, outputs),
         held={name: held for name, held in line.held.items() if name != want},
     )
 
@@ -141,5 +141,7 @@ def _take(bucket: Bucket | None, cost: int, now: float) -> Bucket | None:
     return None if bucket is None else bucket.take(cost, now)
 
 
-def _corrected(bucket: Bucket | None, more: int) -> Bucket | None:
-    return None if bucket is None else bucket.correct(more)
+def _corrected(bucket: Bucket | None, cost: int, used: int | None) -> Bucket | None:
+    if bucket is None or used is None:
+        return bucket
+    return bucket.correct(used - min(cost, bucket.limit))  # no more than the limit was taken, so no more comes back

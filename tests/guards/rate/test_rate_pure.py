@@ -165,6 +165,18 @@ def test_a_call_that_never_started_costs_nothing_and_one_that_used_less_gives_th
     )
 
 
+def test_calls_that_may_need_more_than_the_limit_do_not_get_more_back_than_was_taken():
+    line, now, starts = Line.of(RateLimit(input_tokens=1_000)), 0.0, []
+    for name in ("a", "b", "c"):
+        line, found, wait = lines.next_up(lines.join(line, want(name, inputs=5_000), now), now)
+        while found is None:
+            now += wait
+            line, found, wait = lines.next_up(lines.join(line, want(name, inputs=5_000), now), now)
+        starts.append((now, 900.0))
+        line = lines.ended(line, name, inputs=900, outputs=0, started=True)
+    assert most_in_a_minute(starts) <= 1_000
+
+
 def test_a_line_that_is_frozen_lets_nobody_go_until_then():
     line = lines.join(lines.freeze(Line.of(RateLimit(requests=60)), 30.0), want("a"), 29.0)
     assert lines.freeze(line, 3.0).frozen == 30.0
