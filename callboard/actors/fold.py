@@ -237,7 +237,10 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
     if isinstance(event, ToolReturned) and call is None:  # refused before an intent: an unknown tool, a bad delegation
         refused = Call(call=event.call, kind="tool", status="done", owner=state.owner, sequence=state.sequence)
         return _put(state, refused.evolve(result=event.result, problem=event.problem))
-    if call is None or call.status != "open":
+    if call is None:
+        return state
+    refused_again = isinstance(event, ToolReturned) and call.status == "retry"  # before the intent, by a gate
+    if call.status != "open" and not refused_again:
         return state
     match event:
         case ModelResponded():

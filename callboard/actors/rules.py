@@ -93,7 +93,7 @@ def _judge_result(
     state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt
 ) -> Iterator[tuple[Rule, str]]:
     now = status(state, event.call)
-    refused = isinstance(event, ToolReturned) and event.problem is not None and now == "not requested"
+    refused = isinstance(event, ToolReturned) and event.problem is not None and now in ("not requested", "retry")
     again = isinstance(event, ToolInDoubt) and now == "doubt"
     if now == "done":
         yield "repeated", f"{event.type} for {event.call}, which has its result"

@@ -197,6 +197,11 @@ def test_a_call_in_doubt_becomes_what_somebody_says_of_it(resolved, status, resu
     assert (call.problem is not None) == (resolved.decision == "fail")
 
 
+def test_a_call_that_was_to_be_made_again_and_is_refused_then_has_its_outcome():
+    state = state_of(*DOUBT, ToolResolved(call="t1", decision="retry"), ToolReturned(call="t1", problem=PROBLEM))
+    assert (state.calls["t1"].status, state.calls["t1"].problem) == ("done", PROBLEM)
+
+
 @pytest.mark.parametrize(("by", "who"), [("ann", "ann"), ("", "somebody")])
 def test_a_failed_resolution_says_who_said_so(by, who):
     problem = state_of(*DOUBT, ToolResolved(call="t1", decision="fail", by=by)).calls["t1"].problem
