@@ -117,7 +117,7 @@ def notices(spent: Tally, caps: Bounds, settings: BudgetSettings) -> Iterator[No
 def shares(scope: Scope, unit: str, *, used: int, cap: int, settings: BudgetSettings) -> Iterator[Notice]:
     """Every share of one cap that is used up."""
     for share in sorted({*settings.warn_at, settings.steer_at}):
-        if used >= share * cap:
+        if cap and used >= share * cap:  # of nothing, as in an empty slice, there are no shares
             yield Notice(scope, unit, used, cap, share)
 
 

@@ -156,11 +156,16 @@ class SharedRun:
                 await book.give_back(amount)
             balance = books.seen[where] = await books.ledger.read(*where)
             assert limit is not None
-            if balance.spent + amount > limit or books.clock.monotonic() > until:
+            if balance.spent + self._own(account) + amount > limit or books.clock.monotonic() > until:
                 return Over(account.scope, UNITS[account.unit], sum(balance), account.cap, amount)
             if sum(balance) + amount > limit:
                 await anyio.sleep(pause)
                 pause = min(2 * pause, _LAST_LOOK)
+
+    def _own(self, account: Account) -> int:
+        """What the run itself holds: nothing of it comes back as long as the rest of its batch waits."""
+        calls = (each for taken in self._held.values() for each in taken)
+        return sum(each.amount for each in calls if each.book.account.name == account.name)
 
     async def _return(self, taken: Sequence[Taken]) -> None:
         for each in taken:
