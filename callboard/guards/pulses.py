@@ -34,16 +34,18 @@ class Pulses:
     heard: Mapping[_Place, Mapping[str, Heard]] = field(default_factory=dict[_Place, Mapping[str, Heard]])
 
     def hear(self, pulse: Pulse, now: float) -> Pulses:
-        """With one more pulse. One with the watermark 0 says that its replica does not judge the partition yet."""
-        if not pulse.watermark:
-            return self
+        """With one more pulse."""
         place = (pulse.guard, pulse.partition)
         fresh = {name: each for name, each in self.heard.get(place, {}).items() if now - each.at < MISSED_AFTER}
         known = {**fresh, pulse.replica: Heard(now, pulse.watermark)}
         return replace(self, heard={**self.heard, place: known})
 
     def watermark(self, guard: str, partition: int, now: float) -> int | None:
-        """How far ``guard`` has judged a partition; None if it is missing there."""
+        """How far ``guard`` has judged a partition; None if it is missing there.
+
+        0 is heard from one that judges nothing yet, and from all while the bus is empty. A run may then have its
+        credit and no more: the first run of a bus has to begin before anybody can judge it.
+        """
         known = self.heard.get((guard, partition), {}).values()
         return max((each.watermark for each in known if now - each.at < MISSED_AFTER), default=None)
 

@@ -28,8 +28,12 @@ def test_of_two_replicas_the_one_that_is_further_counts():
     assert len(pulses.hear(pulse(6, replica="r3"), 2.6).heard["g", 3]) == 2
 
 
-def test_a_replica_that_does_not_judge_yet_says_nothing():
-    assert Pulses(0.0).hear(pulse(0), 1.0).watermark("g", 3, 1.0) is None
+def test_a_replica_that_has_judged_nothing_yet_is_there_and_lets_the_first_run_of_a_bus_begin():
+    pulses = Pulses(0.0).hear(pulse(0), 10.0)
+    assert not pulses.missing("g", 3, 10.0)
+    assert held(pulses.watermark("g", 3, 10.0), (), "critical") == ""
+    assert held(pulses.watermark("g", 3, 10.0), range(1, CREDIT + 2), "pure")
+    assert pulses.missing("g", 3, 10.0 + MISSED_AFTER)
 
 
 def test_a_guard_is_missing_when_it_was_not_heard_for_a_while():
