@@ -91,17 +91,19 @@ async def _ask_model(
     ports: Ports,
 ) -> None:
     said: list[str] = []
+    reply: ChatReply | None = None
     started = ports.clock.monotonic()
     try:
         reply = await reply_of(model, request, said, first_token=spec.limits.first_token_timeout)
+        responded = await _responded(command.call, reply, ports, choice=request.model)
     except ModelError as raised:
         error = raised
     except anyio.get_cancelled_exc_class():
-        usage = interrupted(request, owner.view, "".join(said))
+        known = None if reply is None else answered(request.model, reply.usage)
+        usage = known or interrupted(request, owner.view, "".join(said))
         owner.cut.append(ModelLateUsage(call=command.call, attempt=command.attempt, usage=usage))
         raise
     else:
-        responded = await _responded(command.call, reply, ports, choice=request.model)
         await passage.end(usage=responded.usage)
         owner.defer(responded)
         return

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import anyio
 
+from callboard.actors import effects
 from callboard.bus.messages import RunFailed
+from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey
 from callboard.tools.tool import tool
 from tests.guards.budget.house import house, spender, turn, uses
 from tests.guards.budget.test_budget_children import delegates
+from tests.guards.budget.test_budget_shared import balance, month
 
 
 @tool(effect="pure")
@@ -51,3 +54,23 @@ async def test_a_batch_larger_than_what_its_tenant_has_left_does_not_wait_for_it
         assert state.accounts.own.tool_calls == 3
         assert state.terminal.guard == "budget"
         assert state.wrapped
+
+
+async def test_an_answer_that_its_run_s_end_kept_from_the_journal_is_charged(monkeypatch):
+    packing = anyio.Event()
+
+    async def never(value: object, blobs: object) -> None:
+        packing.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(effects, "pack", never)
+    agent = spender("long", turn(), budget={"tenant": {"usd": 1}})
+    async with house(agent) as board:
+        key = await board.submit("long", "go")
+        with anyio.fail_after(20):
+            await packing.wait()
+        await board.kill(key)
+        state = await board.until(key, lambda state: state.settled)
+        await board.settled()
+        assert state.accounts.own == (1_000, 100, 90, 1, 0)
+        assert await balance(board, month("tenant")) == Balance(1_000)
