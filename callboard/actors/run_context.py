@@ -19,7 +19,7 @@ from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
 from callboard.actors.decide import child_id, idempotency_key, limit_reached, request
 from callboard.actors.effects import context_of, within_deadline
-from callboard.actors.gate import Ask, Refusal
+from callboard.actors.gate import Ask, Grant
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
@@ -133,9 +133,8 @@ class RunContext:
             self._fact(TimerSet(timer=timer, at=self._ports.clock.now() + timedelta(seconds=seconds)))
         left = self._left(timer)
         if left > HELD_SECONDS:
-            with anyio.move_on_after(
-                left
-            ):  # as long as another branch holds the worker, nobody else looks at the clock
+            # as long as another branch holds the worker, nobody else looks at the clock
+            with anyio.move_on_after(left):
                 await self._park((Wait(kind="timer", name=timer),))
         elif left > 0:
             with self._parking.holding():
@@ -240,10 +239,11 @@ class RunContext:
         )  # fmt: skip
         with self._parking.holding():
             answer = await self._owner.gate.admit(ask)
-            if isinstance(answer, Refusal):
-                raise ToolError(answer.problem.kind, answer.problem.message)
-            async with passing(self._owner.gate, ask, answer, self._ports.clock) as passage:
-                value, problem = await self._effect(work, intent, passage, timeout)
+            if isinstance(answer, Grant):
+                async with passing(self._owner.gate, ask, answer, self._ports.clock) as passage:
+                    value, problem = await self._effect(work, intent, passage, timeout)
+            else:
+                value, problem = None, answer.problem
             content = Content() if problem else await pack(value, self._ports.blobs)
             self._fact(ToolReturned(call=call, result=content, problem=problem))
             if effect not in RERUN:

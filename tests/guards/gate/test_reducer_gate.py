@@ -199,6 +199,24 @@ async def test_a_denied_step_raises_and_the_function_goes_on():
         assert over.terminal.result.value == ["booked", "denied"]
 
 
+async def test_a_step_that_was_denied_is_denied_on_every_play():
+    @worker("f")
+    async def cautious(task, run):
+        try:
+            return await run.step("book", lambda: "booked")
+        except ToolError as error:
+            await run.sleep(2.5)
+            return error.kind
+
+    async with fleet(function(cautious), workers=0) as board:
+        async with gated(board, reducers(hosted(Limit("deny")))):
+            key = await board.submit("f", "go")
+            await board.until(key, lambda state: state.suspended)
+        async with gated(board, reducers()):
+            over = await board.over(key)
+        assert (over.claims, over.terminal.result.value) == (2, "denied")
+
+
 async def test_a_worker_that_takes_over_judges_with_all_that_was_before_it():
     reached, free = anyio.Event(), anyio.Event()
 
