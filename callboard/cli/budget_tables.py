@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from pydantic import JsonValue
 from rich.table import Table
 
 from callboard.actors.allowance import MICROS
 from callboard.bus.ports import Balance
+from callboard.cli.guard_tables import caps_of
 from callboard.cli.shared import say
 from callboard.cli.tables import console
+from callboard.cli.teller import amount
 from callboard.guards.budget.costs import By, Row
 from callboard.guards.budget.scopes import EVERYBODY, Key, RuntimeCap
+
+_MONTH: Final = len("2026-11")
 
 
 def print_costs(found: Sequence[Row], by: Sequence[By], everything: Row) -> None:
@@ -44,7 +49,7 @@ def print_accounts(accounts: Mapping[tuple[str, str], Balance], runtime: Mapping
             table.add_row(shown, name, _amount(name, at.spent), _amount(name, at.held))
         console().print(table)
     for key, cap in sorted(runtime.items()):
-        say(f"set at run time: {' '.join(key)}: {cap.model_dump_json(exclude_defaults=True)}")
+        say(f"set at run time: {_scope(key)}: {' · '.join(_set(cap))}")
 
 
 def accounts_as_json(
@@ -69,5 +74,18 @@ def _figures(row: Row) -> tuple[str, ...]:
     return (*(f"{count:,}" for count in counts), f"${used.usd_micros / MICROS:,.4f}")
 
 
-def _amount(account: str, amount: int) -> str:
-    return f"${amount / MICROS:,.4f}" if "-usd-" in account else f"{amount:,}"
+def _scope(key: Key) -> str:
+    return " ".join(key[1:] if key[0] == EVERYBODY else key)
+
+
+def _set(cap: RuntimeCap) -> Iterator[str]:
+    """What was set, and what a top-up added: it was noted for the day and for the month, and one of them counts."""
+    if cap.budget is not None:
+        yield f"{' · '.join(caps_of(cap.budget))} a {cap.budget.per}"
+    for period, more in sorted(cap.more.items()):
+        if cap.budget is None or cap.budget.per == ("month" if len(period) == _MONTH else "day"):
+            yield f"{amount(more)} more in {period}"
+
+
+def _amount(account: str, number: int) -> str:
+    return f"${number / MICROS:,.4f}" if "-usd-" in account else f"{number:,}"

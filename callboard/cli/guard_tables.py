@@ -67,7 +67,7 @@ def _cells(guards: GuardSettings, *, function: bool) -> Iterator[Text]:
 
 
 def _run(budget: BudgetSettings) -> str:
-    caps = " · ".join(_caps(budget.run)) or "no cap"
+    caps = " · ".join(caps_of(budget.run)) or "no cap"
     hard = " · killed at 100 %" if budget.hard else ""
     return f"{caps}{hard}{'' if budget.mode == 'enforce' else f' ({budget.mode})'}"
 
@@ -75,11 +75,12 @@ def _run(budget: BudgetSettings) -> str:
 def _together(budget: BudgetSettings) -> Iterator[str]:
     for field, who in _SHARED.items():
         shared: SharedBudget | None = getattr(budget, field)
-        if shared is not None and (caps := " · ".join(_caps(shared))):
+        if shared is not None and (caps := " · ".join(caps_of(shared))):
             yield f"{who}: {caps} a {shared.per}"
 
 
-def _caps(budget: RunBudget | SharedBudget) -> Iterator[str]:
+def caps_of(budget: RunBudget | SharedBudget) -> Iterator[str]:
+    """Each cap of a budget, for people."""
     if budget.usd is not None:
         yield f"${budget.usd:,.2f}" if budget.usd >= 0.01 else f"${budget.usd:g}"  # noqa: PLR2004 - a cent
     for field, noun in _CAPS.items():

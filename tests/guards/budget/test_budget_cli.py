@@ -134,3 +134,12 @@ async def test_wrong_words_are_refused_with_what_to_write():
         assert rows[0]["scope"] == ["_", "global"]
         assert all(each["usd_micros"] == 2_000_000 for each in rows[0]["more"].values())
         assert rows[1] == {"scope": ["default", "agent", "writer"], "budget": {"model_calls": 7, "per": "day"}}
+        shown = (await budget(board, "show")).stdout.splitlines()
+        assert "set at run time: default agent writer: 7 model calls a day" in shown
+        assert any(line.startswith("set at run time: global: $2.0000 more in ") for line in shown)
+        await budget(board, "set", "global", "--usd", "20", "--per", "month")
+        this_month = month("global").rsplit("usd-", 1)[1]
+        assert (
+            f"set at run time: global: $20.00 a month · $2.0000 more in {this_month}"
+            in (await budget(board, "show")).stdout.splitlines()
+        )
