@@ -177,7 +177,7 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
         case ModelRequested() | ToolRequested():
             return _requested(state, sequence, owner, event)
         case GuardDenied():
-            return state.evolve(denied=event)
+            return state.evolve(denied=_put_off(state.denied, event))
         case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
             return _ended(state, event)
         case TimerSet() if event.timer not in state.timers:
@@ -195,6 +195,19 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             return state
 
 
+def _put_off(known: GuardDenied | None, event: GuardDenied) -> GuardDenied:
+    """A last turn that another guard lets wait stays the last one."""
+    if known is None or not known.wrap_up or event.retry_at is None:
+        return event
+    return known.model_copy(update={"retry_at": event.retry_at})
+
+
+def _started(denied: GuardDenied | None) -> GuardDenied | None:
+    if denied is None or denied.retry_at is None:
+        return denied
+    return denied.model_copy(update={"retry_at": None})
+
+
 def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested | ToolRequested) -> RunState:
     known = state.calls.get(event.call)
     if known is not None and known.status in ("done", "doubt"):
@@ -208,7 +221,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
             )  # fmt: skip
             books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
             if event.wrap_up:
-                state = state.evolve(wrapped=True)
+                state = state.evolve(wrapped=True, denied=_started(state.denied))
             elif state.denied is not None:
                 state = state.evolve(denied=None)
         case ToolRequested():

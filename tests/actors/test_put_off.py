@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from callboard.actors.decide import Backoff, CallModel, decide
 from callboard.actors.fold import replay
-from callboard.bus.messages import GuardDenied, ModelFailed, ModelRequested, Problem, RunSuspended
+from callboard.bus.messages import (
+    Content,
+    GuardDenied,
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    RunFailed,
+    RunSuspended,
+    ToolCall,
+    ToolReturned,
+)
+from callboard.bus.subjects import RunKey
+from callboard.config.spec import AgentSpec
 from tests.support.fleet import fleet, scripted
 from tests.support.journals import T0, claimed, journal
 
@@ -24,6 +40,27 @@ def test_the_attempts_before_a_guard_put_the_call_off_do_not_count():
     assert forgiven(off, first) == 0
     denied = GuardDenied(guard="g", call="m1", problem=PROBLEM, wrap_up=True)
     assert forgiven(first, failed, denied, second) == 0, "that is no putting off"
+
+
+def test_a_last_turn_that_is_put_off_stays_the_last_one():
+    said = ModelResponded(call="m1", text=Content(value="so far"), tool_calls=(ToolCall(id="t1", name="look"),))
+    answered = (ModelRequested(call="m1"), said, ToolReturned(call="t1", problem=PROBLEM))
+    last = GuardDenied(guard="budget", call="m2", problem=PROBLEM, wrap_up=True)
+    off = GuardDenied(guard="rate", call="m2", problem=PROBLEM, retry_at=T0)
+    entries = [claimed(), *answered, last, off]
+
+    def after(*more, now=T0):
+        return decide(replay(journal(*entries, *more)), AgentSpec(name="a"), now, run=RunKey("t1", "r1"))
+
+    assert after(now=T0 - timedelta(seconds=1)) == Backoff(T0)
+    assert after() == CallModel("m2", 1, wrap_up=True)
+    asked = ModelRequested(call="m2", wrap_up=True)
+    ended = after(asked, ModelResponded(call="m2", text=Content(value="in short")))
+    assert isinstance(ended.event, RunFailed)
+    assert (ended.event.guard, ended.event.partial.value) == ("budget", "in short")
+    failed = ModelFailed(call="m2", problem=PROBLEM, retry_at=T0)
+    assert replay(journal(*entries, asked, failed)).denied == last
+    assert after(asked, failed, off) == CallModel("m2", 2, wrap_up=True)
 
 
 async def test_a_call_that_is_retried_after_a_while_holds_no_worker_meanwhile():
