@@ -124,7 +124,7 @@ async def _clock(bus: Bus) -> Finding:
     skew = (there - (before + (after - before) / 2)).total_seconds()
     if abs(skew) > _SKEW:
         return Finding("clock", "wrong", f"the server's clock is {skew:+.1f} s from this one: run NTP on both")
-    return Finding("clock", "good", f"the server's clock is {skew * 1000:+.0f} ms from this one")
+    return Finding("clock", "good", f"the server's clock is {round(skew * 1000):+d} ms from this one")
 
 
 def _supervisors(services: list[dict[str, Any]], bus: Bus) -> Finding:

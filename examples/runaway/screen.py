@@ -49,7 +49,7 @@ class Screen:
             style, text = tale.lines[-1]
             self._console.print(Text.assemble((f"{tale.agent:8} ", "bold"), (text, style)), soft_wrap=True)
         elif tale.end and not before.end:
-            self._console.print(Text.assemble((f"{tale.agent:8} ", "bold"), (f"■ {tale.end} by {tale.by}", "red")))
+            self._console.print(Text.assemble((f"{tale.agent:8} ", "bold"), (_end(tale), "red")))
 
     def judge(self, verdict: Verdict) -> None:
         self._verdicts.append(verdict)
@@ -67,9 +67,13 @@ class Screen:
         self._live.update(Group(runs, guards_panel(self._verdicts)))
 
 
+def _end(tale: Tale) -> str:
+    return f"■ {'killed' if tale.end == 'killed' else 'failed'} · stopped by {tale.by}"
+
+
 def panel(tale: Tale, cap: float) -> RenderableType:
     colour = "red" if tale.end else "green"
-    status = Text(f"■ {tale.end} · stopped by {tale.by}" if tale.end else "● running", style=f"bold {colour}")
+    status = Text(_end(tale) if tale.end else "● running", style=f"bold {colour}")
     spent = Text(f"{tale.calls} model calls · {tale.seconds:4.1f} s · ${tale.micros / 1e6:.2f}")
     bar = ProgressBar(total=cap, completed=min(cap, tale.micros / 1e6), complete_style="red" if tale.end else "cyan")
     lines = [Text(text, style=style, overflow="ellipsis", no_wrap=True) for style, text in tale.lines]

@@ -85,7 +85,7 @@ def _kill(ladder: Ladder, state: LoopState) -> Verdict:
     return Verdict(
         "kill",
         f"{ladder.turns} more turns{names} brought nothing new after the note at entry {ladder.sequence}",
-        evidence=(ladder.sequence, *streak.trail),
+        evidence=tuple(sorted({ladder.sequence, *streak.trail})),
         value=ladder.unheeded,
         threshold=ladder.patience,
         data={"tools": list(streak.tools)},

@@ -66,6 +66,8 @@ def test_a_note_says_what_repeats_with_its_number_and_what_to_do():
     assert len(nudge.evidence) == 2
     kill = verdict(repeat(7), "kill")
     assert kill.reason == "4 more turns (search) brought nothing new after the note at entry 13"
+    assert 13 in kill.evidence
+    assert list(kill.evidence) == sorted(set(kill.evidence))
 
 
 def test_a_denial_names_its_call_and_tells_the_model_why():
