@@ -85,7 +85,8 @@ class SharedRun:
                 if wanted[account.unit]:
                     limit = account.cap if ask.wrap_up else account.limit
                     enforced = ask.spec.guards.budget.mode == "enforce"
-                    held = await self._hold(account, wanted[account.unit], limit if enforced else None)
+                    book = self._passbooks.get(account.name) or await self._open(account, ask.state)
+                    held = await self._hold(book, wanted[account.unit], limit if enforced else None)
                     if isinstance(held, Over):
                         await self._return(taken)
                         return held
@@ -133,16 +134,20 @@ class SharedRun:
 
     async def _take_over(self, account: Account, claim: int, used: Tally, state: RunState) -> None:
         book = Passbook(self.books.ledger, account, self.key, claim, by=self._claim, writer=self.writer)
-        # tools run several at a time and perhaps none was settled; of model calls only the last one perhaps was not
-        postings = used.tool_calls if account.unit == _TOOL_CALLS else max(0, 2 * used.model_calls - 1)
-        await book.take_over(used[account.unit], attempts=postings, at=state.sequence)
+        await book.take_over(used[account.unit], attempts=_postings(account, used), at=state.sequence)
 
-    async def _hold(self, account: Account, amount: int, limit: int | None) -> Taken | Over:
-        books, where = self.books, (account.tenant, account.name)
-        book = self._passbooks.get(account.name)
-        if book is None:
-            book = Passbook(books.ledger, account, self.key, self._claim, by=self._claim, writer=self.writer)
-            self._passbooks[account.name] = book
+    async def _open(self, account: Account, state: RunState) -> Passbook:
+        """The passbook of this claim. If its cap is newer than the claim, it begins where the next owner looks."""
+        book = Passbook(self.books.ledger, account, self.key, self._claim, by=self._claim, writer=self.writer)
+        self._passbooks[account.name] = book
+        before = owed(state.accounts.marks[-1:], state.claims, state.accounts.own)
+        if before and (attempts := _postings(account, before[0][1])):
+            await book.skip(attempts)
+        return book
+
+    async def _hold(self, book: Passbook, amount: int, limit: int | None) -> Taken | Over:
+        books, account = self.books, book.account
+        where = (account.tenant, account.name)
         until, pause = books.clock.monotonic() + _PATIENCE, _FIRST_LOOK
         balance = books.seen.get(where, Balance())
         while True:
@@ -171,6 +176,11 @@ class SharedRun:
         for each in taken:
             if each.amount:
                 await each.book.give_back(each.amount)
+
+
+def _postings(account: Account, used: Tally) -> int:
+    """At least so many: tools run several at a time, perhaps none was settled; of model calls perhaps not the last."""
+    return used.tool_calls if account.unit == _TOOL_CALLS else max(0, 2 * used.model_calls - 1)
 
 
 def shares(settings: BudgetSettings) -> bool:

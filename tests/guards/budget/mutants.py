@@ -38,12 +38,10 @@ async def _nothing(*_: Any) -> None:
     pass
 
 
-async def _check_then_act(self: SharedRun, account: Any, amount: int, limit: int | None) -> Taken | Over:
+async def _check_then_act(self: SharedRun, book: Passbook, amount: int, limit: int | None) -> Taken | Over:
     """Look, and go on if there is room; what it cost is added afterwards."""
+    account = book.account
     at = await self.books.ledger.read(account.tenant, account.name)
     if at.spent + amount > (limit or 0):
         return Over(account.scope, shared.UNITS[account.unit], at.spent, account.cap, amount)
-    book = self._passbooks.setdefault(
-        account.name, Passbook(self.books.ledger, account, self.key, self._claim, by=self._claim, writer=self.writer)
-    )
     return Taken(book, 0, at)

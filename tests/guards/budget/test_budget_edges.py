@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 
 from callboard.actors import effects
-from callboard.bus.messages import RunFailed
+from callboard.actors.fold import replay
+from callboard.bus.bus import open_bus
+from callboard.bus.messages import Amount, ModelRequested, ModelResponded, RunClaimed, RunFailed, Usage
 from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey
+from callboard.config.guards import SharedBudget
+from callboard.guards.budget.scopes import RuntimeCap, cap_key
+from callboard.guards.budget.shared import Books, SharedRun
 from callboard.tools.tool import tool
+from tests.guards.budget.asks import KEY, ask, spec_of
 from tests.guards.budget.house import house, spender, turn, uses
 from tests.guards.budget.test_budget_children import delegates
 from tests.guards.budget.test_budget_shared import balance, month
+from tests.support.bus import bus_url, fresh_bus
+from tests.support.fleet import CLOCK
+from tests.support.journals import claimed, journal
 
 
 @tool(effect="pure")
@@ -74,3 +84,22 @@ async def test_an_answer_that_its_run_s_end_kept_from_the_journal_is_charged(mon
         await board.settled()
         assert state.accounts.own == (1_000, 100, 90, 1, 0)
         assert await balance(board, month("tenant")) == Balance(1_000)
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_what_a_lost_worker_held_comes_back_also_where_a_cap_was_set_while_its_run_was_under_way(written):
+    spec, runtime = spec_of(), {}
+    calls = [(ModelRequested(call=m), ModelResponded(call=m, usage=Usage(cost_usd_micros=70))) for m in ("m1", "m2")]
+    before = [claimed(), *calls[0], *calls[1]]
+    intent = ModelRequested(call="m3", reserved=Amount(usd_micros=500))
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        books = Books(bus.ledger, CLOCK, runtime)
+        lost, state = SharedRun(books, KEY, "lost"), replay(journal(*before))
+        assert not lost.accounts(state, spec)
+        runtime[cap_key("tenant", tenant=KEY.tenant)] = RuntimeCap(budget=SharedBudget(usd=1))
+        accounts = lost.accounts(state, spec)
+        await lost.take(ask(spec, state), Amount(usd_micros=500, model_calls=1), accounts)
+        entries = [*before, *([intent] if written else []), ("o2", RunClaimed(task=1))]
+        state = replay(journal(*entries))
+        await SharedRun(books, KEY, "next")._begin(state, accounts)
+        assert await bus.ledger.read(KEY.tenant, accounts[0].name) == Balance(state.accounts.own.usd_micros)
