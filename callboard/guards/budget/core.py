@@ -86,7 +86,9 @@ def needs(ask: Ask) -> Amount:
 
 def over(ask: Ask, reserved: Amount, live: Tally = ZERO) -> Over | None:
     """The cap of its own that the run would exceed. ``live``: granted to it, and not in its journal yet."""
-    settings = ask.spec.guards.budget
+    settings, known = ask.spec.guards.budget, ask.state.calls.get(ask.call)
+    if known is not None and known.status == "open" and known.attempt == ask.attempt:
+        return None  # the same intent once more: it is in the books
     spent = ask.state.accounts.spent.plus(live) if live is not ZERO else ask.state.accounts.spent
     caps, wanted = caps_of(ask.state, settings), tally(reserved)
     for at in (_TOOL_UNIT,) if ask.request is None else range(_TOOL_UNIT):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -12,6 +14,7 @@ from callboard.bus.messages import Amount, ModelRequested, ModelResponded, RunCl
 from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import SharedBudget
+from callboard.guards.budget.core import needs, over
 from callboard.guards.budget.scopes import RuntimeCap, cap_key
 from callboard.guards.budget.shared import Books, SharedRun
 from callboard.tools.tool import tool
@@ -103,3 +106,13 @@ async def test_what_a_lost_worker_held_comes_back_also_where_a_cap_was_set_while
         state = replay(journal(*entries))
         await SharedRun(books, KEY, "next")._begin(state, accounts)
         assert await bus.ledger.read(KEY.tenant, accounts[0].name) == Balance(state.accounts.own.usd_micros)
+
+
+def test_an_intent_that_is_written_once_more_is_not_counted_twice():
+    spec = spec_of(run={"model_calls": 3})
+    first = (ModelRequested(call="m1"), ModelResponded(call="m1"))
+    state = replay(journal(claimed(), *first, ModelRequested(call="m2")))
+    again = replace(ask(spec, state), call="m2")
+    assert over(again, needs(again)) is None
+    other = replace(again, attempt=2)
+    assert over(other, needs(other)) is not None
