@@ -44,6 +44,8 @@ PATIENCE: Final = 30.0
 _PUT_OFF: Final = 2.5
 _FROZEN: Final = 5.0
 """Seconds of quiet after a 429 that names none."""
+_LONGEST: Final = 86_400.0
+"""Seconds of quiet that a provider gets at most, whatever it asks for."""
 _SPARE: Final = 5.0
 
 
@@ -133,7 +135,7 @@ class RateGates:
         used = ending.usage if ending.usage.input_tokens or ending.usage.output_tokens else None
         frozen = 0.0
         if ending.error == "model_rate":
-            frozen = _FROZEN if ending.retry_after is None else ending.retry_after
+            frozen = _FROZEN if ending.retry_after is None else min(max(0.0, ending.retry_after), _LONGEST)
             self._once("throttle", f"{ask.name} asks for {frozen:g} s of quiet", ask)
         over = wire.Done(
             id=grant.id,

@@ -156,6 +156,14 @@ async def test_two_limiters_never_answer_at_the_same_time():
         assert [await lease.take() for lease in leases] == [False, False]
 
 
+@pytest.mark.parametrize("asked", [-1.0, 2e6])
+async def test_a_provider_that_asks_for_an_impossible_quiet_breaks_no_run(asked):
+    async with board(RateLimit(requests=1_000), workers=1) as here:
+        grant = await here.gates[0].admit(ASK)
+        await here.gates[0].done(ASK, grant, Ending("failed", 0.1, error="model_rate", retry_after=asked))
+        assert isinstance(await here.gates[0].admit(ASK), Refusal if asked > 0 else Grant)
+
+
 async def test_a_provider_that_wants_quiet_gets_it_from_all_workers():
     async with board(RateLimit(requests=1_000), workers=2) as here, here.limiter():
         await here.shared()
