@@ -202,6 +202,13 @@ def _put_off(known: GuardDenied | None, event: GuardDenied) -> GuardDenied:
     return known.model_copy(update={"retry_at": event.retry_at})
 
 
+def _let(state: RunState, event: ModelRequested) -> RunState:
+    """The state of a run whose guards have let this call start."""
+    if event.wrap_up:
+        return state.evolve(wrapped=True, denied=_started(state.denied))
+    return state if state.denied is None else state.evolve(denied=None)
+
+
 def _started(denied: GuardDenied | None) -> GuardDenied | None:
     if denied is None or denied.retry_at is None:
         return denied
@@ -220,10 +227,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
                 attempt=event.attempt, name=event.model, forgiven=_forgiven(state, known, event.attempt),
             )  # fmt: skip
             books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
-            if event.wrap_up:
-                state = state.evolve(wrapped=True, denied=_started(state.denied))
-            elif state.denied is not None:
-                state = state.evolve(denied=None)
+            state = _let(state, event)
         case ToolRequested():
             call = Call(
                 call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
