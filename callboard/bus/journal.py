@@ -76,18 +76,7 @@ class JetStreamJournals:
         return ack.sequence
 
     async def read(self, key: RunKey, *, after: int = 0) -> Sequence[Stored]:
-        subject = self._subjects.run(key)
-        tail = await storage.last_of(self._connection, self._stream, subject)
-        if tail is None or tail.sequence <= after:
-            return ()
-        found = await storage.direct_batch(self._connection, self._stream, subject, after=after)
-        seen = found[-1].sequence if found else after
-        while seen < tail.sequence:  # the replica that answered lags behind the leader
-            behind = await storage.next_of(self._connection, self._stream, subject, after=seen)
-            if behind is None:
-                break
-            found.append(behind)
-            seen = behind.sequence
+        found = await storage.behind(self._connection, self._stream, self._subjects.run(key), after=after)
         return tuple(opened(message) for message in found)
 
     async def _attempt(self, subject: str, payload: bytes, headers: dict[str, str]) -> Ack:

@@ -63,7 +63,7 @@ class JetStreamStates:
     async def all(self, *head: str) -> Mapping[Key, StateValue]:
         found: dict[Key, StateValue] = {}
         for one in self._filters(head):
-            for message in await self._behind(one, 0):
+            for message in await storage.behind(self._connection, self._stream, one, after=0):
                 key = self._key(message)
                 if _REMOVED in message.headers:
                     found.pop(key, None)
@@ -109,25 +109,10 @@ class JetStreamStates:
 
     async def _look(self, watching: _Watching, filters: Iterable[str], deliver: Deliver) -> None:
         for one in filters:
-            for message in await self._behind(one, watching.seen[one]):
+            for message in await storage.behind(self._connection, self._stream, one, after=watching.seen[one]):
                 watching.seen[one] = message.sequence
                 if _REMOVED not in message.headers:
                     deliver(self._key(message), _value(message))
-
-    async def _behind(self, subject: str, after: int) -> list[StreamMessage]:
-        """The values of a filter behind ``after`` in the order of their writing, as the leader has them."""
-        tail = await storage.last_of(self._connection, self._stream, subject)
-        if tail is None or tail.sequence <= after:
-            return []
-        found = await storage.direct_batch(self._connection, self._stream, subject, after=after)
-        seen = found[-1].sequence if found else after
-        while seen < tail.sequence:  # the replica that answered lags behind the leader
-            behind = await storage.next_of(self._connection, self._stream, subject, after=seen)
-            if behind is None:
-                break
-            found.append(behind)
-            seen = behind.sequence
-        return found
 
     async def _replace(self, subject: str, value: bytes, expect: int) -> int:
         write = self._clock.new_id()

@@ -162,6 +162,22 @@ async def direct_page(
     return [_direct(message) for message in messages], more
 
 
+async def behind(connection: Connection, stream: str, subject: str, *, after: int) -> list[StreamMessage]:
+    """The messages of a subject (or filter) behind ``after``, complete as of the call: checked through the leader."""
+    tail = await last_of(connection, stream, subject)
+    if tail is None or tail.sequence <= after:
+        return []
+    found = await direct_batch(connection, stream, subject, after=after)
+    seen = found[-1].sequence if found else after
+    while seen < tail.sequence:  # the replica that answered lags behind the leader
+        lagging = await next_of(connection, stream, subject, after=seen)
+        if lagging is None:
+            break
+        found.append(lagging)
+        seen = lagging.sequence
+    return found
+
+
 async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:
     """Repeat a read while the server does not answer. Raises ``BusUnreachable`` when the time is up."""
     patience = Patience()
