@@ -13,8 +13,21 @@ from callboard.config.nodes import Place
 from callboard.config.spec import Limits, ModelChoice
 
 
+class _Placed:
+    """What stands somewhere in the file."""
+
+    __slots__ = ()
+    place: Place
+    path: str
+
+    @property
+    def at(self) -> str:
+        """The start of an error message about it."""
+        return f"{self.place}: {self.path}"
+
+
 @dataclass(frozen=True, slots=True)
-class ToolRef:
+class ToolRef(_Placed):
     """A tool as the file names it. ``text`` and ``at`` (``file:line:column: path``) are for error messages.
 
     ``name`` is the built-in's name or the function's; ``source`` is the absolute path of the file, the dotted name
@@ -28,14 +41,9 @@ class ToolRef:
     place: Place
     path: str
 
-    @property
-    def at(self) -> str:
-        """The start of an error message about it."""
-        return f"{self.place}: {self.path}"
-
 
 @dataclass(frozen=True, slots=True)
-class FunctionsRef:
+class FunctionsRef(_Placed):
     """A module with ``@worker`` functions. ``source`` is the absolute path of the file or the dotted name."""
 
     text: str
@@ -44,14 +52,9 @@ class FunctionsRef:
     place: Place
     path: str
 
-    @property
-    def at(self) -> str:
-        """The start of an error message about it."""
-        return f"{self.place}: {self.path}"
-
 
 @dataclass(frozen=True, slots=True)
-class ClassRef:
+class ClassRef(_Placed):
     """A class as the file names it. ``name`` is the class's, ``source`` as that of ``ToolRef``."""
 
     text: str
@@ -61,14 +64,9 @@ class ClassRef:
     place: Place
     path: str
 
-    @property
-    def at(self) -> str:
-        """The start of an error message about it."""
-        return f"{self.place}: {self.path}"
-
 
 @dataclass(frozen=True, slots=True)
-class GuardRef:
+class GuardRef(_Placed):
     """A guard of the user's as it stands at one level: ``()``, ``("tenants", name)`` or ``("agents", name)``.
 
     ``use`` is None if another level says which class it is.
@@ -79,11 +77,6 @@ class GuardRef:
     place: Place
     path: str
     use: ClassRef | None
-
-    @property
-    def at(self) -> str:
-        """The start of an error message about it."""
-        return f"{self.place}: {self.path}"
 
 
 def innermost(refs: Iterable[GuardRef], name: str, *, agent: str, tenant: str) -> GuardRef:
