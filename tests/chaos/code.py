@@ -13,7 +13,7 @@ from callboard.actors.code import AgentCode
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.subjects import RunKey
-from callboard.config.guards import BudgetSettings, GuardSettings, Price, RunBudget
+from callboard.config.guards import BudgetSettings, GuardSettings, LoopSettings, Price, RunBudget
 from callboard.config.spec import Limits
 from callboard.errors import RunFailed, RunKilled, ToolError
 from callboard.tools import Resolution, ToolContext, run_command, tool
@@ -150,11 +150,18 @@ def chaos_code() -> dict[str, AgentCode]:
             "boss", _delegates("clerk", "teller"), _together("pay"), {"text": "ok"},
             tools=(pay,), team=("clerk", "teller"), **LIMITS,
         ),
-        scripted("looper", _together("look"), tools=(look,), loop=True, **LIMITS),
+        _looper(),
         _spender(),
         *(function(code) for code in (job, sleeper, asker, parent)),
     )  # fmt: skip
     return {code.spec.name: code for code in agents}
+
+
+def _looper() -> AgentCode:
+    """It never stops by itself. Its guard is closed: while no process judges it, it makes no turn."""
+    code = scripted("looper", _together("look"), tools=(look,), loop=True, **LIMITS)
+    guards = GuardSettings(loop=LoopSettings(missing="closed"))
+    return replace(code, spec=code.spec.model_copy(update={"guards": guards}))
 
 
 def _spender() -> AgentCode:
