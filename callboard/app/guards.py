@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
-from callboard.bus.guard_messages import Mode
+from callboard.bus.guard_words import Mode
 from callboard.config.alerts import Alerts
 from callboard.config.expectations import nearest
 from callboard.config.guards import Breaker, CustomGuard, GuardSettings, RateLimit

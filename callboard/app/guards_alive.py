@@ -14,7 +14,8 @@ from pydantic import JsonValue, ValidationError
 from callboard.bus import storage
 from callboard.bus.bus import Bus
 from callboard.bus.client import Reply
-from callboard.bus.guard_messages import Missing, Pulse
+from callboard.bus.guard_messages import Pulse
+from callboard.bus.guard_words import Missing
 from callboard.guards.breaker.circuit import Circuit
 
 _LISTENS: Final = 1.2

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from callboard.bus.guard_words import Action, Missing, Mode
 from callboard.bus.values import VERSION, Message, Token
-
-Action: TypeAlias = Literal["observe", "warn", "nudge", "throttle", "deny", "pause", "kill"]
-Mode: TypeAlias = Literal["shadow", "warn", "enforce"]
-Missing: TypeAlias = Literal["open", "closed"]
 
 
 class GuardEvent(Message):

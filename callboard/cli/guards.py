@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callboard.bus.guard_messages import Action
+from callboard.bus.guard_words import Action
 from callboard.cli.client import board
 from callboard.cli.shared import DONE, Shared, command
 from callboard.errors import ConfigError

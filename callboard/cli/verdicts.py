@@ -7,7 +7,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action
 from callboard.cli.teller import Line, plain
 
 STYLE_OF: Final[Mapping[Action, str]] = {

@@ -16,7 +16,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from callboard.actors.fold import replay
-from callboard.bus.guard_messages import Action
+from callboard.bus.guard_words import Action
 from callboard.bus.messages import (
     ModelFailed,
     ModelLateUsage,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from callboard.bus.guard_messages import Mode
+from callboard.bus.guard_words import Mode
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from callboard.actors.gate import Answer, Ask, Ending, Grant, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.client import Connection, Reply
-from callboard.bus.guard_messages import Action, GuardEvent, Missing, Mode, Pulse
+from callboard.bus.guard_messages import GuardEvent, Pulse
+from callboard.bus.guard_words import Action, Missing, Mode
 from callboard.bus.messages import Record
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from callboard.bus.guard_messages import Missing, Mode
+from callboard.bus.guard_words import Missing, Mode
 from callboard.config.spec import AgentSpec
 from callboard.guards.kit import Guard
 

@@ -27,7 +27,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from callboard.bus.guard_messages import Action, Missing
+from callboard.bus.guard_words import Action, Missing
 from callboard.bus.messages import Event
 from callboard.bus.subjects import RunKey
 

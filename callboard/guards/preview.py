@@ -11,7 +11,8 @@ from typing import Any, Final, assert_never
 
 from callboard.actors.decide import idempotency_key
 from callboard.actors.gate import Ask
-from callboard.bus.guard_messages import Action, GuardEvent, Missing, Mode
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action, Missing, Mode
 from callboard.bus.messages import (
     DoubtPolicy,
     Event,

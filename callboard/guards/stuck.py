@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
-from callboard.bus.guard_messages import Missing
+from callboard.bus.guard_words import Missing
 from callboard.bus.messages import (
     TERMINAL,
     Event,

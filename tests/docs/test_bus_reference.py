@@ -12,7 +12,8 @@ from typing import Any, get_args
 import pytest
 
 from callboard.bus import codec, topology, values
-from callboard.bus.guard_messages import Action, GuardEvent, Pulse
+from callboard.bus.guard_messages import GuardEvent, Pulse
+from callboard.bus.guard_words import Action
 from callboard.bus.messages import KNOWN, SIGNALS, TERMINAL, DeadLetter, OwnerEvent, Record, Resume, Signal, Task
 from callboard.bus.subjects import RunKey, Subjects, TaskAddress
 from callboard.guards.kit import ACTIONS

@@ -13,7 +13,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.gate import Ask
-from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action
 from callboard.bus.messages import Problem
 from callboard.config.guards import Breaker
 from callboard.guards.breaker.circuit import LAST_ATTEMPT_STREAK, Cause, Circuit

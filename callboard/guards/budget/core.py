@@ -12,7 +12,8 @@ from callboard.actors.accounts import UNITS, ZERO, Tally, tally
 from callboard.actors.allowance import MICROS, Bounds, caps_of, kept
 from callboard.actors.charges import most
 from callboard.actors.gate import Ask, Refusal
-from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action
 from callboard.bus.messages import Amount, Problem
 from callboard.config.guards import BudgetSettings
 from callboard.models.prices import price_of

@@ -13,7 +13,7 @@ from callboard.actors.accounts import UNITS, Tally, tally
 from callboard.actors.allowance import caps_of, kept
 from callboard.actors.fold import EMPTY, fold
 from callboard.actors.state import RunState
-from callboard.bus.guard_messages import Action, Missing
+from callboard.bus.guard_words import Action, Missing
 from callboard.bus.messages import ModelRequested, ModelResponded, Record, ToolRequested
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import BudgetSettings

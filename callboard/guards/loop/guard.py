@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from callboard.bus.guard_messages import Missing
+from callboard.bus.guard_words import Missing
 from callboard.bus.messages import (
     TERMINAL,
     ChildFinished,

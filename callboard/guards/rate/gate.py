@@ -19,7 +19,8 @@ from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.bus import Bus
 from callboard.bus.client import Connection, Reply
-from callboard.bus.guard_messages import Action, GuardEvent
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action
 from callboard.bus.messages import Problem, Record
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock

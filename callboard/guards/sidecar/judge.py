@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from callboard.bus.guard_messages import GuardEvent, Mode
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Mode
 from callboard.bus.messages import TERMINAL, ModelRequested, RunCreated, ToolRequested
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from callboard.bus.guard_messages import Mode
+from callboard.bus.guard_words import Mode
 from callboard.bus.messages import RunCreated
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted

@@ -9,7 +9,8 @@ import anyio
 
 from callboard.actors.worker import Worker
 from callboard.bus.bus import open_bus
-from callboard.bus.guard_messages import GuardEvent, Missing, Mode, Pulse
+from callboard.bus.guard_messages import GuardEvent, Pulse
+from callboard.bus.guard_words import Missing, Mode
 from callboard.bus.subjects import RunKey
 from callboard.clock import SystemClock
 from callboard.guards.holds import holding

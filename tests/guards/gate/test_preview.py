@@ -11,7 +11,7 @@ from hypothesis import given
 from callboard.actors.decide import idempotency_key
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.gate import Ask
-from callboard.bus.guard_messages import Action, Missing
+from callboard.bus.guard_words import Action, Missing
 from callboard.bus.messages import (
     Content,
     ModelRequested,

@@ -13,7 +13,8 @@ from callboard.actors.function import worker
 from callboard.actors.gate import Ask, Gates, Grant
 from callboard.actors.worker import Worker
 from callboard.bus.bus import Bus, open_bus
-from callboard.bus.guard_messages import Action, GuardEvent, Mode
+from callboard.bus.guard_messages import GuardEvent
+from callboard.bus.guard_words import Action, Mode
 from callboard.bus.messages import ModelRequested, RunKilled, RunResumed, ToolRequested
 from callboard.bus.subjects import RunKey
 from callboard.clock import SystemClock
