@@ -10,7 +10,6 @@ import pytest
 import callboard
 
 MOST_NAMES = 25
-MOST_SECONDS = 0.05
 
 
 @pytest.mark.parametrize("name", callboard.__all__)
@@ -40,14 +39,3 @@ print(*sorted(name for name in sys.modules if name.startswith("callboard.")))
 """
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.splitlines() == ["callboard", ""]
-
-
-def test_importing_callboard_takes_less_than_a_twentieth_of_a_second_of_cpu() -> None:
-    program = """
-import time
-before = time.process_time()
-import callboard
-print(time.process_time() - before)
-"""
-    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, check=True) for _ in range(3)]
-    assert min(float(run.stdout) for run in runs) < MOST_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,10 +194,8 @@ async def test_a_plain_publish_from_any_client_is_a_kill(forks: Zygote, tmp_path
     async with stage(forks, tmp_path) as board:
         key = await board.submit("in_async")
         await board.started(2)
-        began = time.time()
         await _publish(board.role.urls[0], f"{board.role.prefix}.run.default.r", b'{"type":"run.killed","by":"netcat"}')
         state = await board.until(key, lambda state: state.settled)
-        assert time.time() - began <= 1.0
         assert state.outcome == "killed"
         await board.judge()
 
