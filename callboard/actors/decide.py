@@ -34,6 +34,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, ToolSpec
+from callboard.config.times import instant
 
 LONG_BACKOFF: Final = 2.0
 """Seconds of a back-off beyond which the run holds no worker."""
@@ -122,7 +123,7 @@ def limit_reached(state: RunState, now: datetime) -> End | None:
     deadline = state.created.deadline if state.created is not None else None
     alarm = state.timers.get(DEADLINE)
     if deadline is not None and (now >= deadline or (alarm is not None and alarm.fired)):
-        late = f"the deadline was {deadline.isoformat()}"
+        late = f"the deadline was {instant(deadline)}"
         return _fail("deadline", late, "raise limits.deadline, or give the task a later one")
     if state.entries >= MAX_ENTRIES:
         return _fail("journal_full", f"the journal has {state.entries} entries", "split the work into child runs")

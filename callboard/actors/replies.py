@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import anyio
 
+from callboard.config.times import duration
 from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest
 
@@ -29,4 +30,4 @@ async def reply_of(model: ChatModel, request: ChatRequest, said: list[str], *, f
                 said.append(piece.text)
         raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
     within = first_token if silent == "no first token" else request.timeout
-    raise ModelError("network", f"{silent} within {within:g} s", retryable=True)
+    raise ModelError("network", f"{silent} within {duration(within)}", retryable=True)

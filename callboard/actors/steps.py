@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from pydantic import JsonValue
 
 from callboard.bus.messages import Problem
+from callboard.config.times import duration
 from callboard.errors import ToolError
 from callboard.log import get_logger
 from callboard.tools.context import ToolContext
@@ -36,7 +37,7 @@ async def perform(work: partial[Any], context: ToolContext, *, name: str) -> tup
         await checkpoint_if_cancelled()
         log.exception("step failed", step=name)
         return None, _raised(error)
-    return None, Problem(kind="timeout", message=f"step {name!r} took longer than {context.deadline:g} s")
+    return None, Problem(kind="timeout", message=f"step {name!r} took longer than {duration(context.deadline)}")
 
 
 def _raised(error: BaseException) -> Problem:

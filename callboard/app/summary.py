@@ -18,6 +18,7 @@ from callboard.bus.bus import Bus
 from callboard.bus.codec import decode_task, run_key
 from callboard.bus.messages import ModelResponded, RunCompleted, RunFailed, RunKilled, RunPaused, Task
 from callboard.bus.subjects import RunKey, token
+from callboard.config.times import instant
 from callboard.errors import InvalidMessage
 
 Status: TypeAlias = Literal["queued", "running", "suspended", "completed", "failed", "killed"]
@@ -124,11 +125,11 @@ def why(state: RunState, *, now: datetime) -> str:
 def _held(state: RunState, now: datetime) -> str:
     for pause in state.pauses.values():
         if pause.until is None or pause.until > now:
-            until = "" if pause.until is None else f" until {pause.until.isoformat(timespec='seconds')}"
+            until = "" if pause.until is None else f" until {instant(pause.until)}"
             return f"paused by {_who(pause)}{until}: {pause.reason or 'no reason given'}"
     denied = state.denied
     if denied is not None and denied.retry_at is not None:
-        until = denied.retry_at.isoformat(timespec="seconds")
+        until = instant(denied.retry_at)
         return f"held by guard {denied.guard} until {until}: {denied.problem.message}"
     return ""
 

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from callboard.cli.shared import say
 from callboard.cli.tables import STYLES, console
-from callboard.cli.teller import dollars, plain, seconds, short
+from callboard.cli.teller import dollars, plain, short
 from callboard.cli.verdicts import STYLE_OF
+from callboard.config.times import duration
 from callboard.guards.backtest import Report, Spent, Trial
 from callboard.guards.kit import ACTIONS
 
@@ -142,7 +143,7 @@ def _spent(spent: Spent) -> str:
         (spent.tool_calls, _many(spent.tool_calls, "tool call")),
         (spent.tokens, f"{spent.tokens:,} tokens"),
         (spent.usd_micros, dollars(spent.usd_micros)),
-        (spent.seconds, seconds(spent.seconds)),
+        (spent.seconds, duration(spent.seconds)),
     )
     return plain(" · ".join(text for value, text in parts if value))
 

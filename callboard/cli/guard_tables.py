@@ -12,9 +12,9 @@ from rich.text import Text
 from callboard.actors.code import AgentCode
 from callboard.cli.shared import say
 from callboard.cli.tables import console
-from callboard.cli.teller import seconds
 from callboard.config.guards import BudgetSettings, CustomGuard, GuardSettings, RateLimit, RunBudget, SharedBudget
 from callboard.config.resolved import Config
+from callboard.config.times import duration
 
 _CAPS: Final = {
     "input_tokens": "input tokens",
@@ -102,7 +102,7 @@ def _shared_lines(config: Config) -> Iterator[str]:
     breaker = config.breaker
     yield (
         f"\nbreaker: {breaker.mode} · opens at {breaker.failures:.0%} failures or {breaker.slow:.0%} slow of "
-        f"{breaker.calls} or more calls in {seconds(breaker.window)}, or {breaker.consecutive} hard failures in a row"
+        f"{breaker.calls} or more calls in {duration(breaker.window)}, or {breaker.consecutive} hard failures in a row"
     )
     for name, limit in config.rate_limits.items():
         yield f"rate limit of {name}: {' · '.join(_rates(limit)) or 'none'}"

@@ -15,6 +15,7 @@ from callboard.cli.shared import Shared, say
 from callboard.cli.tables import console
 from callboard.cli.teller import plain
 from callboard.cli.verdicts import SIGN_OF, STYLE_OF, said_only, verdict_as_json, verdict_line
+from callboard.config.times import instant, time_of_day
 
 _BEHIND: Final = 1_000
 """Entries from which on a lag is worth a colour."""
@@ -37,7 +38,7 @@ class VerdictLines:
             self._shared.show(verdict_as_json(kept.tenant, kept.event))
             return
         line = verdict_line(kept.tenant, kept.event)
-        clock = kept.event.at.astimezone().strftime("%H:%M:%S")
+        clock = time_of_day(kept.event.at)
         self._console.print(Text.assemble((f"{clock}  ", "dim"), (f"{line.sign} {line.text}", line.style)))
 
 
@@ -54,7 +55,7 @@ def print_events(events: Sequence[KeptEvent]) -> None:
         event = kept.event
         style = STYLE_OF[event.action]
         action = Text(f"{SIGN_OF[event.action]} {event.action}{said_only(event)}", style=style)
-        at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
+        at = instant(event.at)
         table.add_row(at, kept.tenant, event.run, event.agent, event.guard, action, Text(plain(event.reason)))
     console().print(table)
 
@@ -91,6 +92,6 @@ def _print_circuits(circuits: Sequence[OpenCircuit]) -> None:
     for each in circuits:
         tenant = "all" if each.tenant == "_" else each.tenant
         phase = Text(each.phase.replace("_", " "), style="red" if each.phase == "open" else "yellow")
-        until = each.until.astimezone().strftime("%H:%M:%S")
+        until = instant(each.until)
         table.add_row(Text(plain(each.name)), tenant, phase, until, each.cause, str(each.trips))
     console().print(table)

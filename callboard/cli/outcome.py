@@ -14,6 +14,7 @@ from callboard.bus.messages import RunCompleted, RunFailed
 from callboard.cli.shared import DONE, FAILED, KILLED, Shared, say
 from callboard.cli.teller import plain
 from callboard.clock import SystemClock
+from callboard.config.times import duration, instant
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -92,14 +93,14 @@ def print_receipt(shared: Shared, receipt: Receipt) -> None:
     else:
         head = Text.assemble(("the kill came too late: ", "yellow"), f"{receipt.run} had {receipt.outcome}")
     console.print(head)
-    console.print(f"  accepted  {receipt.accepted_at.isoformat()}   the owner can record nothing more", markup=False)
+    console.print(f"  accepted  {instant(receipt.accepted_at)}   the owner can record nothing more", markup=False)
     settled = receipt.settled_at
     if settled is None:
         console.print("  settled   not yet: an effect that was about to start may still start", style="yellow")
     else:
         by = (receipt.settled_by or "").replace("_", " ")
         after = max(0.0, (settled - receipt.accepted_at).total_seconds())
-        console.print(f"  settled   after {after * 1000:.0f} ms ({by})   no effect starts any more", markup=False)
+        console.print(f"  settled   after {duration(after)} ({by})   no effect starts any more", markup=False)
     for name, calls in (("in doubt", receipt.in_doubt), ("running", receipt.running)):
         if calls:
             console.print(f"  {name}  {', '.join(calls)}", style="yellow", markup=False)

@@ -12,8 +12,9 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from callboard.app.follow import TreeEvent
-from callboard.cli.teller import Line, Teller, dollars, seconds
+from callboard.cli.teller import Line, Teller, dollars
 from callboard.clock import SystemClock
+from callboard.config.times import duration
 
 _SPINNERS: Final = 12
 """Steps under way that are shown at the same time."""
@@ -56,15 +57,15 @@ class Screen:
         for depth, teller in self._tellers.values():
             for step in teller.open.values():
                 since = 0.0 if step.since is None else max(0.0, (_CLOCK.now() - step.since).total_seconds())
-                spinner = Spinner("dots", Text(f" {step.label}  {seconds(since)}", style="dim"))
+                spinner = Spinner("dots", Text(f" {step.label}  {duration(since)}", style="dim"))
                 rows.append(
                     spinner
                     if depth == 0
-                    else Spinner("dots", Text(f"{'  ' * depth}{step.label}  {seconds(since)}", style="dim"))
+                    else Spinner("dots", Text(f"{'  ' * depth}{step.label}  {duration(since)}", style="dim"))
                 )
         return Group(*rows[:_SPINNERS], Text(self.total(), style="dim"))
 
 
 def _text(line: Line, depth: int) -> Text:
-    took = f"  {seconds(line.seconds)}" if line.seconds is not None else ""
+    took = f"  {duration(line.seconds)}" if line.seconds is not None else ""
     return Text.assemble("   " * depth, (line.sign, line.style), " ", line.text, (took, "dim"))

@@ -14,8 +14,9 @@ from callboard.app.doctor import Finding
 from callboard.app.summary import RunSummary
 from callboard.bus.messages import DeadLetter
 from callboard.cli.shared import say
-from callboard.cli.teller import dollars, plain, seconds, short
+from callboard.cli.teller import dollars, plain, short
 from callboard.clock import SystemClock
+from callboard.config.times import duration, instant
 
 STYLES: Final = {
     "queued": "dim",
@@ -25,8 +26,6 @@ STYLES: Final = {
     "failed": "red",
     "killed": "magenta",
 }
-_DAY: Final = 86_400
-_HOUR: Final = 3_600
 _WIDE: Final = 200
 """Columns where nobody watches: a pipe has no width."""
 
@@ -71,9 +70,9 @@ def print_agents(agents: Mapping[str, AgentCode]) -> None:
         model = "function" if spec.model is None else " ".join(filter(None, (spec.model.provider, spec.model.name)))
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
         bounds = (
-            f"{limits.turns} turns · deadline {seconds(limits.deadline)} · {limits.attempts} attempts · "
-            f"depth {limits.depth} · tool {seconds(limits.tool_timeout)} · "
-            f"model {seconds(limits.model_timeout)} and {limits.model_attempts} attempts"
+            f"{limits.turns} turns · deadline {duration(limits.deadline)} · {limits.attempts} attempts · "
+            f"depth {limits.depth} · tool {duration(limits.tool_timeout)} · "
+            f"model {duration(limits.model_timeout)} and {limits.model_attempts} attempts"
         )
         table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), bounds)
     console().print(table)
@@ -88,9 +87,11 @@ def print_letters(letters: Sequence[DeadLetter]) -> None:
     for name in ("at", "reason", "subject", "message"):
         table.add_column(name, overflow="fold")
     for letter in letters:
-        at = letter.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(
-            at, Text(plain(letter.reason), style="red"), Text(plain(letter.subject)), Text(short(letter.message))
+            instant(letter.at),
+            Text(plain(letter.reason), style="red"),
+            Text(plain(letter.subject)),
+            Text(short(letter.message)),
         )
     console().print(table)
 
@@ -104,7 +105,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def age(value: float) -> str:
-    """How long ago."""
-    if value < _HOUR:
-        return seconds(max(1.0, value)).split(".")[0].removesuffix(" s") + ("s" if value < 60 else "")  # noqa: PLR2004 - a minute
-    return f"{value / _HOUR:.0f}h" if value < _DAY else f"{value / _DAY:.0f}d"
+    """How long ago, in its largest unit."""
+    number, unit = duration(max(1.0, value)).split()[:2]
+    return f"{number.partition('.')[0]} {unit}"

@@ -46,6 +46,7 @@ from callboard.bus.messages import (
     Usage,
     Wait,
 )
+from callboard.config.times import time_of_day
 
 SHORT: Final = 88
 _ARGUMENTS: Final = 60
@@ -160,7 +161,7 @@ class Teller:
             case ToolLateResult(call=call, result=result):
                 return Line("·", "dim", f"{self._label(call, call)} returned after the end: {_content(result)}")
             case TimerSet(timer=timer, at=at) if timer != DEADLINE:
-                return Line("⏲", "dim", f"{timer} until {_clock(at)}")
+                return Line("⏲", "dim", f"{timer} until {time_of_day(at)}")
             case ChildSpawned(child=child, agent=agent, input=given_input):
                 self._children[child] = agent
                 return Line("↳", "cyan", f"{agent}  {_content(given_input)}")
@@ -180,10 +181,10 @@ class Teller:
             case GuardDenied(guard=guard, problem=problem, retry_at=retry_at, wrap_up=wrap_up):
                 then = "; one more turn, to wrap up" if wrap_up else ""
                 if retry_at is not None:
-                    then = f"; asked again at {_clock(retry_at)}"
+                    then = f"; asked again at {time_of_day(retry_at)}"
                 return Line("⊘", "bold yellow", f"denied by guard {guard}: {short(problem.message)}{then}")
             case RunPaused(reason=reason, until=until):
-                until_then = "" if until is None else f" until {_clock(until)}"
+                until_then = "" if until is None else f" until {time_of_day(until)}"
                 return Line(
                     "⏸", "bold cyan", f"paused by {who(given.event)}{until_then}: {short(reason) or 'no reason'}"
                 )
@@ -249,13 +250,6 @@ def short(value: JsonValue, width: int = SHORT) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def seconds(value: float) -> str:
-    """A duration for people."""
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    return f"{value:.1f} s" if value < 60 else f"{int(value // 60)}m{int(value % 60):02}s"  # noqa: PLR2004 - a minute
-
-
 def dollars(micros: int) -> str:
     """Money for people."""
     return f"${micros / _MILLION:.4f}"
@@ -265,10 +259,6 @@ def _returned(label: str, problem: Problem, seconds: float | None) -> Line:
     if problem.kind == "denied":
         return Line("⊘", "bold yellow", f"{label}  denied: {short(problem.message)}", seconds=seconds)
     return Line("✗", "red", f"{label}  {short(f'{problem.kind}: {problem.message}')}", seconds=seconds)
-
-
-def _clock(at: datetime) -> str:
-    return at.strftime("%H:%M:%S")
 
 
 def _content(content: Content) -> str:

@@ -18,8 +18,9 @@ from callboard.bus.messages import RunClaimed, RunFailed
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.cli.tables import STYLES
-from callboard.cli.teller import Teller, dollars, plain, seconds, short
+from callboard.cli.teller import Teller, dollars, plain, short
 from callboard.clock import SystemClock
+from callboard.config.times import duration
 
 _WIDTH: Final = 10
 
@@ -39,9 +40,9 @@ class Timeline:
         if line is None:
             return
         since = (
-            "" if self._start is None or event.at is None else f"+{seconds((event.at - self._start).total_seconds())}"
+            "" if self._start is None or event.at is None else f"+{duration((event.at - self._start).total_seconds())}"
         )
-        took = f"  {seconds(line.seconds)}" if line.seconds is not None else ""
+        took = f"  {duration(line.seconds)}" if line.seconds is not None else ""
         head = (f"{event.sequence:>6} {since:>{_WIDTH}}  ", "dim")
         self.console.print(Text.assemble(head, (line.sign, line.style), " ", line.text, (took, "dim")))
 

@@ -15,6 +15,7 @@ from callboard.cli.shared import Shared
 from callboard.cli.teller import Teller, plain
 from callboard.cli.verdicts import verdict_as_json, verdict_line
 from callboard.clock import SystemClock
+from callboard.config.times import time_of_day
 from callboard.errors import InvalidMessage
 
 _BUFFER = 10_000
@@ -68,7 +69,7 @@ def _show(shared: Shared, console: Console, key: RunKey, event: RunEvent, teller
         return
     line = teller.tell(event)
     if line is not None:
-        clock = "" if event.at is None else event.at.astimezone().strftime("%H:%M:%S")
+        clock = "" if event.at is None else time_of_day(event.at)
         console.print(
             Text.assemble((f"{clock} {key.tenant}/{key.run}  ", "dim"), (line.sign, line.style), " ", line.text)
         )
@@ -83,5 +84,5 @@ def _show_verdict(shared: Shared, console: Console, message: Reply) -> None:
         shared.show({"type": "guard", **verdict_as_json(kept.tenant, kept.event)})
         return
     line = verdict_line(kept.tenant, kept.event)
-    clock = kept.event.at.astimezone().strftime("%H:%M:%S")
+    clock = time_of_day(kept.event.at)
     console.print(Text.assemble((f"{clock} ", "dim"), (f"{line.sign} {line.text}", line.style)))

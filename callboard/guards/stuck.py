@@ -32,6 +32,7 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import StuckSettings
 from callboard.config.spec import AgentSpec
+from callboard.config.times import duration
 from callboard.guards.kit import Guard, Seen, Verdict
 
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -176,6 +177,6 @@ def _silent_since(state: Stillness, now: datetime) -> datetime | None:
 def _verdict(action: Literal["warn", "kill"], state: Stillness, silent: float, allowed: float) -> Verdict:
     steps = sorted(state.steps.values(), key=lambda step: step.sequence)
     what = ", ".join(step.name for step in steps) or "nothing"
-    reason = f"nothing has happened for {silent:.0f} s, {allowed:.0f} s are allowed; open: {what}"
+    reason = f"nothing has happened for {duration(silent)}, {duration(allowed)} are allowed; open: {what}"
     evidence = tuple(sorted({step.sequence for step in steps} | {state.sequence}))
     return Verdict(action, reason, evidence=evidence, value=round(silent, 1), threshold=allowed)

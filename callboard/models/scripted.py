@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from callboard.config.script import Script
 from callboard.config.spec import ModelChoice
+from callboard.config.times import duration
 from callboard.errors import ConfigError, ModelError
 from callboard.models.port import ChatReply, ChatRequest, TextDelta
 from callboard.models.script_play import choose_turn, failure_of, pieces, reply_of
@@ -38,7 +39,7 @@ class ScriptedModel:
         delay = turn.delay or 0.0
         if delay > request.timeout:
             await anyio.sleep(request.timeout)
-            raise ModelError("network", f"no reply within {request.timeout:g} s", retryable=True)
+            raise ModelError("network", f"no reply within {duration(request.timeout)}", retryable=True)
         if (error := failure_of(turn, request.attempt)) is not None:
             await anyio.sleep(delay)
             raise error

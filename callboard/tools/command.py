@@ -15,6 +15,7 @@ from typing import Final, cast
 
 import anyio
 
+from callboard.config.times import duration
 from callboard.errors import ToolError
 from callboard.tools.context import ToolContext
 
@@ -68,7 +69,7 @@ async def run_command(
         with anyio.CancelScope(shield=True):
             await _end(transport, output)
     if scope.cancelled_caught:
-        raise ToolError("timeout", f"{argv[0]!r} took longer than {seconds:g} s and was killed")
+        raise ToolError("timeout", f"{argv[0]!r} took longer than {duration(seconds)} and was killed")
     code = transport.get_returncode()
     assert code is not None
     return CommandResult(code, output.text(1), output.text(2))

@@ -19,6 +19,7 @@ import anyio
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
+from callboard.config.times import duration
 from callboard.errors import ToolError
 from callboard.log import bound
 from callboard.tools.context import ToolContext
@@ -90,7 +91,7 @@ async def verify(tool: AnyTool, arguments: JsonValue, context: ToolContext) -> R
     except (Exception, SystemExit) as error:
         context.log.exception("verify hook crashed", run=context.run, call=context.call, tool=tool.spec.name)
         raise ToolError("verify_failed", _one_line(error)) from error
-    raise ToolError("timeout", f"the verify hook of {tool.spec.name!r} took longer than {seconds:g} s")
+    raise ToolError("timeout", f"the verify hook of {tool.spec.name!r} took longer than {duration(seconds)}")
 
 
 async def _call(
@@ -137,7 +138,7 @@ def _resolution(value: object) -> Resolution:
 def _timed_out(tool: AnyTool, context: ToolContext, *, seconds: float) -> ToolResult:
     alive = any(running.call == context.call for running in still_running(context.run))
     note = "; it could not be stopped and is still running" if alive else ""
-    return _problem("timeout", f"{tool.spec.name} took longer than {seconds:g} s{note}")
+    return _problem("timeout", f"{tool.spec.name} took longer than {duration(seconds)}{note}")
 
 
 def _problem(kind: str, message: str) -> ToolResult:

@@ -180,7 +180,9 @@ def test_the_last_turn_is_used_and_the_one_after_it_is_refused():
 
 def test_the_deadline_is_the_first_instant_that_is_too_late():
     assert next_of(claimed(deadline=T0), now=T0 - timedelta(microseconds=1)) == CallModel("m1", 1)
-    assert failure(next_of(claimed(deadline=T0), now=T0)) == "deadline"
+    late = next_of(claimed(deadline=T0), now=T0)
+    assert failure(late) == "deadline"
+    assert "the deadline was 2026-11-21 12:00:00Z" in str(late)
 
 
 def test_the_deadlines_timer_is_believed_whatever_the_clock_says():

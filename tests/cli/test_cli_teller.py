@@ -43,7 +43,8 @@ from callboard.bus.messages import (
     Usage,
     Wait,
 )
-from callboard.cli.teller import Teller, dollars, plain, seconds, short
+from callboard.cli.tables import age
+from callboard.cli.teller import Teller, dollars, plain, short
 
 T0 = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -103,7 +104,7 @@ def test_what_is_out_of_the_ordinary_has_its_own_sign() -> None:
         "✗ t0  unknown_tool: no",
         "? pay is in doubt; somebody must say what became of it",
         "! pay: ada says done",
-        "⏲ nap until 00:00:00",
+        "⏲ nap until 00:00:00Z",
         "↳ finder  look",
         "⏸ waits for finder",
         "↲ finder failed",
@@ -144,11 +145,11 @@ def test_what_a_guard_does_is_told_as_its_deed() -> None:
         "▶ a  null",
         "✎ nudged by guard loop: you have asked this 12 times",
         "⊘ denied by guard budget: it has used $1.93 of $2.00; one more turn, to wrap up",
-        "⊘ denied by guard breaker: it fails; asked again at 03:00:00",
+        "⊘ denied by guard breaker: it fails; asked again at 03:00:00Z",
         "⊘ denied by guard budget: it has used $1.93 of $2.00",
         "⊘ t1  denied: the same call again",
         "⏸ paused by guard taint: look at this",
-        "⏸ paused by ada until 03:00:00: no reason",
+        "⏸ paused by ada until 03:00:00Z: no reason",
         "▶ resumed by ada",
         "+ budget raised by somebody: $0.5000 · 1,000 input tokens · 2 output tokens · 3 model calls · 4 tool calls",
         "+ budget raised by ada: nothing",
@@ -176,8 +177,8 @@ def test_what_failed_and_what_came_late_is_counted_too() -> None:
     assert (teller.turns, teller.tokens, teller.cost_usd_micros) == (1, 33, 300)
 
 
-def test_durations_are_for_people() -> None:
-    assert [seconds(value) for value in (0.0123, 1.26, 75)] == ["12 ms", "1.3 s", "1m15s"]
+def test_ages_have_one_unit() -> None:
+    assert [age(value) for value in (0.0, 7.4, 75.0, 7_300.0, 90_000.0)] == ["1 s", "7 s", "1 min", "2 h", "1 d"]
 
 
 @given(st.text())

@@ -39,7 +39,7 @@ async def test_an_async_tool_ends_at_its_timeout(context):
 
     result = await execute(hang, {}, context())
     assert result.problem_kind == "timeout"
-    assert result.problem_message == "hang took longer than 0.05 s"
+    assert result.problem_message == "hang took longer than 50 ms"
     assert ended.is_set()
 
 
@@ -49,7 +49,7 @@ async def test_the_deadline_of_the_call_holds_when_it_is_shorter(context):
         await anyio.sleep_forever()
 
     result = await execute(hang, {}, context(deadline=0.05))
-    assert result.problem_message == "hang took longer than 0.05 s"
+    assert result.problem_message == "hang took longer than 50 ms"
 
 
 async def test_an_async_tool_that_swallows_a_cancellation_is_cancelled_again(context):
@@ -193,7 +193,7 @@ async def test_a_timeout_says_that_the_thread_is_still_running(context, untraced
         release.acquire()
 
     result = await execute(blocked, {}, context())
-    assert result.problem_message == "blocked took longer than 0.05 s; it could not be stopped and is still running"
+    assert result.problem_message == "blocked took longer than 50 ms; it could not be stopped and is still running"
     release.release()
     await until(lambda: still_running() == ())
 

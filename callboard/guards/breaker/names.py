@@ -17,6 +17,7 @@ from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.guard_words import Action
 from callboard.bus.messages import Problem
 from callboard.config.guards import Breaker
+from callboard.config.times import instant
 from callboard.guards.breaker.circuit import LAST_ATTEMPT_STREAK, Cause, Circuit
 
 GUARD: Final = "breaker"
@@ -67,7 +68,7 @@ def problem(at: Line, circuit: Circuit, until: datetime) -> Problem:
     )
     message = f"the circuit of {at} is {circuit.phase.replace('_', ' ')}: {why}"
     if at.kind == "model":
-        return Problem(kind="circuit_open", message=message, hint=f"it is asked again at {until.isoformat()}")
+        return Problem(kind="circuit_open", message=message, hint=f"it is asked again at {instant(until)}")
     return Problem(kind="circuit_open", message=message, hint="try it again later, or find another way")
 
 
@@ -83,7 +84,7 @@ def said(
 ) -> GuardEvent:
     """The guard event of a change. ``event`` is its id."""
     reasons = {
-        "open": f"the circuit of {at} opened ({circuit.cause}); the next probe is due at {circuit.until.isoformat()}",
+        "open": f"the circuit of {at} opened ({circuit.cause}); the next probe is due at {instant(circuit.until)}",
         "half_open": f"one call probes {at}",
         "ramp": f"{at} answered the probe: calls are let through, ever more of them",
         "closed": f"the circuit of {at} is closed again",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from callboard.config.guards import LoopSettings
+from callboard.config.times import duration
 from callboard.guards.loop.fingerprint import Hash, digest
 from callboard.guards.loop.state import PERIODS, Count, LoopState, Signal, Streak
 
@@ -103,8 +104,8 @@ def _poll(streak: Streak, settings: LoopSettings) -> Fired | None:
     if streak.unchanged < settings.unchanged:
         return None
     note = (
-        f"{_names(streak)} has answered the same for {streak.unchanged:.0f} s. Look why nothing happens, or finish and "
-        f"say what you were waiting for."
+        f"{_names(streak)} has answered the same for {duration(streak.unchanged)}. Look why nothing happens, or finish "
+        f"and say what you were waiting for."
     )
     return Fired("poll", digest(f"poll {streak.tools}"), streak.unchanged, settings.unchanged, note)
 

@@ -25,6 +25,7 @@ from callboard.bus.messages import Problem, Record
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.config.guards import RateLimit
+from callboard.config.times import duration, instant
 from callboard.errors import BusError
 from callboard.guards.rate import wire
 from callboard.guards.rate.desk import Desk
@@ -137,7 +138,7 @@ class RateGates:
         frozen = 0.0
         if ending.error == "model_rate":
             frozen = _FROZEN if ending.retry_after is None else min(max(0.0, ending.retry_after), _LONGEST)
-            self._once("throttle", f"{ask.name} asks for {frozen:g} s of quiet", ask)
+            self._once("throttle", f"{ask.name} asks for {duration(frozen)} of quiet", ask)
         over = wire.Done(
             id=grant.id,
             line=ask.name,
@@ -227,7 +228,7 @@ class RateGates:
     def _refusal(self, ask: Ask, wait: float) -> Refusal:
         retry_at = self._clock.now() + timedelta(seconds=max(wait, _PUT_OFF) + self._chance())
         message = f"what {ask.name} allows in a minute is used up"
-        hint = f"it is asked again at {retry_at.isoformat()}; raise rate_limits if the provider allows more"
+        hint = f"it is asked again at {instant(retry_at)}; raise rate_limits if the provider allows more"
         return Refusal(GUARD, Problem(kind="rate_limited", message=message, hint=hint), retry_at=retry_at)
 
     def _once(self, action: Action, reason: str, ask: Ask) -> None:

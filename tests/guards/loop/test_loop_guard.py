@@ -229,7 +229,7 @@ def test_a_tool_that_polls_is_judged_by_time_and_not_by_count():
         slow.turn(Call("status", {}, "queued", seconds=60), think=0.1)
     assert said(quick) == []
     assert [action for action, _ in said(slow)] == ["nudge", "kill"]
-    assert verdict(slow, "nudge").reason.startswith("status has answered the same for 30")
+    assert verdict(slow, "nudge").reason.startswith("status has answered the same for 5 min")
 
 
 def test_a_poll_that_stands_still_beside_other_work_is_no_trouble():

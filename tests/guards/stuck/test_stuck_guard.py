@@ -95,7 +95,9 @@ def test_the_verdict_says_what_is_open_for_how_long_and_where_it_stands():
         (0, *claimed()), (1, ToolRequested(call="t1", tool="quick"), ToolRequested(call="t2", tool="slow"))
     )
     (warning,) = GUARD.tick(state, after(201))[1]
-    assert warning.reason == ("nothing has happened for 200 s, 200 s are allowed; open: 'quick' (t1), 'slow' (t2)")
+    assert warning.reason == (
+        "nothing has happened for 3 min 20 s, 3 min 20 s are allowed; open: 'quick' (t1), 'slow' (t2)"
+    )
     assert (warning.evidence, warning.value, warning.threshold) == ((2,), 200.0, 200.0)
 
 
