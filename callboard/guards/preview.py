@@ -110,6 +110,8 @@ class Previewer:
     _pause: RunPaused | None = None
     _resumed: bool = False
     """Was its pause ended by somebody? Then the next effect may start, whatever it says: once."""
+    _failed: bool = False
+    """Was it said that it raises? Of an open guard that is said once: nothing else comes of it."""
 
     def see(self, seen: Seen) -> None:
         """An event that is in the journal."""
@@ -136,14 +138,17 @@ class Previewer:
                 pass
 
     def judge(self, call: str, events: Sequence[Seen]) -> Judged | None:
-        """The strongest that it says of the effect ``call`` whose intent is the last of ``events``; nothing is kept.
+        """The strongest that it says of the effect ``call`` whose intent is the last of ``events``; its state stays.
 
-        If it raises: closed, it denies; open, the effect starts and a warning is said.
+        If it raises: closed, it denies; open, the effect starts, and the first time a warning is said.
         """
         try:
             found = self._verdicts(call, events)
         except Exception as error:  # noqa: BLE001 - whatever it raises
             action: Action = "deny" if self.missing == "closed" else "warn"
+            if action == "warn" and self._failed:
+                return None
+            self._failed = True
             return Judged(self.name, self.mode, Verdict(action, f"guard {self.name} failed: {error!r}", call=call))
         if self._resumed or self._is_over(events[-1].at):
             found = [verdict for verdict in found if verdict.action != "pause"]

@@ -167,6 +167,17 @@ def test_a_guard_that_raises_fails_as_it_says(missing, action):
     assert (judged.verdict.action, judged.verdict.reason) == (action, "guard says failed: ZeroDivisionError()")
 
 
+def test_an_open_guard_that_raises_at_every_call_says_so_once_and_lets_all_of_them_start():
+    guard = previewer(Says("kill", breaks=True))
+    assert verdict_on(guard, ask(call="t1")).action == "warn"
+    assert [verdict_on(guard, ask(call=call)) for call in ("t1", "t2", "t3")] == [None, None, None]
+
+
+def test_a_closed_guard_that_raises_denies_every_call():
+    guard = previewer(Says("kill", missing="closed", breaks=True))
+    assert [verdict_on(guard, ask(call=call)).action for call in ("t1", "t2", "t3")] == ["deny"] * 3
+
+
 def test_a_pause_that_was_ended_is_not_said_again_of_the_next_effect_but_of_the_one_after_it():
     guard = previewer(Says("pause"))
     assert verdict_on(guard, ask()).action == "pause"
