@@ -15,7 +15,7 @@ from callboard.app.node import BusAt
 from callboard.app.run import Run
 from callboard.app.run_event import RunEvent
 from callboard.app.server import DATA_DIR
-from callboard.app.summary import RunSummary, Status, summaries
+from callboard.app.summary import RunSummary, Status, is_known, summaries
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.codec import run_key
@@ -66,6 +66,10 @@ class Board:
         """The run of that id. Raises ``InvalidMessage`` for what cannot be one."""
         key = RunKey(token(tenant, "tenant"), token(run_id, "run id"))
         return Run(self.bus, key, by=self._by)
+
+    async def knows(self, run: Run) -> bool:
+        """Has it begun, or is its task in the queue? What is written to a run that is not known waits for it."""
+        return await is_known(self.bus, run.key)
 
     async def runs(
         self, tenant: str | None = None, status: Status | None = None, limit: int = 50

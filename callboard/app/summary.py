@@ -171,13 +171,29 @@ class QueuedTask:
     at: datetime
 
 
+async def is_known(bus: Bus, key: RunKey) -> bool:
+    """Does the run's journal say how it began, or is its task in the queue?"""
+    subjects = bus.connection.subjects
+    addressed = f"{subjects.prefix}.task.{key.tenant}.*.*.{key.run}"
+    if await storage.last_of(bus.connection, subjects.stream("TASKS"), addressed) is not None:
+        return True
+    # A task leaves the queue only when its run has begun: the journal is read behind each look at the queue
+    if await _has_begun(bus, key):
+        return True
+    return any(task.key == key for task in await queued_tasks(bus, key.tenant)) or await _has_begun(bus, key)
+
+
+async def _has_begun(bus: Bus, key: RunKey) -> bool:
+    return replay(await bus.journals.read(key)).created is not None
+
+
 async def queued_tasks(bus: Bus, tenant: str | None) -> tuple[QueuedTask, ...]:
     """Every original task in the queue (of one tenant), oldest first."""
     subjects = bus.connection.subjects
     which = "*" if tenant is None else token(tenant, "tenant")
     everything = f"{subjects.prefix}.task.{which}.>"
     found: list[QueuedTask] = []
-    for message in await storage.direct_batch(bus.connection, subjects.stream("TASKS"), everything, after=0):
+    for message in await storage.behind(bus.connection, subjects.stream("TASKS"), everything, after=0):
         try:
             address, body = subjects.parse_task(message.subject), decode_task(message.payload)
             key = run_key(address, body, sequence=message.sequence, stored_at=message.at)

@@ -76,7 +76,7 @@ async def watch(
         raise ConfigError("watch what? Give a run's id, or --all")
     async with board(shared) as opened:
         if run is not None:
-            return await _watch(shared, opened, opened.run(run, tenant=tenant), stream=shared.json)
+            return await _watch(shared, opened, await known_run(opened, run, tenant), stream=shared.json)
         from callboard.cli.watch_all import watch_all
 
         await watch_all(shared, opened.bus.connection)
@@ -92,13 +92,16 @@ async def kill(
 ) -> int:
     """End a run and all that it spawned, and print the receipt: accepted, settled, and what is in doubt.
 
-    Exit code 1: the run had ended by itself before.
+    The kill of a run that is not there (yet) stands: if it comes, it ends before it starts. Exit code 1: the run had
+    ended by itself before.
     """
     from callboard.cli.outcome import print_receipt
 
     async with board(shared) as opened:
-        receipt = await opened.run(run, tenant=tenant).kill(reason)
-    print_receipt(shared, receipt)
+        target = opened.run(run, tenant=tenant)
+        known = await opened.knows(target)
+        receipt = await target.kill(reason)
+    print_receipt(shared, receipt, known=known)
     return DONE if receipt.killed else FAILED
 
 
@@ -113,7 +116,8 @@ async def pause(
     async with board(shared) as opened:
         target = await _open_run(opened, run, tenant)
         await target.pause(reason)
-    return _said(shared, target, "paused")
+        queued = (await target.state()).created is None
+    return _said(shared, target, "paused", "it is queued: it is held before its first step" if queued else "")
 
 
 async def resume(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
@@ -192,20 +196,28 @@ async def _watch(shared: Shared, opened: Board, run: Run, *, stream: bool = Fals
     return await show_outcome(shared, run)
 
 
+async def known_run(opened: Board, run: str, tenant: str) -> Run:
+    """A run that has begun, or is queued. Raises ``ConfigError``."""
+    target = opened.run(run, tenant=tenant)
+    if not await opened.knows(target):
+        raise ConfigError(f"there is no run {run!r} of tenant {tenant!r}: `callboard runs list` has those that are")
+    return target
+
+
 async def _open_run(opened: Board, run: str, tenant: str) -> Run:
     """A run that can still hear. Raises ``ConfigError``."""
-    target = opened.run(run, tenant=tenant)
+    target = await known_run(opened, run, tenant)
     state = await target.state()
     if state.terminal is not None:
         raise ConfigError(f"run {run!r} is over ({state.status}): it hears nothing any more")
     return target
 
 
-def _said(shared: Shared, run: Run, what: str) -> int:
+def _said(shared: Shared, run: Run, what: str, more: str = "") -> int:
     if shared.json:
         shared.show({"run": run.id, "tenant": run.tenant, "status": what})
     else:
-        say(f"{what}: {run.id}")
+        say(f"{what}: {run.id}{f'  ({more})' if more else ''}")
     return DONE
 
 

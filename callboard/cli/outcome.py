@@ -82,10 +82,10 @@ def print_value(value: JsonValue) -> None:
     say(plain(text) if console.is_terminal else text)
 
 
-def print_receipt(shared: Shared, receipt: Receipt) -> None:
-    """The receipt of a kill, on stdout."""
+def print_receipt(shared: Shared, receipt: Receipt, *, known: bool = True) -> None:
+    """The receipt of a kill, on stdout. ``known``: was there such a run, or will the kill meet one that comes?"""
     if shared.json:
-        shared.show(receipt.as_json())
+        shared.show({**receipt.as_json(), "known": known})
         return
     console = Console(soft_wrap=True, highlight=False)
     if receipt.killed:
@@ -101,6 +101,9 @@ def print_receipt(shared: Shared, receipt: Receipt) -> None:
         by = (receipt.settled_by or "").replace("_", " ")
         after = max(0.0, (settled - receipt.accepted_at).total_seconds())
         console.print(f"  settled   after {duration(after)} ({by})   no effect starts any more", markup=False)
+    if not known:
+        about = f"no run {receipt.run!r} of tenant {receipt.tenant!r} is known: if one comes, it ends before it starts"
+        console.print(f"  {about}", style="bold yellow", markup=False)
     for name, calls in (("in doubt", receipt.in_doubt), ("running", receipt.running)):
         if calls:
             console.print(f"  {name}  {', '.join(calls)}", style="yellow", markup=False)

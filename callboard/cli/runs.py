@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from callboard.cli.client import board
+from callboard.cli.client import board, known_run
 from callboard.cli.options import RunId
 from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
 from callboard.errors import ConfigError
@@ -76,8 +76,8 @@ async def tail(
     from callboard.cli.timeline import Timeline
 
     async with board(shared) as opened:
-        timeline = Timeline()
-        async with aclosing(opened.run(run, tenant=tenant).events(after)) as events:
+        target, timeline = await known_run(opened, run, tenant), Timeline()
+        async with aclosing(target.events(after)) as events:
             async for event in events:
                 if shared.json:
                     show_event(shared, event)
@@ -107,9 +107,7 @@ async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> i
 async def _history(opened: Board, run: Run) -> tuple[Stored, ...]:
     """The journal. Raises ``ConfigError`` if there is none, and says whether the run is queued."""
     entries = await run.history()
-    if entries:
-        return entries
-    queued = await opened.runs(run.tenant, "queued", limit=1_000)
-    if any(each.run == run.id for each in queued):
+    if not entries:
+        await known_run(opened, run.id, run.tenant)
         raise ConfigError(f"run {run.id!r} is queued: no worker has taken it up. `callboard doctor` says why")
-    raise ConfigError(f"there is no run {run.id!r} of tenant {run.tenant!r}: `callboard runs list` has those that are")
+    return entries

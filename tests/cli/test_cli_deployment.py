@@ -133,6 +133,7 @@ def test_a_kill_prints_its_receipt_and_watchers_end_with_4(up: Up) -> None:
         pass
     receipt = up.ask("kill", run, "--reason", "enough", "--tenant", "acme")
     assert (receipt["killed"], receipt["settled_by"], receipt["in_doubt"]) == (True, "owner", [])
+    assert receipt["known"] is True
     assert "enough" in watching.communicate(timeout=30)[1]
     assert watching.returncode == 4
     again = up.do("kill", run, "--tenant", "acme")
@@ -146,6 +147,49 @@ def test_a_kill_that_comes_too_late_ends_with_1(up: Up) -> None:
     assert told.exit_code == 1
     assert "too late" in told.stdout
     assert up.do("steer", run, "hi").exit_code == 2
+
+
+def test_a_kill_of_a_run_that_nobody_knows_stands_and_says_so(up: Up) -> None:
+    told = up.do("kill", "typo-1")
+    assert told.exit_code == 0
+    assert "no run 'typo-1' of tenant 'default' is known" in told.stdout
+    assert "if one comes, it ends before it starts" in told.stdout
+    assert up.ask("kill", "typo-1")["known"] is False
+    task = {"input": "Ada", "run": "typo-1"}
+    anyio.run(_publish, up.url, "cb.task.default.hello.normal.typo-1", json.dumps(task).encode())
+    wait_until(lambda: all(each["about"] != "queue" for each in up.ask("doctor")["findings"]))
+    assert up.state("typo-1")["status"] == "killed"
+    assert up.state("typo-1")["turns"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pause", "typo-2"),
+        ("resume", "typo-2"),
+        ("steer", "typo-2", "hi"),
+        ("signal", "typo-2", "go"),
+        ("resolve", "typo-2", "pay#1", "done"),
+        ("watch", "typo-2"),
+        ("runs", "show", "typo-2"),
+        ("runs", "tail", "typo-2"),
+        ("runs", "verify", "typo-2"),
+    ],
+)
+def test_a_run_that_nobody_knows_is_wrong_usage_and_nothing_is_written(up: Up, arguments: tuple[str, ...]) -> None:
+    told = up.do(*arguments)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "there is no run 'typo-2' of tenant 'default'" in told.stderr
+
+
+def test_a_run_that_is_queued_can_be_paused_and_is_held_when_it_comes(up: Up) -> None:
+    run = up.submit("later", "Ada")
+    assert "it is queued: it is held before its first step" in up.do("pause", run, "--reason", "not yet").stdout
+    (up.cwd / "later.yaml").write_text(CONFIG.replace("hello:", "later:").replace("functions: [jobs.py]", ""))
+    with started("worker", "later.yaml", "--url", up.url, cwd=up.cwd):
+        wait_until(lambda: up.state(run)["status"] == "suspended")
+        assert up.do("resume", run).exit_code == 0
+        assert up.do("watch", run).stdout == "Hello, Ada.\n"
 
 
 def test_a_run_is_paused_before_its_next_step_and_goes_on_when_it_is_resumed(up: Up, tmp_path: Path) -> None:
@@ -186,16 +230,17 @@ def test_the_doctor_sees_what_is_wrong(up: Up) -> None:
     assert sick.exit_code == 1
     assert "'nobody', which no worker serves" in sick.stdout
     assert up.do("runs", "show", run).exit_code == 2
-    up.do("kill", run)
+    assert up.ask("kill", run)["known"] is True
+
+
+async def _publish(url: str, subject: str, payload: bytes) -> None:
+    async with connect(url, name="test") as connection:
+        await connection.publish(subject, payload)
+        await connection.barrier()
 
 
 def test_dead_letters_are_listed(up: Up) -> None:
-    async def publish() -> None:
-        async with connect(up.url, name="test") as connection:
-            await connection.publish("cb.task.default.hello.normal", b"no json")
-            await connection.barrier()
-
-    anyio.run(publish)
+    anyio.run(_publish, up.url, "cb.task.default.hello.normal", b"no json")
     wait_until(lambda: up.ask("dead", "list"))
     assert up.ask("dead", "list")[-1]["reason"] == "bad_json"
     assert "bad_json" in up.do("dead", "list").stdout
