@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from callboard.actors import accounts
+from callboard.actors import accounts, inherited
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
     TERMINAL,
@@ -131,10 +131,10 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return state.evolve(suspended=sequence, waits=(), attempts=0)
         case RunSteered():
             return state.evolve(turns=(*state.turns, event))
-        case RunPaused() if _lasts_longer(event, state.pauses.get(event.name)):
-            return state.evolve(pauses={**state.pauses, event.name: event})
-        case RunResumed() if event.name in state.pauses:
-            return state.evolve(pauses={name: pause for name, pause in state.pauses.items() if name != event.name})
+        case RunPaused():
+            return inherited.paused(state, sequence, event)
+        case RunResumed():
+            return inherited.resumed(state, event)
         case BudgetRaised():
             denied = None if state.denied and state.denied.guard == "budget" and not state.wrapped else state.denied
             return state.evolve(accounts=accounts.raised(state.accounts, event.more), denied=denied)
@@ -150,12 +150,6 @@ def _signal(state: RunState, sequence: int, event: Event) -> RunState:
             return _put(state, _resolved(call, event))
         case _:
             return state
-
-
-def _lasts_longer(pause: RunPaused, known: RunPaused | None) -> bool:
-    if known is None:
-        return True
-    return known.until is not None and (pause.until is None or pause.until > known.until)
 
 
 def _resolved(call: Call, event: ToolResolved) -> Call:

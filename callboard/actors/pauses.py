@@ -1,6 +1,6 @@
 """Pure: a paused run. No effect of it starts; it holds no worker, unless its pause is over in a moment.
 
-What was started before ends, and is recorded. Children go on: a pause is for one run.
+What was started before ends, and is recorded. It holds the children too: see ``inherited``.
 """
 
 from __future__ import annotations

@@ -123,6 +123,10 @@ class RunState(Evolving):
     signals: Mapping[str, SignalReceived] = field(default_factory=lambda: _EMPTY)
     pauses: Mapping[str, RunPaused] = field(default_factory=lambda: _EMPTY)
     """The pauses that nobody has ended, by name. Those with ``until`` end by themselves."""
+    paused_at: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: _EMPTY)
+    """Their journal sequences, by name: one name may have been paused several times."""
+    let_go: frozenset[str] = frozenset()
+    """The pauses from above that are over, by name: they never come again."""
     denied: GuardDenied | None = None
     """What a guard said of the next model call; None once one was allowed to start (except to wrap up)."""
     wrapped: bool = False

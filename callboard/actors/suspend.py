@@ -12,11 +12,13 @@ from callboard.actors.code import Ports
 from callboard.actors.contents import unpack
 from callboard.actors.decide import DEADLINE
 from callboard.actors.effects import within_deadline
+from callboard.actors.inherited import handed_down
 from callboard.actors.owner import Owner
+from callboard.actors.pauses import in_force
 from callboard.actors.spawning import lineage
 from callboard.actors.state import ready
-from callboard.bus.messages import ChildSpawned, Parent, RunSuspended, Task, TimerSet, Wait
-from callboard.bus.subjects import TaskAddress
+from callboard.bus.messages import ChildSpawned, Parent, Record, RunSuspended, Task, TimerSet, Wait
+from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.errors import QueueFull
 
 Idle = Callable[[], AbstractAsyncContextManager[None]]
@@ -53,9 +55,15 @@ async def publish_children(owner: Owner, *, ports: Ports, idle: Idle) -> bool:
 
 
 async def publish_child(owner: Owner, child: ChildSpawned, *, ports: Ports, idle: Idle) -> None:
-    """Publish a child's task unless this owner or a suspension before it already has. Waits for room in the queue."""
+    """Publish a child's task unless this owner or a suspension before it already has. Waits for room in the queue.
+
+    What holds its parent holds it too: of a pause behind its spawning the dispatcher takes care.
+    """
     if child.child in owner.sent or child.child in owner.state.published:
         return
+    if pauses := handed_down(owner.key.run, owner.state, in_force(owner.state, ports.clock.now())):
+        record = Record(id=ports.clock.new_id(), at=ports.clock.now(), events=pauses)
+        await ports.journals.signal(RunKey(owner.key.tenant, child.child), record)
     created = owner.view.created
     task = Task(
         input=await unpack(child.input, ports.blobs),

@@ -104,7 +104,7 @@ class Run:
         await self._signal(RunSteered(text=text, by=self._by))
 
     async def pause(self, reason: str = "") -> None:
-        """Let none of its effects start any more until ``resume``. What runs ends; its children go on."""
+        """Let none of its effects start any more until ``resume``. What runs ends; its children wait too."""
         await self._signal(RunPaused(name=PERSON, reason=reason, by=self._by))
 
     async def resume(self) -> tuple[str, ...]:

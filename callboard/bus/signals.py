@@ -37,7 +37,10 @@ class RunSteered(Message):
 
 
 class RunPaused(Message):
-    """No effect of the run starts until ``run.resumed`` with the same ``name``, or until the instant ``until``."""
+    """No effect of the run starts until ``run.resumed`` with the same ``name``, or until the instant ``until``.
+
+    ``parent`` is set if it is the pause of a run above, which the dispatcher hands down.
+    """
 
     type: Literal["run.paused"] = "run.paused"
     name: Token
@@ -45,14 +48,16 @@ class RunPaused(Message):
     by: str = ""
     guard: str = ""
     until: AwareDatetime | None = None
+    parent: Token | None = None
 
 
 class RunResumed(Message):
-    """The pause called ``name`` is over."""
+    """The pause called ``name`` is over; with ``parent`` one that came from above, for ever."""
 
     type: Literal["run.resumed"] = "run.resumed"
     name: Token
     by: str = ""
+    parent: Token | None = None
 
 
 class BudgetRaised(Message):

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from callboard.actors.inherited import ends_of_child, of_child
 from callboard.actors.state import RunState, ready
-from callboard.bus.messages import TERMINAL, ChildFinished, Outcome, Problem, Record, RunCompleted, RunFailed, RunKilled
+from callboard.bus.messages import (
+    TERMINAL,
+    ChildFinished,
+    Outcome,
+    Problem,
+    Record,
+    RunCompleted,
+    RunFailed,
+    RunKilled,
+    RunPaused,
+    RunResumed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,15 @@ class KillChild:
     event: RunKilled
 
 
-Duty: TypeAlias = PublishResume | TellParent | KillChild
+@dataclass(frozen=True, slots=True)
+class HandDown:
+    """Append to a child's journal that a pause above it begins or ends; also to one that is still empty."""
+
+    child: str
+    event: RunPaused | RunResumed
+
+
+Duty: TypeAlias = PublishResume | TellParent | KillChild | HandDown
 SIGNALS_THAT_WAKE = frozenset(
     {"run.released", "run.steered", "run.resumed", "child.finished", "timer.fired", "signal.received", "tool.resolved"}
 )
@@ -42,7 +62,7 @@ def concerns(events: tuple[str, ...] | None, family: str) -> bool:
     """May an entry with these headers owe anything? ``events`` None: no header, so the journal must be read."""
     if events is None:
         return True
-    if any(kind in SIGNALS_THAT_WAKE for kind in events):
+    if any(kind in SIGNALS_THAT_WAKE or kind == "run.paused" for kind in events):
         return True
     return any(kind in TERMINAL for kind in events) and family != "none"
 
@@ -60,6 +80,25 @@ def duties(run: str, sequence: int, record: Record | None, state: RunState, *, p
     if kinds & SIGNALS_THAT_WAKE and state.suspended and state.terminal is None:
         return (PublishResume(sequence),) if ready(state, state.waits) else ()
     return ()
+
+
+def handed_down(
+    run: str, sequence: int, record: Record | None, before: RunState, state: RunState
+) -> tuple[HandDown, ...]:
+    """What ``record`` at ``sequence`` owes to children, if it pauses or resumes the run.
+
+    ``before`` is folded up to that entry, without it; ``state`` at least up to it. Children that are spawned later get
+    what holds then from their owner, before their task.
+    """
+    if record is None or state.terminal is not None:
+        return ()
+    news: list[RunPaused | RunResumed] = []
+    for event in record.events:
+        if isinstance(event, RunResumed):
+            news += ends_of_child(run, before, event)
+        elif isinstance(event, RunPaused) and sequence in state.paused_at.get(event.name, ()):
+            news.append(of_child(run, sequence, event))
+    return tuple(HandDown(child, event) for child in state.unfinished for event in news)
 
 
 def _after_the_end(run: str, record: Record, state: RunState, header: str) -> tuple[Duty, ...]:

@@ -1,4 +1,4 @@
-"""Shell: the dispatcher. It follows all journals and pays what entries owe: wake, tell the parent, end the children.
+"""Shell: the dispatcher. It follows all journals and pays what entries owe: wake, tell parents, stop children.
 
 It keeps nothing that the journals do not have, may do everything twice, and acknowledges last. Several share the work.
 """
@@ -6,21 +6,31 @@ It keeps nothing that the journals do not have, may do everything twice, and ack
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
 
 from callboard.actors.fold import replay
 from callboard.actors.state import RunState
-from callboard.bus.messages import ChildFinished, Record, Resume, RunKilled, TimerFired
+from callboard.bus.messages import ChildFinished, Record, Resume, RunKilled, RunPaused, RunResumed, TimerFired
 from callboard.bus.ports import DueTimer, DueTimers, Feed, FeedEntry, Graveyard, Journals, Tasks
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.clock import Clock
 from callboard.errors import BusError
 from callboard.log import bound, get_logger
-from callboard.supervisors.dispatch import Duty, KillChild, PublishResume, TellParent, concerns, duties
+from callboard.supervisors.dispatch import (
+    Duty,
+    HandDown,
+    KillChild,
+    PublishResume,
+    TellParent,
+    concerns,
+    duties,
+    handed_down,
+)
 
 log = get_logger(__name__)
+_Signal: TypeAlias = ChildFinished | RunKilled | TimerFired | RunPaused | RunResumed
 _BATCH: Final = 256
 _AT_ONCE: Final = 64
 _WAIT_SECONDS: Final = 5.0
@@ -83,17 +93,24 @@ class Dispatcher:
             room.release()
 
     async def _pay(self, entry: FeedEntry) -> None:
-        state, record = await self._read(entry)
-        for duty in duties(entry.key.run, entry.sequence, record, state, parent=entry.parent):
+        before, state, record = await self._read(entry)
+        run = entry.key.run
+        for duty in (
+            *handed_down(run, entry.sequence, record, before, state),
+            *duties(run, entry.sequence, record, state, parent=entry.parent),
+        ):
             await self._do(entry.key, duty, state)
 
-    async def _read(self, entry: FeedEntry) -> tuple[RunState, Record | None]:
+    async def _read(self, entry: FeedEntry) -> tuple[RunState, RunState, Record | None]:
+        """The run before the entry, the run as it is, and the entry."""
         entries = await self.journals.read(entry.key)
         stored = next((each for each in entries if each.sequence == entry.sequence), None)
         if stored is not None and stored.record is None:
             subject = f"{entry.key} entry {entry.sequence}"
             await self.graveyard.bury((entry.key.tenant, "-"), subject, "bad_entry", stored.problem, b"")
-        return replay(entries), None if stored is None else stored.record
+        before = replay(each for each in entries if each.sequence < entry.sequence)
+        later = (each for each in entries if each.sequence >= entry.sequence)
+        return before, replay(later, before), None if stored is None else stored.record
 
     async def _do(self, key: RunKey, duty: Duty, state: RunState) -> None:
         match duty:
@@ -105,6 +122,8 @@ class Dispatcher:
                 await self._signal(RunKey(key.tenant, parent), event)
             case KillChild(child, event):
                 await self._signal(RunKey(key.tenant, child), event, parent=key.run)
+            case HandDown(child, event):
+                await self._signal(RunKey(key.tenant, child), event)
 
     async def _fire(self, timer: DueTimer, room: anyio.Semaphore) -> None:
         try:
@@ -118,6 +137,6 @@ class Dispatcher:
         finally:
             room.release()
 
-    async def _signal(self, key: RunKey, event: ChildFinished | RunKilled | TimerFired, *, parent: str = "") -> None:
+    async def _signal(self, key: RunKey, event: _Signal, *, parent: str = "") -> None:
         record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
         await self.journals.signal(key, record, parent=parent)
