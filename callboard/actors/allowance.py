@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from callboard.actors.accounts import UNITS
+from callboard.actors.accounts import UNITS, Tally
 from callboard.actors.state import RunState
 from callboard.bus.messages import ChildSpawned, OwnerEvent
 from callboard.bus.values import Caps
 from callboard.config.guards import BudgetSettings, RunBudget, SharedBudget
 
 MICROS = 1_000_000
+_TOOL_CALLS = UNITS.index("tool_calls")
 
 
 class Bounds(NamedTuple):
@@ -22,6 +23,15 @@ class Bounds(NamedTuple):
     output_tokens: int | None = None
     model_calls: int | None = None
     tool_calls: int | None = None
+
+
+class Overdraft(NamedTuple):
+    """A cap that a call would exceed: ``used`` so far, with what is reserved, and what the call ``needs`` at most."""
+
+    unit: str
+    used: int
+    cap: int
+    needs: int
 
 
 def bounds(budget: RunBudget | SharedBudget) -> Bounds:
@@ -45,6 +55,18 @@ def kept(unit: str, cap: int, settings: BudgetSettings) -> int:
     if settings.hard or unit == "tool_calls":
         return 0
     return int(cap > 1) if unit == "model_calls" else int(cap * settings.wrap_up)
+
+
+def overdraft(
+    spent: Tally, needs: Tally, caps: Bounds, settings: BudgetSettings, *, wrap_up: bool = False
+) -> Overdraft | None:
+    """The cap that a call would exceed. A tool call counts as one, and as nothing else; a model call as the rest."""
+    units = (_TOOL_CALLS,) if needs.tool_calls else range(_TOOL_CALLS)
+    for at in units:
+        cap, unit = caps[at], UNITS[at]
+        if cap is not None and spent[at] + needs[at] > cap - (0 if wrap_up else kept(unit, cap, settings)):
+            return Overdraft(unit, spent[at], cap, needs[at])
+    return None
 
 
 def slice_of(state: RunState, settings: BudgetSettings, children: int) -> Caps | None:

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from callboard.actors.accounts import UNITS, model_requested
-from callboard.actors.allowance import caps_of, kept
+from callboard.actors.accounts import ZERO, model_requested
+from callboard.actors.allowance import caps_of, overdraft
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     SIGNALS,
@@ -118,7 +118,5 @@ def _overdrawn(state: RunState, event: ModelRequested) -> str:
         known is not None and known.status == "open" and (known.owner, known.attempt) == (state.owner, event.attempt)
     )
     after = model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again).spent
-    for unit, cap, spent in zip(UNITS[:-1], caps_of(state, settings), after, strict=False):
-        if cap is not None and spent > cap - (0 if event.wrap_up else kept(unit, cap, settings)):
-            return unit if settings.mode == "enforce" else ""
-    return ""
+    found = overdraft(after, ZERO, caps_of(state, settings), settings, wrap_up=event.wrap_up)
+    return "" if found is None or settings.mode != "enforce" else found.unit

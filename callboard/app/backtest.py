@@ -17,14 +17,16 @@ from callboard.config.resolved import Config
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
 from callboard.guards.backtest import Report, Trial, judge
-from callboard.guards.budget.replay import BudgetReplay
+from callboard.guards.budget.audit import BudgetGuard
 from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import Hosted
 from callboard.guards.overrides import Settings, with_settings
 from callboard.guards.recordings import recordings
 
-_BUDGET: Final = Hosted("budget", lambda spec: (BudgetReplay(spec.guards.budget), spec.guards.budget.mode))
-"""No process hosts it: live, the worker's gate is the budget."""
+_BUDGET: Final = Hosted(
+    "budget", lambda spec: (BudgetGuard(spec.guards.budget, role="instead"), spec.guards.budget.mode)
+)
+"""As it would decide in the worker: with other caps than the gate had that was asked when the run was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,15 @@ def _cells(guards: GuardSettings, *, function: bool) -> Iterator[Text]:
 def _run(budget: BudgetSettings) -> str:
     caps = " · ".join(caps_of(budget.run)) or "no cap"
     hard = " · killed at 100 %" if budget.hard else ""
-    return f"{caps}{hard}{'' if budget.mode == 'enforce' else f' ({budget.mode})'}"
+    mode = "" if budget.mode == "enforce" else f" ({budget.mode})"
+    return "\n".join((f"{caps}{hard}{mode}", *_audit(budget)))
+
+
+def _audit(budget: BudgetSettings) -> Iterator[str]:
+    if budget.missing == "closed":
+        yield "runs wait for its audit"
+    if budget.run.usd is not None and budget.burn_within:
+        yield f"warned {', '.join(map(duration, budget.burn_within))} ahead, at its rate"
 
 
 def _together(budget: BudgetSettings) -> Iterator[str]:

@@ -43,6 +43,9 @@ class BudgetSettings(Strict):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     mode: Mode = "enforce"
+    missing: Annotated[
+        Missing, Field(description="Without a process that audits the budget. The worker asks the budget in any case.")
+    ] = "open"
     run: RunBudget = RunBudget()
     agent: Annotated[SharedBudget | None, Field(description="All runs of the agent, of one tenant.")] = None
     tenant: Annotated[SharedBudget | None, Field(description="All runs of the tenant.")] = None
@@ -51,6 +54,10 @@ class BudgetSettings(Strict):
     warn_at: Annotated[tuple[Share, ...], Field(description="Shares of a cap at which to warn.")] = (0.5, 0.8)
     steer_at: Annotated[Share, Field(description="Share of a cap at which the model is told what is left.")] = 0.8
     wrap_up: Annotated[Share, Field(description="Share of a cap that is kept for the turn that wraps up.")] = 0.1
+    burn_within: Annotated[
+        tuple[Seconds, ...],
+        Field(max_length=8, description="Warn when a run's dollars will be used up so soon, at its present rate."),
+    ] = (600.0, 120.0)
 
 
 class LoopSettings(Strict):

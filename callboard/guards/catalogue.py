@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from callboard.bus.guard_words import Mode
 from callboard.config.spec import AgentSpec
+from callboard.guards.budget.audit import BudgetGuard
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard
 from callboard.guards.limits import LimitsGuard
@@ -19,6 +20,10 @@ def _loop(spec: AgentSpec) -> tuple[Guard[Any], Mode] | None:
     return LoopGuard(spec.guards.loop), spec.guards.loop.mode
 
 
+def _budget(spec: AgentSpec) -> tuple[Guard[Any], Mode]:
+    return BudgetGuard(spec.guards.budget), spec.guards.budget.mode
+
+
 def _stuck(spec: AgentSpec) -> tuple[Guard[Any], Mode]:
     return StuckGuard(spec.guards.stuck, spec), spec.guards.stuck.mode
 
@@ -27,4 +32,9 @@ def _limits(_: AgentSpec) -> tuple[Guard[Any], Mode]:
     return LimitsGuard(), "enforce"
 
 
-BUILTIN: Final = (Hosted("loop", _loop), Hosted("stuck", _stuck), Hosted("limits", _limits))
+BUILTIN: Final = (
+    Hosted("budget", _budget),
+    Hosted("loop", _loop),
+    Hosted("stuck", _stuck),
+    Hosted("limits", _limits),
+)

@@ -27,6 +27,8 @@ class Hosted:
 def missing_of(spec: AgentSpec, name: str, guard: Guard[Any]) -> Missing:
     """What happens to the runs of ``spec`` when nobody runs ``guard``: what is configured, else what its class says."""
     match name:
+        case "budget":
+            return spec.guards.budget.missing
         case "loop":
             return spec.guards.loop.missing
         case "stuck":

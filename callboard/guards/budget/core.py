@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from callboard.actors.accounts import UNITS, ZERO, Tally, tally
-from callboard.actors.allowance import MICROS, Bounds, caps_of, kept
+from callboard.actors.allowance import MICROS, Bounds, caps_of, overdraft
 from callboard.actors.charges import most
 from callboard.actors.gate import Ask, Refusal
 from callboard.bus.guard_messages import GuardEvent
@@ -21,7 +21,6 @@ from callboard.models.prices import price_of
 GUARD: Final = "budget"
 Scope: TypeAlias = Literal["run", "agent", "tenant", "global"]
 TOOL: Final = Amount(tool_calls=1)
-_TOOL_UNIT: Final = UNITS.index("tool_calls")
 _WORDS: Final = {
     "input_tokens": "input tokens",
     "output_tokens": "output tokens",
@@ -91,15 +90,8 @@ def over(ask: Ask, reserved: Amount, live: Tally = ZERO) -> Over | None:
     if known is not None and known.status == "open" and known.attempt == ask.attempt:
         return None  # the same intent once more: it is in the books
     spent = ask.state.accounts.spent.plus(live) if live is not ZERO else ask.state.accounts.spent
-    caps, wanted = caps_of(ask.state, settings), tally(reserved)
-    for at in (_TOOL_UNIT,) if ask.request is None else range(_TOOL_UNIT):
-        cap, unit = caps[at], UNITS[at]
-        if cap is None:
-            continue
-        limit = cap if ask.wrap_up else cap - kept(unit, cap, settings)
-        if spent[at] + wanted[at] > limit:
-            return Over("run", unit, spent[at], cap, wanted[at])
-    return None
+    found = overdraft(spent, tally(reserved), caps_of(ask.state, settings), settings, wrap_up=ask.wrap_up)
+    return None if found is None else Over("run", *found)
 
 
 def refusal(found: Over, settings: BudgetSettings, *, wrap_up: bool) -> Refusal:

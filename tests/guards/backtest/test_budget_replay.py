@@ -18,7 +18,7 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import BudgetSettings
 from callboard.guards.backtest import Trial, judge
-from callboard.guards.budget.replay import BudgetReplay
+from callboard.guards.budget.audit import BudgetGuard
 from callboard.guards.hosted import Hosted
 from tests.support.journals import at, claimed, journal
 
@@ -47,7 +47,7 @@ def turns(count: int, *before: Message) -> list[Message]:
 def tried(events: list[Message], *, run: dict[str, Any], **settings: Any) -> Trial:
     nothing = {"usd": None, "model_calls": None, "tool_calls": None}
     budget = BudgetSettings.model_validate({"run": {**nothing, **run}, **settings})
-    hosted = Hosted("budget", lambda _: (BudgetReplay(budget), "enforce"))
+    hosted = Hosted("budget", lambda _: (BudgetGuard(budget, role="instead"), "enforce"))
     trial = judge(hosted, KEY, journal(claimed(), *events, RunCompleted()), until=at(1_000))
     assert trial is not None
     return trial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callboard.config.guards import FUNCTION_GUARDS, GuardSettings, LoopSettings, StuckSettings
+from callboard.config.guards import FUNCTION_GUARDS, BudgetSettings, GuardSettings, LoopSettings, StuckSettings
 from callboard.config.spec import AgentSpec
 from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import missing_of
@@ -14,6 +14,7 @@ HOSTED = {each.name: each for each in BUILTIN}
 def test_every_agent_has_them_in_earnest_without_a_word_about_them() -> None:
     made = {name: hosted.make(AGENT) for name, hosted in HOSTED.items()}
     assert {name: each and (each[0].name, each[1]) for name, each in made.items()} == {
+        "budget": ("budget", "enforce"),
         "loop": ("loop", "enforce"),
         "stuck": ("stuck", "enforce"),
         "limits": ("limits", "enforce"),
@@ -21,13 +22,18 @@ def test_every_agent_has_them_in_earnest_without_a_word_about_them() -> None:
 
 
 def test_the_mode_and_what_happens_without_it_are_those_of_the_run() -> None:
-    guards = GuardSettings(loop=LoopSettings(mode="shadow", missing="closed"), stuck=StuckSettings(mode="warn"))
+    guards = GuardSettings(
+        budget=BudgetSettings(mode="warn", missing="closed"),
+        loop=LoopSettings(mode="shadow", missing="closed"),
+        stuck=StuckSettings(mode="warn"),
+    )
     spec = AGENT.model_copy(update={"guards": guards})
     made = {name: hosted.make(spec) for name, hosted in HOSTED.items()}
     assert {name: each and each[1] for name, each in made.items()} == {
-        "loop": "shadow", "stuck": "warn", "limits": "enforce",
+        "budget": "warn", "loop": "shadow", "stuck": "warn", "limits": "enforce",
     }  # fmt: skip
     assert {name: missing_of(spec, name, each[0]) for name, each in made.items() if each} == {
+        "budget": "closed",
         "loop": "closed",
         "stuck": "open",
         "limits": "open",

@@ -17,7 +17,9 @@ agents:
     guards: {custom: {chatty: {settings: {limit: 3}}}}
   other:
     model: {provider: scripted, turns: [{text: hi}]}
-    guards: {budget: {run: {usd: 0.005}, hard: true, mode: shadow}, loop: {missing: closed}}
+    guards:
+      budget: {run: {usd: 0.005}, hard: true, mode: shadow, missing: closed, burn_within: [1m]}
+      loop: {missing: closed}
 guards:
   budget: {tenant: {usd: 100, per: day}, global: {tool_calls: 100000}}
   custom: {chatty: {use: "own_guards.py:Chatty", mode: warn}}
@@ -51,15 +53,19 @@ def test_the_table_has_the_guards_of_each_agent_and_what_differs_for_tenants(fil
     assert shown.exit_code == 0
     lines = [" ".join(line.split()) for line in shown.output.splitlines()]
     start = next(at for at, line in enumerate(lines) if line.startswith("guards of"))
-    triage, all_runs, triage_acme, _, other, *rest = lines[start + 1 :]
+    triage, all_runs, triage_acme, _, other, waits, burning, *rest = lines[start + 1 :]
     assert triage == (
         "triage $2.00 · 100 model calls · 200 tool calls tenant: $100.00 a day enforce enforce "
         "chatty: warn, runs wait for it (limit 3)"
     )
-    assert all_runs == "all: 100,000 tool calls a month"
+    assert all_runs == "warned 10 min, 2 min ahead, at its rate all: 100,000 tool calls a month"
     assert triage_acme.startswith("acme $1.00 · 100 model calls")
-    assert other.startswith("other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)")
+    assert other.startswith(
+        "other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)"
+    )
     assert "enforce, runs wait for it enforce" in other
+    assert waits == "runs wait for its audit all: 100,000 tool calls a month"
+    assert burning == "warned 1 min ahead, at its rate"
     job = next(line for line in rest if line.startswith("job"))
     assert job.startswith("job no cap tenant: $100.00 a day - warn")
     assert "rate limit of scripted/m: 50 requests a minute · 40,000 input tokens a minute · 4 at a time" in rest
