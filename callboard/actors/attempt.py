@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from callboard.actors.agent import run_agent
-from callboard.actors.charges import late_facts, unborn
+from callboard.actors.charges import late_facts, unborn, unstarted
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
 from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
@@ -238,6 +238,7 @@ class Attempt:
         if self._given:
             return
         if self.lost is None and owner.state.owns(owner.token):  # cancelled to hand over
+            owner.defer(*unstarted(owner.view, self.ports.clock.now()))
             await self._release(owner)
         if self.lost is None and not owner.written:
             await self.task.release()
@@ -272,7 +273,7 @@ class Attempt:
         return state.owner == owner.token or state.terminal is not None
 
     async def _settle(self, owner: Owner, state: RunState) -> RunState:
-        late = late_facts(owner.unwritten, owner.cut, owner.state)
+        late = late_facts(owner.unwritten, owner.state)
         running = tuple(thread.call for thread in still_running(owner.key.run))
         sequence, record = await self._signal(owner.key, *late, RunSettled(running=running))
         return fold(state, sequence, record)
@@ -286,8 +287,7 @@ class Attempt:
         await self.task.acknowledge()
 
     async def _signal(self, key: RunKey, *events: Event) -> tuple[int, Record]:
-        clock = self.ports.clock
-        record = Record(id=clock.new_id(), at=clock.now(), events=events)
+        record = Record(id=self.ports.clock.new_id(), at=self.ports.clock.now(), events=events)
         return await self.ports.journals.signal(key, record), record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from callboard.bus.messages import (
     ModelFailed,
     ModelLateUsage,
     ModelResponded,
+    Problem,
     Record,
     RunClaimed,
     RunCreated,
@@ -69,18 +70,32 @@ def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: st
     return Usage()
 
 
-def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: RunState) -> tuple[Event, ...]:
+def cut_short(call: str, attempt: int, *, at: datetime, usage: Usage) -> ModelFailed:
+    """A call that was cancelled, with what it had used: if its worker leaves, the next one makes it again."""
+    problem = Problem(kind="cut_short", message="its worker left while it was under way")
+    return ModelFailed(call=call, attempt=attempt, problem=problem, retry_at=at, usage=usage)
+
+
+def unstarted(state: RunState, at: datetime) -> tuple[ModelFailed, ...]:
+    """The calls of an owner that leaves which were announced and never started: nothing of them can be under way."""
+    return tuple(cut_short(call, attempt, at=at, usage=Usage()) for call, attempt in _open(state))
+
+
+def _open(state: RunState) -> Iterator[tuple[str, int]]:
+    """The model calls of this owner that have no answer, with their attempts."""
+    for call, (attempt, _) in state.accounts.pending.items():
+        if call in state.calls and state.calls[call].owner == state.owner:
+            yield call, attempt
+
+
+def late_facts(unwritten: Sequence[Fact], state: RunState) -> tuple[Event, ...]:
     """What the end of the run kept out of its journal, as information behind the end.
 
-    ``cut`` are the model calls that it cut off; one of this owner that is in neither never started.
+    A model call of this owner that is not among what is ``unwritten`` never started.
     """
-    known = {
-        fact.call for fact in (*unwritten, *cut) if isinstance(fact, ModelResponded | ModelFailed | ModelLateUsage)
-    }
+    known = {fact.call for fact in unwritten if isinstance(fact, ModelResponded | ModelFailed)}
     late: list[Event] = [
-        ModelLateUsage(call=call, attempt=attempt)
-        for call, (attempt, _) in state.accounts.pending.items()
-        if call not in known and call in state.calls and state.calls[call].owner == state.owner
+        ModelLateUsage(call=call, attempt=attempt) for call, attempt in _open(state) if call not in known
     ]
     for fact in unwritten:
         match fact:
@@ -91,7 +106,7 @@ def late_facts(unwritten: Sequence[Fact], cut: Sequence[ModelLateUsage], state: 
                 late.append(ModelLateUsage(call=fact.call, attempt=attempt, usage=fact.usage))
             case _:
                 pass
-    return (*late, *cut)
+    return tuple(late)
 
 
 def unborn(agent: str, spec: JsonValue, at: datetime) -> RunState:

@@ -12,7 +12,7 @@ import anyio
 from pydantic import JsonValue
 
 from callboard.actors.armed import Armed
-from callboard.actors.charges import answered, failed, interrupted
+from callboard.actors.charges import answered, cut_short, failed, interrupted
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
@@ -25,7 +25,6 @@ from callboard.actors.state import Call
 from callboard.bus.messages import (
     GuardDenied,
     ModelFailed,
-    ModelLateUsage,
     ModelRequested,
     ModelResponded,
     Problem,
@@ -101,15 +100,15 @@ async def _ask_model(
     except anyio.get_cancelled_exc_class():
         known = None if reply is None else answered(request.model, reply.usage)
         usage = known or interrupted(request, owner.view, "".join(said))
-        owner.cut.append(ModelLateUsage(call=command.call, attempt=command.attempt, usage=usage))
+        owner.defer(cut_short(command.call, command.attempt, at=ports.clock.now(), usage=usage))
         raise
     else:
-        await passage.end(usage=responded.usage)
+        await passage.end(usage=responded.usage, limits=reply.limits)
         owner.defer(responded)
         return
     seconds = ports.clock.monotonic() - started
     usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
-    await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after)
+    await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
     owner.defer(_failed(owner, command, error, spec=spec, ports=ports, usage=usage))
 
 

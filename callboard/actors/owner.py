@@ -23,7 +23,7 @@ from callboard.actors.pauses import in_force
 from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
 from callboard.actors.turns import Turns
-from callboard.bus.messages import ModelLateUsage, Record
+from callboard.bus.messages import Record
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
@@ -66,8 +66,6 @@ class Owner:
         """Set when the worker hands the run over: no effect starts any more."""
         self.in_flight = 0
         """Effects that run, or whose intent is being written."""
-        self.cut: list[ModelLateUsage] = []
-        """What model calls had used when they were cancelled."""
         self.on_signal: Callable[[], None] = _nobody
         """Called when entries of others were folded."""
         self.on_end: Callable[[], None] = _nobody

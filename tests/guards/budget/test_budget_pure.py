@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from callboard.actors import accounts
 from callboard.actors.accounts import UNITS, ZERO, Accounts, Tally, tally
 from callboard.actors.allowance import Bounds, caps_of, kept, slice_of, sliced
-from callboard.actors.charges import answered, failed, interrupted, late_facts, most, unborn
+from callboard.actors.charges import answered, cut_short, failed, interrupted, late_facts, most, unborn, unstarted
 from callboard.actors.fold import fold, replay
 from callboard.actors.history import check
 from callboard.actors.state import RunState
@@ -275,11 +275,14 @@ def test_what_is_charged_for_failures_and_for_what_the_end_cut_off():
         ToolReturned(call="t1"),
         ModelFailed(call="mx", problem=Problem(kind="x", message="")),
         RunSteered(text="x"),
+        cut_short("m2", 2, at=T0, usage=Usage(cost_usd_micros=3)),
     )
-    cut = (ModelLateUsage(call="m2", attempt=2, usage=Usage(cost_usd_micros=3)),)
-    late = late_facts(facts, cut, pending)
+    late = late_facts(facts, pending)
     said = {(each.call, each.attempt): each.usage.cost_usd_micros for each in late if isinstance(each, ModelLateUsage)}
     assert said == {("m1", 1): 9, ("m2", 2): 3, ("m3", 3): 0}
+    assert [(each.call, each.attempt, each.usage) for each in unstarted(pending, T0)] == [
+        (f"m{n}", n, Usage()) for n in (1, 2, 3)
+    ]
     assert unborn("a", None, T0).outcome == "killed"
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import anyio
 
 from callboard.actors import effects
+from callboard.actors.owner import Owner
+from callboard.actors.ownership import Fact
 from callboard.actors.state import RunState
+from callboard.actors.worker import Drain
 from callboard.bus.messages import RunFailed
 from callboard.bus.ports import Balance
+from callboard.bus.subjects import RunKey
 from callboard.guards.budget.scopes import account_name, period_of
 from callboard.guards.budget.shared import SharedRun
 from callboard.models.port import ChatReply, ChatRequest, TextDelta
 from callboard.models.port import Usage as PortUsage
+from callboard.models.registry import open_model
 from callboard.tools.tool import tool
 from tests.guards.budget import mutants
 from tests.guards.budget.house import House, house, spender, turn, uses
@@ -145,6 +150,41 @@ async def test_a_killed_stream_is_charged_what_it_had_used_and_at_least_its_inpu
         assert state.accounts.own.output_tokens in (0, 50)
         assert not state.accounts.pending
         assert await balance(board, month("tenant")) == Balance(state.accounts.own.usd_micros)
+
+
+async def drained(board: House, key: RunKey) -> RunState:
+    """The only worker leaves while the model talks."""
+    await board.until(key, lambda state: state.accounts.pending)
+    board.workers[0].address.tell(Drain(grace=0.05))
+    return await board.until(key, lambda state: state.suspended)
+
+
+async def test_a_stream_that_its_leaving_worker_cuts_off_is_charged_what_it_had_used_and_made_again():
+    agent = spender("slow", turn(), budget={"tenant": {"usd": 1}})
+    async with house(agent, open_model=lambda choice: Slow()) as board:
+        state = await drained(board, key := await board.submit("slow", "go" * 50))
+        assert state.accounts.own.input_tokens == 50
+        assert state.accounts.own.output_tokens in (0, 50)
+        assert not state.accounts.pending
+        board.open_model = open_model
+        await board.worker()
+        over = await board.over(key)
+        await board.settled()
+        assert over.outcome == "completed"
+        assert over.accounts.own.model_calls == 2
+        assert over.accounts.own.usd_micros == state.accounts.own.usd_micros + 1_000
+        assert await balance(board, month("tenant")) == Balance(over.accounts.own.usd_micros)
+
+
+async def test_a_call_that_never_started_because_its_worker_left_costs_nothing(monkeypatch):
+    async def late(self: Owner, intents: Sequence[Fact]) -> float:
+        await self.append(*intents)
+        return await anyio.sleep_forever()  # type: ignore[return-value]
+
+    monkeypatch.setattr(Owner, "arm", late)
+    async with house(spender("slow", turn())) as board:
+        state = await drained(board, await board.submit("slow", "go"))
+        assert state.accounts.own == (0, 0, 0, 1, 0)
 
 
 async def test_a_budget_that_refunds_what_was_cut_off_is_caught(monkeypatch):
