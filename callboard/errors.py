@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 ModelErrorKind = Literal[
     "rate", "overload", "quota", "auth", "bad_request", "context", "network", "truncated", "refusal"
 ]
@@ -65,12 +68,22 @@ class EntryTooLarge(InvalidMessage):
 
 
 class ModelError(CallboardError):
-    """A model call failed. ``kind`` is normalised over providers; ``retry_after`` is in seconds."""
+    """A model call failed. ``kind`` is normalised over providers; ``retry_after`` is in seconds.
+
+    ``limits`` are the headers in which the provider speaks of its limits, as in a reply.
+    """
 
     def __init__(
-        self, kind: ModelErrorKind, message: str, *, retryable: bool, retry_after: float | None = None
+        self,
+        kind: ModelErrorKind,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        limits: Mapping[str, str] = _NONE,
     ) -> None:
         super().__init__(message)
+        self.limits = limits
         self.kind: ModelErrorKind = kind
         self.retryable = retryable
         self.retry_after = retry_after

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Final, Literal, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -13,6 +15,8 @@ from callboard.bus.messages import Amount, Effect, Event, Problem, Record, Usage
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatRequest
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Ending:
 
     ``unstarted``: nothing happened (another gate refused, the intent was not written, the run was cut off before).
     ``cancelled``: the run's end cut it off. ``error`` is the problem's kind (``model_rate``, ``timeout``), ``""`` if it
-    went well; ``retry_after`` what the provider asked for, in seconds.
+    went well; ``retry_after`` what the provider asked for, in seconds; ``limits`` the headers that spoke of its limits.
     """
 
     how: Literal["done", "failed", "cancelled", "unstarted"]
@@ -72,6 +76,7 @@ class Ending:
     usage: Usage = Usage()
     error: str = ""
     retry_after: float | None = None
+    limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
 Answer: TypeAlias = Grant | Refusal

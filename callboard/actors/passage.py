@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import anyio
@@ -14,6 +15,7 @@ from callboard.bus.messages import Usage
 from callboard.clock import Clock
 
 _NOTHING: Final = Usage()
+_SILENT: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -31,11 +33,20 @@ class Passage:
         """The effect starts now."""
         self._since = self.clock.monotonic()
 
-    async def end(self, error: str = "", *, usage: Usage = _NOTHING, retry_after: float | None = None) -> None:
+    async def end(
+        self,
+        error: str = "",
+        *,
+        usage: Usage = _NOTHING,
+        retry_after: float | None = None,
+        limits: Mapping[str, str] = _SILENT,
+    ) -> None:
         """The effect is over; ``error`` is the problem's kind, ``""`` if it went well."""
         seconds = self._seconds()
         await self._tell(
-            Ending("failed" if error else "done", seconds, usage=usage, error=error, retry_after=retry_after)
+            Ending(
+                "failed" if error else "done", seconds, usage=usage, error=error, retry_after=retry_after, limits=limits
+            )
         )
 
     async def cut_off(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
 from callboard.config.spec import ModelChoice, ToolSpec
 
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 Stop: TypeAlias = Literal["end", "tool_use", "max_tokens", "refusal"]
 
 
@@ -92,12 +94,17 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer."""
+    """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer.
+
+    ``limits`` are the headers in which the provider speaks of its limits, as they came (``x-ratelimit-*``,
+    ``anthropic-ratelimit-*``); the rate limit reads them.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...]
     usage: Usage
     stop: Stop
+    limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
 Delta: TypeAlias = TextDelta
