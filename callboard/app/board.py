@@ -12,10 +12,11 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.app.node import BusAt
+from callboard.app.queued import is_known
 from callboard.app.run import Run
 from callboard.app.run_event import RunEvent
 from callboard.app.server import DATA_DIR
-from callboard.app.summary import RunSummary, Status, is_known, summaries
+from callboard.app.summary import RunSummary, Status, summaries
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.codec import run_key

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, assert_never, cast
 import anyio
 from pydantic import JsonValue
 
+from callboard.app.queued import queued_tasks
 from callboard.app.server import DATA_DIR
-from callboard.app.summary import queued_tasks
 from callboard.bus import storage
 from callboard.bus.bus import Bus
 from callboard.bus.client import Reply

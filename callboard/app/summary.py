@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from typing import Final, Literal, TypeAlias, assert_never
@@ -11,15 +12,14 @@ import anyio
 from pydantic import JsonValue
 
 from callboard.actors.accounts import Tally
-from callboard.actors.fold import replay
+from callboard.actors.fold import EMPTY, replay
 from callboard.actors.state import RunState
-from callboard.bus import storage
+from callboard.app.held import Hold, holds, who
+from callboard.app.queued import QueuedTask, queued_tasks
+from callboard.app.waiting import said_of_holds
 from callboard.bus.bus import Bus
-from callboard.bus.codec import decode_task, run_key
-from callboard.bus.messages import ModelResponded, RunCompleted, RunFailed, RunKilled, RunPaused, Task
-from callboard.bus.subjects import RunKey, token
-from callboard.config.times import instant
-from callboard.errors import InvalidMessage
+from callboard.bus.messages import ModelResponded, RunCompleted, RunFailed, RunKilled
+from callboard.bus.subjects import RunKey
 
 Status: TypeAlias = Literal["queued", "running", "suspended", "completed", "failed", "killed"]
 _AT_ONCE: Final = 32
@@ -45,6 +45,7 @@ class RunSummary:
     attempts: int = 0
     parent: str = ""
     guard: str = ""
+    holds: tuple[Hold, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """As JSON; instants are ISO 8601."""
@@ -62,6 +63,7 @@ class RunSummary:
             "attempts": self.attempts,
             "parent": self.parent,
             "guard": self.guard,
+            "holds": [hold.as_json() for hold in self.holds],
         }
 
 
@@ -69,6 +71,7 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
     """Newest first. Journals are read from the latest on until there are ``limit`` runs of that status."""
     last = {entry.key: entry.at async for entry in bus.scan(tenant)}
     found: list[RunSummary] = []
+    states: dict[RunKey, RunState] = {}
     now = bus.clock.now()
     if status in (None, "queued"):
         waiting = {task.key: task for task in await queued_tasks(bus, tenant) if task.key not in last}
@@ -78,24 +81,48 @@ async def summaries(bus: Bus, *, tenant: str | None, status: Status | None, limi
         if len(found) >= limit and status != "queued":
             break
         read = await _read(bus, latest[start : start + _AT_ONCE])
+        states.update(read)
         found += [
             each
             for key, state in read
             if (each := summary(key, state, last[key], now=now)).status == status or not status
         ]
     found.sort(key=lambda each: str(each.created or each.updated), reverse=True)  # aware UTC: the text sorts like time
-    return tuple(found[:limit])
+    return await _with_holds(bus, found[:limit], states, tenant)
 
 
-def summary(key: RunKey, state: RunState, updated: datetime | None, *, now: datetime) -> RunSummary:
-    """A state in one line."""
+async def _with_holds(
+    bus: Bus, found: Sequence[RunSummary], states: Mapping[RunKey, RunState], tenant: str | None
+) -> tuple[RunSummary, ...]:
+    """The same with the closed guards that they wait for: their journals do not say that."""
+    going = [each.created or each.updated for each in found if each.status in ("queued", "running", "suspended")]
+    since = min((at for at in going if at is not None), default=None)
+    if since is None:
+        return tuple(found)
+    said = await said_of_holds(bus, tenant, since)
+
+    def told(each: RunSummary) -> RunSummary:
+        key = RunKey(each.tenant, each.run)
+        if key not in said:
+            return each
+        held = holds(states.get(key, EMPTY), now=bus.clock.now(), said=said[key])
+        return replace(each, holds=held, why=each.why or (str(held[0]) if held else ""))
+
+    return tuple(map(told, found))
+
+
+def summary(
+    key: RunKey, state: RunState, updated: datetime | None, *, now: datetime, held: tuple[Hold, ...] | None = None
+) -> RunSummary:
+    """A state in one line. ``held`` is what holds it back, if more is known of that than the state says."""
     created, spent = state.created, _spent(state)
+    held = holds(state, now=now) if held is None else held
     return RunSummary(
         run=key.run,
         tenant=key.tenant,
         agent="" if created is None else created.agent,
         status=state.status,
-        why=why(state, now=now),
+        why=why(state) or (str(held[0]) if held else ""),
         created=None if created is None else created.at,
         updated=updated,
         turns=sum(1 for turn in state.turns if isinstance(turn, ModelResponded)),
@@ -104,38 +131,21 @@ def summary(key: RunKey, state: RunState, updated: datetime | None, *, now: date
         attempts=state.claims,
         parent=created.parent.run if created is not None and created.parent is not None else "",
         guard=state.terminal.guard if isinstance(state.terminal, RunFailed | RunKilled) else "",
+        holds=held,
     )
 
 
-def why(state: RunState, *, now: datetime) -> str:
-    """Why a run ended without a result, or what holds up one that has not ended; empty for all others."""
+def why(state: RunState) -> str:
+    """Why a run ended without a result; empty for all others."""
     match state.terminal:
         case RunFailed(problem=problem):
             return f"{problem.kind}: {problem.message}"
         case RunKilled(reason=reason):
-            return f"killed by {_who(state.terminal)}: {reason or 'no reason given'}"
-        case RunCompleted():
+            return f"killed by {who(state.terminal)}: {reason or 'no reason given'}"
+        case RunCompleted() | None:
             return ""
-        case None:
-            return _held(state, now)
         case _:
             assert_never(state.terminal)
-
-
-def _held(state: RunState, now: datetime) -> str:
-    for pause in state.pauses.values():
-        if pause.until is None or pause.until > now:
-            until = "" if pause.until is None else f" until {instant(pause.until)}"
-            return f"paused by {_who(pause)}{until}: {pause.reason or 'no reason given'}"
-    denied = state.denied
-    if denied is not None and denied.retry_at is not None:
-        until = instant(denied.retry_at)
-        return f"held by guard {denied.guard} until {until}: {denied.problem.message}"
-    return ""
-
-
-def _who(event: RunKilled | RunPaused) -> str:
-    return f"guard {event.guard}" if event.guard else event.by or "somebody"
 
 
 def _spent(state: RunState) -> Tally:
@@ -160,45 +170,3 @@ async def _read(bus: Bus, keys: list[RunKey]) -> list[tuple[RunKey, RunState]]:
         for key in keys:
             group.start_soon(one, key)
     return [(key, states[key]) for key in keys]
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedTask:
-    """An original task that is in the queue: nobody has taken it up yet, or a worker holds it."""
-
-    key: RunKey
-    agent: str
-    at: datetime
-
-
-async def is_known(bus: Bus, key: RunKey) -> bool:
-    """Does the run's journal say how it began, or is its task in the queue?"""
-    subjects = bus.connection.subjects
-    addressed = f"{subjects.prefix}.task.{key.tenant}.*.*.{key.run}"
-    if await storage.last_of(bus.connection, subjects.stream("TASKS"), addressed) is not None:
-        return True
-    # A task leaves the queue only when its run has begun: the journal is read behind each look at the queue
-    if await _has_begun(bus, key):
-        return True
-    return any(task.key == key for task in await queued_tasks(bus, key.tenant)) or await _has_begun(bus, key)
-
-
-async def _has_begun(bus: Bus, key: RunKey) -> bool:
-    return replay(await bus.journals.read(key)).created is not None
-
-
-async def queued_tasks(bus: Bus, tenant: str | None) -> tuple[QueuedTask, ...]:
-    """Every original task in the queue (of one tenant), oldest first."""
-    subjects = bus.connection.subjects
-    which = "*" if tenant is None else token(tenant, "tenant")
-    everything = f"{subjects.prefix}.task.{which}.>"
-    found: list[QueuedTask] = []
-    for message in await storage.behind(bus.connection, subjects.stream("TASKS"), everything, after=0):
-        try:
-            address, body = subjects.parse_task(message.subject), decode_task(message.payload)
-            key = run_key(address, body, sequence=message.sequence, stored_at=message.at)
-        except InvalidMessage:
-            continue  # whoever pulls it buries it
-        if isinstance(body, Task):
-            found.append(QueuedTask(key, address.agent, message.at))
-    return tuple(found)

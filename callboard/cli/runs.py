@@ -10,7 +10,6 @@ import typer
 from callboard.cli.client import board, known_run
 from callboard.cli.options import RunId
 from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
-from callboard.errors import ConfigError
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -52,15 +51,17 @@ async def list_runs(
 
 async def show(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> int:
     """A run's journal as a timeline, and what came of it. With --json: the fold, and the entries."""
+    from callboard.app.waiting import holds_of
     from callboard.cli.timeline import print_timeline, run_as_json
 
     async with board(shared) as opened:
         target = opened.run(run, tenant=tenant)
         entries = await _history(opened, target)
+        held = await holds_of(opened.bus, target.key, entries)
         if shared.json:
-            shared.show(run_as_json(target.key, entries))
+            shared.show(run_as_json(target.key, entries, held))
         else:
-            print_timeline(target.key, entries)
+            print_timeline(target.key, entries, held)
     return DONE
 
 
@@ -105,9 +106,8 @@ async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> i
 
 
 async def _history(opened: Board, run: Run) -> tuple[Stored, ...]:
-    """The journal. Raises ``ConfigError`` if there is none, and says whether the run is queued."""
+    """The journal; empty while the run is queued. Raises ``ConfigError`` if nobody knows it."""
     entries = await run.history()
     if not entries:
         await known_run(opened, run.id, run.tenant)
-        raise ConfigError(f"run {run.id!r} is queued: no worker has taken it up. `callboard doctor` says why")
     return entries

@@ -12,7 +12,9 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from callboard.app.follow import TreeEvent
+from callboard.bus.guard_messages import GuardEvent
 from callboard.cli.teller import Line, Teller, dollars
+from callboard.cli.verdicts import hold_line
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 
@@ -41,7 +43,7 @@ class Screen:
     def show(self, given: TreeEvent) -> None:
         """Print what an event says."""
         depth, teller = self._tellers.setdefault(given.run.id, (given.depth, Teller()))
-        line = teller.tell(given.event)
+        line = hold_line(given.event) if isinstance(given.event, GuardEvent) else teller.tell(given.event)
         if line is not None:
             self.console.print(_text(line, depth))
 

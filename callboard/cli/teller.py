@@ -11,6 +11,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.decide import DEADLINE
+from callboard.actors.state import RunState
+from callboard.app.held import who
 from callboard.app.run_event import RunEvent
 from callboard.bus.messages import (
     Amount,
@@ -169,7 +171,7 @@ class Teller:
                 style = "cyan" if outcome == "completed" else "red"
                 return Line("↲", style, f"{self._children.get(child, child)} {outcome}")
             case RunSteered(text=text, guard=guard):
-                said = f"nudged by guard {guard}" if guard else f"note from {who(given.event)}"
+                said = f"nudged by guard {guard}" if guard else f"note from {plain(who(given.event))}"
                 return Line("✎", "blue", f"{said}: {short(text)}")
             case SignalReceived(name=name, value=value):
                 return Line("✉", "blue", f"{name} = {short(value)}")
@@ -186,7 +188,7 @@ class Teller:
             case RunPaused(reason=reason, until=until):
                 until_then = "" if until is None else f" until {time_of_day(until)}"
                 return Line(
-                    "⏸", "bold cyan", f"paused by {who(given.event)}{until_then}: {short(reason) or 'no reason'}"
+                    "⏸", "bold cyan", f"paused by {plain(who(given.event))}{until_then}: {short(reason) or 'no reason'}"
                 )
             case RunResumed(by=by):
                 return Line("▶", "cyan", f"resumed by {by or 'somebody'}")
@@ -221,11 +223,6 @@ class Teller:
         return f"{asked.name}({short(listed, _ARGUMENTS)})"
 
 
-def who(event: RunKilled | RunPaused | RunSteered) -> str:
-    """Whose signal it is."""
-    return plain(f"guard {event.guard}" if event.guard else event.by or "somebody")
-
-
 def amount(value: Amount) -> str:
     """What is not 0 of an amount."""
     parts = (
@@ -253,6 +250,11 @@ def short(value: JsonValue, width: int = SHORT) -> str:
 def dollars(micros: int) -> str:
     """Money for people."""
     return f"${micros / _MILLION:.4f}"
+
+
+def waits_for(state: RunState) -> str:
+    """What a suspended run waits for."""
+    return _waits(state.waits, {child: spawned.agent for child, spawned in state.children.items()})
 
 
 def _returned(label: str, problem: Problem, seconds: float | None) -> Line:

@@ -12,17 +12,19 @@ from rich.text import Text
 
 from callboard.actors.fold import replay
 from callboard.actors.state import RunState
+from callboard.app.held import Hold
 from callboard.app.run_event import RunEvent, run_events
 from callboard.app.summary import summary
 from callboard.bus.messages import RunClaimed, RunFailed
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.cli.tables import STYLES
-from callboard.cli.teller import Teller, dollars, plain, short
+from callboard.cli.teller import Teller, dollars, plain, short, waits_for
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 
 _WIDTH: Final = 10
+_URGENT: Final = frozenset({"held", "in doubt"})
 
 
 class Timeline:
@@ -47,8 +49,8 @@ class Timeline:
         self.console.print(Text.assemble(head, (line.sign, line.style), " ", line.text, (took, "dim")))
 
 
-def print_timeline(key: RunKey, entries: Sequence[Stored]) -> None:
-    """The journal, then what came of it."""
+def print_timeline(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...]) -> None:
+    """The journal, then what came of it, or what holds it back."""
     timeline = Timeline()
     for entry in entries:
         if entry.record is None:
@@ -56,10 +58,14 @@ def print_timeline(key: RunKey, entries: Sequence[Stored]) -> None:
         for event in run_events(entry):
             timeline.show(event)
     state = replay(entries)
-    told = summary(key, state, entries[-1].at, now=SystemClock().now())
+    now = SystemClock().now()
+    told = summary(key, state, _updated(entries), now=now, held=held)
     rows = [
-        ("run", f"{told.run}  (tenant {told.tenant}, agent {told.agent or 'unknown'})"),
-        ("why", told.why),
+        ("run", f"{told.run}  (tenant {told.tenant}{f', agent {told.agent}' if told.agent else ''})"),
+        *(("held" if held else "why", why) for why in [f"{hold}{_since(hold, now)}" for hold in held] or [told.why]),
+        *(("", hint) for hint in dict.fromkeys(_hint(key, hold) for hold in held)),
+        ("waits for", waits_for(state) if state.status == "suspended" and not held else ""),
+        ("queued", "" if state.owner or held or told.why else "no worker has it: `callboard doctor` says why"),
         ("guard", told.guard),
         ("partial", _partial(state)),
         ("cost", f"{told.turns} turns · {told.tokens:,} tokens · {dollars(told.cost_usd_micros)}"),
@@ -69,18 +75,20 @@ def print_timeline(key: RunKey, entries: Sequence[Stored]) -> None:
         ("in doubt", ", ".join(state.in_doubt)),
         ("entries", str(state.entries)),
     ]
-    timeline.console.print()
+    if entries:
+        timeline.console.print()
     timeline.console.print(Text.assemble(f"{'status':<9} ", (told.status, STYLES[told.status])))
     for name, value in rows:
         if value:
-            timeline.console.print(Text(f"{name:<9} {plain(value)}", style="bold yellow" if name == "in doubt" else ""))
+            style = "bold yellow" if name in _URGENT else ""
+            timeline.console.print(Text(f"{name:<9} {plain(value)}", style=style))
 
 
-def run_as_json(key: RunKey, entries: Sequence[Stored]) -> dict[str, JsonValue]:
+def run_as_json(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...]) -> dict[str, JsonValue]:
     """The fold and the entries as JSON."""
     state = replay(entries)
     return {
-        **summary(key, state, entries[-1].at if entries else None, now=SystemClock().now()).as_json(),
+        **summary(key, state, _updated(entries), now=SystemClock().now(), held=held).as_json(),
         "workers": list(_workers(entries)),
         "children": dict(_outcomes(state)),
         "in_doubt": list(state.in_doubt),
@@ -98,6 +106,26 @@ def run_as_json(key: RunKey, entries: Sequence[Stored]) -> dict[str, JsonValue]:
             for entry in entries
         ],
     }  # fmt: skip
+
+
+def _updated(entries: Sequence[Stored]) -> datetime | None:
+    return entries[-1].at if entries else None
+
+
+def _since(hold: Hold, now: datetime) -> str:
+    return "" if hold.since is None else f"  ({duration((now - hold.since).total_seconds())})"
+
+
+def _hint(key: RunKey, hold: Hold) -> str:
+    """What a person can do about it."""
+    match hold.kind:
+        case "pause":
+            tenant = "" if key.tenant == "default" else f" --tenant {key.tenant}"
+            return f"`callboard resume {key.run}{tenant}` lets it go on"
+        case "guard":
+            return f"`callboard guards list` shows whether {hold.guard} is alive, `callboard guard run FILE` starts it"
+        case "later":
+            return ""
 
 
 def _partial(state: RunState) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from callboard.app.held import reason_of
 from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.guard_words import Action
 from callboard.cli.teller import Line, plain
@@ -39,6 +40,13 @@ def verdict_line(tenant: str, event: GuardEvent) -> Line:
     call = f" {event.call}" if event.call else ""
     text = f"{event.guard} {event.action}{said_only(event)}  {where}{agent}{call}  {event.reason}"
     return Line(SIGN_OF[event.action], STYLE_OF[event.action], plain(" ".join(text.split("\n"))), event.at)
+
+
+def hold_line(event: GuardEvent) -> Line:
+    """What a closed guard that a run waits for says, on the run's own screen."""
+    why = reason_of(event)
+    text = f"waits for guard {event.guard}: {why}" if why else f"guard {event.guard} has caught up: the run goes on"
+    return Line("⏸" if why else "▶", STYLE_OF["pause"], plain(text), event.at)
 
 
 def said_only(event: GuardEvent) -> str:

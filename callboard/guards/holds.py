@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from callboard.actors.gate import Answer, Ask, Ending, Grant, RunGate
 from callboard.actors.state import RunState
@@ -25,7 +25,7 @@ from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted, missing_of
-from callboard.guards.pulses import CREDIT, Pulses, held
+from callboard.guards.pulses import CREDIT, HOLD, Pulses, held
 from callboard.guards.sidecar.partitions import PARTITIONS, partition_of
 from callboard.guards.speaking import Say
 from callboard.log import get_logger
@@ -94,6 +94,7 @@ class Holds:
         acted: bool,
         mark: str,
         sequence: int = 0,
+        data: JsonValue = None,
     ) -> None:
         """Say something of ``guard`` on the bus."""
         identity = f"{ask.key}/{guard.name}/{ask.call}/{ask.attempt}/{action}/{mark}"
@@ -109,6 +110,7 @@ class Holds:
             agent=ask.spec.name,
             call=ask.call,
             sequence=sequence,
+            data=data,
         )
         self.say(tenant, event)
 
@@ -160,15 +162,16 @@ class _RunHolds:
             waited = self.holds.clock.monotonic() - since
             if not mark and waited >= _SAID_AFTER:
                 mark = self.holds.clock.new_id()
-                self._tell(guard, ask, "pause", f"{guard.name} holds the run back: {why}", mark)
+                self._tell(guard, ask, "pause", f"{guard.name} holds the run back: {why}", mark, why=why)
             with anyio.move_on_after(_LOOK_SECONDS if mark else _SAID_AFTER - waited):
                 await self.holds.heard.wait()
         if mark:
-            self._tell(guard, ask, "observe", f"{guard.name} has caught up: the run goes on", mark)
+            self._tell(guard, ask, "observe", f"{guard.name} has caught up: the run goes on", mark, why="")
 
-    def _tell(self, guard: _Awaited, ask: Ask, action: Action, reason: str, mark: str) -> None:
-        last = self._entries[-1] if self._entries else 0
-        self.holds.tell(self.key.tenant, guard, ask, action, reason=reason, acted=True, mark=mark, sequence=last)
+    def _tell(self, guard: _Awaited, ask: Ask, action: Action, reason: str, mark: str, *, why: str) -> None:
+        last, tenant = self._entries[-1] if self._entries else 0, self.key.tenant
+        data: JsonValue = {HOLD: why}
+        self.holds.tell(tenant, guard, ask, action, reason=reason, acted=True, mark=mark, sequence=last, data=data)
 
 
 def _of(hosted: Sequence[Hosted], spec: AgentSpec) -> Iterator[_Awaited]:

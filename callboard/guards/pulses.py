@@ -15,6 +15,8 @@ CREDIT: Final = 8
 """Entries that a run may be ahead of a closed guard."""
 CRITICAL_CREDIT: Final = 1
 """The same before a tool whose effect is ``critical``."""
+HOLD: Final = "hold"
+"""In the ``data`` of what is said of a closed guard: why it holds the run back; empty when it does so no more."""
 _Place = tuple[str, int]
 
 
