@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeGuard
 
-from callboard.bus.guard_words import Mode
+from callboard.bus.guard_words import Missing, Mode
 from callboard.config.alerts import Alerts
 from callboard.config.expectations import nearest
 from callboard.config.guards import Breaker, CustomGuard, GuardSettings, RateLimit
@@ -57,14 +57,15 @@ class Guarding:
         return replace(self, hosted=tuple(each for each in self.hosted if each.name in names))
 
 
-def waited_for(guarding: Guarding, specs: Iterable[AgentSpec]) -> frozenset[str]:
-    """The guards without which runs of ``specs`` hold."""
-    return frozenset(
-        each.name
-        for spec in specs
-        for each in guarding.hosted
-        if (made := each.make(spec)) is not None and missing_of(spec, each.name, made[0]) == "closed"
-    )
+def guards_of(guarding: Guarding, specs: Iterable[AgentSpec]) -> Mapping[str, Missing]:
+    """The guards that runs of ``specs`` have, and what becomes of the runs without them: ``closed`` if some wait."""
+    found: dict[str, Missing] = {}
+    for spec in specs:
+        for each in guarding.hosted:
+            made = each.make(spec)
+            if made is not None and found.get(each.name) != "closed":
+                found[each.name] = missing_of(spec, each.name, made[0])
+    return found
 
 
 def guarding_of(config: Config) -> Guarding:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import anyio
 from pydantic import JsonValue, ValidationError
@@ -26,7 +27,7 @@ _LISTENS: Final = 1.2
 class GuardProcess:
     """A guard in a process. ``partitions`` are its shares of all runs; ``lag``: entries of CB_RUNS not yet judged.
 
-    One without partitions stands by, or is behind because it has just started.
+    One without partitions stands by: other replicas judge them, or it has just started and reads the journals first.
     """
 
     guard: str
@@ -65,10 +66,32 @@ class OpenCircuit:
 
 
 @dataclass(frozen=True, slots=True)
+class AbsentGuard:
+    """A guard that no process is heard of. ``watermark``: how far it had judged; 0: it was never seen on this bus.
+
+    ``missing``: what its runs do without it; None: no worker that is alive has it.
+    """
+
+    guard: str
+    watermark: int
+    missing: Missing | None
+
+    @property
+    def state(self) -> Literal["missing", "never_seen"]:
+        """Was it ever here?"""
+        return "missing" if self.watermark else "never_seen"
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """As JSON."""
+        return {"guard": self.guard, "state": self.state, "watermark": self.watermark, "missing": self.missing}
+
+
+@dataclass(frozen=True, slots=True)
 class GuardsAlive:
     """``silent``: processes that answer, and whose guards do not pulse."""
 
     processes: tuple[GuardProcess, ...]
+    absent: tuple[AbsentGuard, ...]
     silent: tuple[str, ...]
     circuits: tuple[OpenCircuit, ...]
 
@@ -77,6 +100,7 @@ async def guards_alive(bus: Bus, *, listens: float = _LISTENS) -> GuardsAlive:
     """Listen for a moment, and look into the bucket."""
     pulses: dict[tuple[str, str, int], Pulse] = {}
     services: set[str] = set()
+    wanted: dict[str, Missing] = {}
     subjects, connection = bus.connection.subjects, bus.connection
     inbox = connection.new_inbox()
 
@@ -90,16 +114,41 @@ async def guards_alive(bus: Bus, *, listens: float = _LISTENS) -> GuardsAlive:
     def answered(message: Reply) -> None:
         about = cast("dict[str, Any]", json.loads(message.payload)) if message.payload else {}
         metadata = cast("dict[str, Any]", about.get("metadata") or {})
-        if metadata.get("prefix") == subjects.prefix:
+        if metadata.get("prefix") != subjects.prefix:
+            return
+        if about.get("name") == "callboard-guard":
             services.add(str(about.get("id")))
+        if about.get("name") == "callboard-worker":
+            wanted.update({name: "open" for name in _names(metadata, "guards") if name not in wanted})
+            wanted.update(dict.fromkeys(_names(metadata, "waits_for"), "closed"))
 
     async with connection.subscribe(f"{subjects.prefix}.pulse.>", pulsed), connection.subscribe(inbox, answered):
-        await connection.publish("$SRV.INFO.callboard-guard", b"", reply=inbox)
+        await connection.publish("$SRV.INFO", b"", reply=inbox)
         await anyio.sleep(listens)
     info = await storage.patiently(lambda: storage.api(connection, f"STREAM.INFO.{subjects.stream('RUNS')}", {}))
     processes = _processes(pulses, int(info["state"]["last_seq"]))
     silent = services - {process.replica for process in processes}
-    return GuardsAlive(processes, tuple(sorted(silent)), await _circuits(bus))
+    absent = _absent(wanted, await _marks(bus), {process.guard for process in processes})
+    return GuardsAlive(processes, absent, tuple(sorted(silent)), await _circuits(bus))
+
+
+def _names(metadata: Mapping[str, Any], field: str) -> list[str]:
+    return [name for name in str(metadata.get(field, "")).split(",") if name]
+
+
+def _absent(wanted: Mapping[str, Missing], marks: Mapping[str, int], heard: Collection[str]) -> tuple[AbsentGuard, ...]:
+    names = sorted({*wanted, *marks} - set(heard))
+    return tuple(AbsentGuard(name, marks.get(name, 0), wanted.get(name)) for name in names)
+
+
+async def _marks(bus: Bus) -> dict[str, int]:
+    """How far guards had judged when they last said so, by guard: what is left of those that are gone."""
+    found: dict[str, int] = {}
+    for key, value in (await bus.states.all("mark")).items():
+        with suppress(ValueError):  # nothing of ours, or of a newer version
+            _, guard, _ = key
+            found[guard] = max(found.get(guard, 0), int(value.value))
+    return found
 
 
 def _processes(pulses: Mapping[tuple[str, str, int], Pulse], last: int) -> tuple[GuardProcess, ...]:
@@ -110,7 +159,7 @@ def _processes(pulses: Mapping[tuple[str, str, int], Pulse], last: int) -> tuple
         GuardProcess(
             guard=guard,
             replica=replica,
-            partitions=tuple(pulse.partition for pulse in each if pulse.watermark),
+            partitions=tuple(pulse.partition for pulse in each if pulse.watermark or not last),
             of=each[0].partitions,
             watermark=min((pulse.watermark for pulse in each if pulse.watermark), default=0),
             lag=max(0, last - min((pulse.watermark for pulse in each if pulse.watermark), default=last)),

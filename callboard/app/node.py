@@ -13,7 +13,7 @@ from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
 from callboard.app.gates import worker_gates
-from callboard.app.guards import Guarding, waited_for
+from callboard.app.guards import Guarding, guards_of
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Connection
 from callboard.bus.doorman import turn_away
@@ -66,11 +66,13 @@ def worker_child(
         ):
             asking = replace(ports(bus), gates=gates)
             worker = Worker(agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
+            guards = guards_of(guarding, _specs(agents))
             about = {
                 "agents": ",".join(sorted(agents)),
                 "slots": str(settings.slots),
                 "prefix": at.subjects.prefix,
-                "waits_for": ",".join(sorted(waited_for(guarding, _specs(agents)))),
+                "guards": ",".join(sorted(guards)),
+                "waits_for": ",".join(sorted(name for name, missing in guards.items() if missing == "closed")),
             }
             async with (
                 announced(bus.connection, _service("callboard-worker", settings.name, about)),

@@ -82,7 +82,7 @@ async def events(
 
 
 async def list_guards(shared: Shared) -> int:
-    """The guard processes that are alive, how far they have judged, and the circuits that are not closed."""
+    """The guards: who is alive and how far behind, who is missing; and the circuits that are not closed."""
     from callboard.app.guards_alive import guards_alive
     from callboard.cli.guards_tables import print_alive
 
@@ -92,6 +92,7 @@ async def list_guards(shared: Shared) -> int:
         shared.show(
             {
                 "guards": [process.as_json() for process in alive.processes],
+                "absent": [guard.as_json() for guard in alive.absent],
                 "silent": list(alive.silent),
                 "circuits": [circuit.as_json() for circuit in alive.circuits],
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -11,12 +11,17 @@ from rich.text import Text
 
 from callboard.app.guards_alive import GuardsAlive, OpenCircuit
 from callboard.bus.guard_log import KeptEvent
+from callboard.bus.guard_words import Missing
 from callboard.cli.shared import Shared, say
 from callboard.cli.tables import console
 from callboard.cli.teller import plain
 from callboard.cli.verdicts import SIGN_OF, STYLE_OF, said_only, verdict_as_json, verdict_line
 from callboard.config.times import instant, time_of_day
 
+_WITHOUT: Final[Mapping[Missing, str]] = {"open": "runs go on", "closed": "runs wait"}
+_NOW: Final[Mapping[Missing | None, str]] = {
+    "open": "runs go on without it", "closed": "runs wait for it", None: "no worker that is alive has it"
+}  # fmt: skip
 _BEHIND: Final = 1_000
 """Entries from which on a lag is worth a colour."""
 
@@ -61,23 +66,31 @@ def print_events(events: Sequence[KeptEvent]) -> None:
 
 
 def print_alive(alive: GuardsAlive) -> None:
-    """Guard processes, then circuits."""
-    if alive.processes:
+    """Guards that are alive, those that are not, then circuits."""
+    if alive.processes or alive.absent:
         table = Table(box=None, pad_edge=False)
-        for name in ("guard", "process", "shares"):
+        for name in ("guard", "state", "process", "shares"):
             table.add_column(name, no_wrap=True)
         for name in ("judged up to", "behind"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("if it is missing", no_wrap=True)
+        table.add_column("without it", no_wrap=True)
         for each in alive.processes:
-            shares = f"{len(each.partitions)} of {each.of}" if each.partitions else "stands by"
+            shares = f"{len(each.partitions)} of {each.of}" if each.partitions else ""
+            state = Text("alive", style="green") if each.partitions else Text("stands by", style="dim")
             behind = Text(f"{each.lag:,}", style="yellow" if each.lag >= _BEHIND else "")
-            missing = "runs go on" if each.missing == "open" else "runs hold"
-            table.add_row(each.guard, each.replica, shares, f"{each.watermark:,}", behind, missing)
+            table.add_row(
+                each.guard, state, each.replica, shares, f"{each.watermark:,}", behind, _WITHOUT[each.missing]
+            )
+        for gone in alive.absent:
+            style = "bold red" if gone.missing == "closed" else "yellow"
+            judged = f"{gone.watermark:,}" if gone.watermark else ""
+            without = Text(_NOW[gone.missing], style=style if gone.missing else "dim")
+            table.add_row(gone.guard, Text(gone.state.replace("_", " "), style=style), "", "", judged, "", without)
         console().print(table)
-    else:
+    if not alive.processes:
         say("no guard process is alive: runs have the guards of their workers (budget, breaker, limits) only.")
-        say("Start one with `callboard guard run FILE`")
+    if alive.absent or not alive.processes:
+        say("`callboard guard run FILE` starts what is missing")
     for name in alive.silent:
         say(f"{name} answers, and its guards do not pulse: look at its log")
     if alive.circuits:

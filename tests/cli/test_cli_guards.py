@@ -170,15 +170,15 @@ async def test_who_is_alive_and_how_far_they_are(capsys: pytest.CaptureFixture[s
         "guard": "loop", "replica": "vm-1", "partitions": [0, 1], "of": 4, "watermark": 7, "lag": 0, "missing": "open"
     }  # fmt: skip
     print_alive(alive)
-    assert "loop   vm-1     2 of 4" in capsys.readouterr().out
+    assert "loop   alive  vm-1     2 of 4" in capsys.readouterr().out
     assert alive.silent == empty.silent == ("quiet-1",)
     assert empty.processes == ()
 
 
-async def _pulse(bus: Bus) -> None:
+async def _pulse(bus: Bus, watermark: int = 7) -> None:
     while True:
         for partition in (0, 1):
-            pulse = Pulse(guard="loop", replica="vm-1", partition=partition, partitions=4, watermark=7)
+            pulse = Pulse(guard="loop", replica="vm-1", partition=partition, partitions=4, watermark=watermark)
             subject = bus.connection.subjects.pulse("loop", partition)
             await bus.connection.publish(subject, pulse.model_dump_json().encode())
         await bus.connection.publish(bus.connection.subjects.pulse("loop", 3), b"no pulse")
@@ -217,3 +217,33 @@ def test_instants_are_ago_or_absolute() -> None:
     assert instant("2026-11-20T08:00+01:00", "--since", now=NOW) == datetime(2026, 11, 20, 7, tzinfo=UTC)
     with pytest.raises(ConfigError, match="--until is 'x'"):
         instant("x", "--until", now=NOW)
+
+
+async def test_guards_on_an_empty_bus_are_alive_and_one_that_went_away_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"t{secrets.token_hex(6)}"
+    wants = {"prefix": name, "guards": "loop,audit,new", "waits_for": "audit"}
+    worker = Service(name="callboard-worker", id="w1", version="0", metadata=wants)
+    other = Service(name="callboard-worker", id="w2", version="0", metadata={"prefix": name, "guards": "audit"})
+    try:
+        async with opened(name) as bus, announced(bus.connection, worker), announced(bus.connection, other):
+            for partition in range(2):
+                await bus.states.put("mark", "audit", str(partition), value=str(40 + partition).encode())
+            await bus.states.put("mark", "gone", "0", value=b"7")
+            await bus.states.put("mark", "odd", "0", value=b"x")
+            async with anyio.create_task_group() as group:
+                group.start_soon(_pulse, bus, 0)
+                alive = await guards_alive(bus, listens=1.0)
+                group.cancel_scope.cancel()
+    finally:
+        await delete_streams(Subjects(name))
+    (loop,) = alive.processes
+    assert (loop.guard, loop.partitions, loop.lag) == ("loop", (0, 1), 0)
+    assert [(each.guard, each.state, each.watermark, each.missing) for each in alive.absent] == [
+        ("audit", "missing", 41, "closed"), ("gone", "missing", 7, None), ("new", "never_seen", 0, "open")]  # fmt: skip
+    print_alive(alive)
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["loop", "alive", "vm-1", "2", "of", "4", "0", "0", "runs", "go", "on"] in shown
+    assert ["audit", "missing", "41", "runs", "wait", "for", "it"] in shown
+    assert ["new", "never", "seen", "runs", "go", "on", "without", "it"] in shown

@@ -67,6 +67,10 @@ def here(tmp_path: Path) -> Iterator[Here]:
     anyio.run(delete_streams, Subjects(prefix))
 
 
+def _row(here: Here, guard: str) -> list[str]:
+    return next(line.split() for line in here.said("guards", "list").splitlines() if line.startswith(guard))
+
+
 def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_there(here: Here) -> None:
     guard = ("guard", "run", "agents.yaml", "--only", "careful", *here.where)
     with started("worker", "agents.yaml", *here.where, cwd=here.cwd):
@@ -83,13 +87,20 @@ def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_the
         assert "waits for guard careful" in here.said("runs", "list")
         assert "⏸ waits for guard careful: none of its processes is heard" in watching.stderr.readline()
 
+        (strict,) = [each for each in here.ask("guards", "list")["absent"] if each["guard"] == "careful"]
+        assert (strict["state"], strict["missing"]) == ("never_seen", "closed")
+        assert _row(here, "careful") == ["careful", "never", "seen", "runs", "wait", "for", "it"]
+        assert _row(here, "stuck") == ["stuck", "never", "seen", "runs", "go", "on", "without", "it"]
+
         with started(*guard, cwd=here.cwd) as first:
             wait_until(lambda: here.turns(run) > 1)
             assert here.ask("runs", "show", run)["holds"] == []
+            assert _row(here, "careful")[1] == "alive"
             os.kill(first.pid, signal.SIGKILL)
             first.wait(10)
             wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run))
         stopped = here.turns(run)
+        assert _row(here, "careful")[1] == "missing"
         assert 1 < stopped < 12
 
         with started(*guard, cwd=here.cwd):

@@ -15,7 +15,7 @@ from callboard.actors.actor import running
 from callboard.actors.code import AgentCode
 from callboard.app.doctor import Finding, _guards, examine
 from callboard.app.guarding import guards_child
-from callboard.app.guards import Guarding, waited_for
+from callboard.app.guards import Guarding, guards_of
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import connect
@@ -103,8 +103,10 @@ def test_nobody_is_missed_more_than_runs_wait_for_them() -> None:
 
 
 def test_what_runs_wait_for_is_what_their_settings_say() -> None:
-    assert waited_for(GUARDING, [agent("closed").spec, agent("open").spec]) == {"careful"}
-    assert waited_for(GUARDING, [agent("open").spec, AgentSpec(name="a")]) == frozenset()
+    closed, going_on, plain = agent("closed").spec, agent("open").spec, AgentSpec(name="a")
+    assert guards_of(GUARDING, [going_on, closed, going_on])["careful"] == "closed"
+    assert guards_of(GUARDING, [going_on, plain])["careful"] == "open"
+    assert "careful" not in guards_of(GUARDING, [plain])
 
 
 def test_a_process_may_run_some_of_the_guards_and_no_unknown_ones() -> None:
