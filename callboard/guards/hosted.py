@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from callboard.bus.guard_words import Missing, Mode
+from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
 from callboard.guards.kit import Guard
 
@@ -46,3 +48,8 @@ def pause_name(guard: str) -> str:
 def by(guard: str) -> str:
     """Who signed what a guard appends."""
     return f"guard:{guard}"
+
+
+def kill_id(guard: str, run: RunKey) -> str:
+    """The id of the record by which a gate ends a run: asked again before the kill is noticed, it kills only once."""
+    return f"k{hashlib.sha256(f'{run}/{guard}'.encode()).hexdigest()[:39]}"

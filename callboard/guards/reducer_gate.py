@@ -21,7 +21,7 @@ from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
-from callboard.guards.hosted import Hosted, by, missing_of, pause_name
+from callboard.guards.hosted import Hosted, by, kill_id, missing_of, pause_name
 from callboard.guards.kit import Guard, Seen, Verdict
 from callboard.guards.preview import Judged, Previewer, ahead, said, seconds_left, seen_in
 from callboard.guards.speaking import Say
@@ -116,7 +116,8 @@ class _RunReducers:
         for each in judged:
             match each.verdict.action:
                 case "kill":
-                    await self._append(RunKilled(reason=each.verdict.reason, by=by(each.guard), guard=each.guard))
+                    killed = RunKilled(reason=each.verdict.reason, by=by(each.guard), guard=each.guard)
+                    await self._append(killed, once=kill_id(each.guard, self.key))
                     refusal = refusal or _refusal(each)
                 case "deny":
                     refusal = refusal or _refusal(each)
@@ -132,9 +133,9 @@ class _RunReducers:
             await anyio.sleep(min(wait, seconds_left(ask, self.gates.clock.now())))
         return _GRANT  # a pause that was just appended holds the effect: no intent is written behind it
 
-    async def _append(self, event: RunKilled | RunPaused) -> None:
+    async def _append(self, event: RunKilled | RunPaused, *, once: str = "") -> None:
         clock = self.gates.clock
-        await self.gates.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
+        await self.gates.journals.signal(self.key, Record(id=once or clock.new_id(), at=clock.now(), events=(event,)))
 
 
 def _asked(hosted: Sequence[Hosted], spec: AgentSpec, key: RunKey) -> Iterator[Previewer]:

@@ -29,7 +29,7 @@ from callboard.config.spec import AgentSpec
 from callboard.guards.budget.core import GUARD, Notice, Over, event, needs, notices, over, refusal, shares, unpriced
 from callboard.guards.budget.scopes import CAPS, Account, Key, RuntimeCap, parse_cap
 from callboard.guards.budget.shared import Books, SharedRun, Taken
-from callboard.guards.hosted import by
+from callboard.guards.hosted import by, kill_id
 from callboard.guards.speaking import Say
 from callboard.log import get_logger
 
@@ -169,11 +169,12 @@ class _RunBudget:
         said = event(ask, "kill" if settings.hard else "deny", found, at=self._now(), acted=acts, account=account)
         self.gates.say(ask.key.tenant, said)
         if acts and settings.hard:
-            await self._append(RunKilled(reason=found.message, by=by(GUARD), guard=GUARD))
+            killed = RunKilled(reason=found.message, by=by(GUARD), guard=GUARD)
+            await self._append(killed, once=kill_id(GUARD, self.key))
 
-    async def _append(self, event: RunSteered | RunKilled) -> None:
+    async def _append(self, event: RunSteered | RunKilled, *, once: str = "") -> None:
         clock = self.gates.books.clock
-        await self.gates.journals.signal(self.key, Record(id=clock.new_id(), at=clock.now(), events=(event,)))
+        await self.gates.journals.signal(self.key, Record(id=once or clock.new_id(), at=clock.now(), events=(event,)))
 
     def _now(self) -> datetime:
         return self.gates.books.clock.now()

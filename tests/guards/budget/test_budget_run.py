@@ -56,6 +56,18 @@ async def test_a_hard_budget_kills():
         assert (await board.said(3))[-1].action == "kill"
 
 
+async def test_a_hard_budget_kills_once_however_many_calls_a_turn_makes_beyond_it():
+    budget = {"run": {"tool_calls": 1}, "hard": True}
+    agent = spender("hard", uses("look", "look", "look"), loop=True, tools=(look,), budget=budget)
+    async with house(agent) as board:
+        key = await board.submit("hard", "go")
+        assert (await board.over(key)).outcome == "killed"
+        await board.until(key, lambda state: state.settled)
+        entries = await board.bus.journals.read(key)
+        kills = [each for entry in entries for each in entry.record.events if isinstance(each, RunKilled)]
+        assert [kill.guard for kill in kills] == ["budget"]
+
+
 async def test_a_tool_call_cap_refuses_the_tools_beyond_it_and_lets_the_run_wrap_up():
     budget = {"run": {"tool_calls": 3}}
     agent = spender("busy", uses("look", "look"), loop=True, tools=(look,), budget=budget)

@@ -135,6 +135,17 @@ async def test_a_gate_that_says_kill_ends_the_run_before_the_effect_starts():
         assert [event.action for event in await events_of(board)] == ["kill"]
 
 
+async def test_a_gate_that_is_asked_again_before_its_kill_is_noticed_kills_no_second_time():
+    thrice = scripted("a", {"tools": [{"name": "book"}] * 3}, loop=True, tools=(book,))
+    async with fleet(thrice, workers=0) as board, gated(board, reducers(hosted(Limit("kill", 1)))):
+        key = await board.submit("a", "go")
+        assert (await board.over(key)).outcome == "killed"
+        await board.until(key, lambda state: state.settled)
+        entries = await board.bus.journals.read(key)
+        kills = [event for entry in entries for event in entry.record.events if isinstance(event, RunKilled)]
+        assert [kill.guard for kill in kills] == ["limit"]
+
+
 async def test_a_throttled_effect_waits_and_then_starts():
     async with fleet(booking(2), workers=0) as board, gated(board, reducers(hosted(Limit("throttle", 1, seconds=0.3)))):
         over = await board.over(await board.submit("a", "go"))
