@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 
+from callboard.bus import storage
 from callboard.bus.bus import open_bus
 from callboard.bus.ports import Balance
 from tests.support.bus import bus_url, fresh_bus
@@ -43,3 +44,18 @@ async def test_nothing_is_lost_among_many_writers():
             for writer in range(8):
                 group.start_soon(write, writer)
         assert await bus.ledger.read("t1", "a") == Balance(480, 0)
+
+
+async def test_what_was_posted_before_is_found_also_when_the_answer_takes_long(monkeypatch):
+    ask = storage.by_sequence
+
+    async def slowly(*about: object) -> object:
+        await anyio.sleep(1.1)
+        return await ask(*about)
+
+    monkeypatch.setattr(storage, "by_sequence", slowly)
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        await bus.ledger.post("t1", "a", Balance(7, 5), once="1", note="first")
+        again = await bus.ledger.post("t1", "a", Balance(7, 5), once="1", note="second")
+        assert again is not None
+        assert again.note == "first"
