@@ -59,6 +59,14 @@ class Accounts(NamedTuple):
     """``own`` as it was at the latest claims, the last one last."""
 
     @property
+    def settled(self) -> Tally:
+        """What its own calls used that are not under way."""
+        own = self.own
+        for _, held in self.pending.values():
+            own = own.minus(held)
+        return own
+
+    @property
     def spent(self) -> Tally:
         """Everything that counts against the run's caps."""
         return self.own.plus(self.children)

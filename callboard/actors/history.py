@@ -55,6 +55,18 @@ class QueuedTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """What the ledger says of a budget that ``runs`` share: one ``unit`` of it."""
+
+    tenant: str
+    account: str
+    unit: str
+    spent: int
+    held: int
+    runs: frozenset[RunKey]
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """A broken rule. ``sequence`` is the journal entry that shows it, 0 if it is not about one entry."""
 
@@ -86,13 +98,15 @@ def check(
     starts: Iterable[EffectStart] = (),
     receipts: Iterable[Receipt] = (),
     queued: Iterable[QueuedTask] = (),
+    counters: Iterable[Counter] = (),
     at_rest: bool = False,
     skew: float = SKEW,
 ) -> tuple[Violation, ...]:
     """Every violation, by run and sequence.
 
     ``at_rest``: the journals and ``queued`` are complete, and nothing was going on when they were read: then no run
-    may be open, except one that is suspended for something that has not come.
+    may be open, except one that is suspended for something that has not come. ``counters`` are read at rest, of
+    budgets that were there before their first run.
     """
     runs = {key: _read(entries) for key, entries in journals.items()}
     started: dict[RunKey, dict[str, list[EffectStart]]] = {}
@@ -107,6 +121,7 @@ def check(
         key = RunKey(receipt.tenant, receipt.run)
         found = _receipt(runs.get(key, _Run()), receipt, started.get(key, {}), skew)
         violations += [Violation(rule, key, at, text) for rule, at, text in found]
+    violations += [found for counter in counters for found in _counted(runs, counter)]
     if at_rest:
         violations += _rest(runs, tuple(queued))
     return tuple(sorted(violations, key=lambda each: (str(each.run), each.sequence)))
@@ -180,6 +195,23 @@ def _receipt(
     for start in (each for starts in started.values() for each in starts if each.at > settled):
         late = start.at - receipt.settled_at.timestamp()
         yield "settled", state.ended, f"{start.call} was started (pid {start.pid}) {late:.3f} s after settled"
+
+
+# ---- the ledger ---------------------------------------------------------------------------------------------------
+def _counted(runs: Mapping[RunKey, _Run], counter: Counter) -> Iterator[Violation]:
+    """Every charge is in the ledger once, and nothing is held."""
+    states = [runs[key].state for key in counter.runs if key in runs]
+    if any(state.foreign for state in states):
+        return
+    spent = sum(getattr(state.accounts.own, counter.unit) for state in states) if states else 0
+    where = RunKey(counter.tenant, counter.account)
+    if counter.spent != spent:
+        what = "lost" if counter.spent < spent else "counted twice"
+        yield Violation(
+            "ledger", where, 0, f"{counter.spent} in the ledger, {spent} in the journals: charges are {what}"
+        )
+    if counter.held:
+        yield Violation("ledger", where, 0, f"{counter.held} is held, and no call is under way")
 
 
 # ---- at rest ------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from callboard.config.guards import GuardSettings
 
 Rule: TypeAlias = Literal[
     "created", "terminal", "claim", "fenced", "suspended", "intent", "repeated", "at_most_once", "key",
-    "settled", "receipt", "R1", "R2", "family", "queue", "budget", "paused",
+    "settled", "receipt", "R1", "R2", "family", "queue", "budget", "paused", "ledger",
 ]  # fmt: skip
 
 

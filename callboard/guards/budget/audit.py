@@ -163,8 +163,8 @@ class BudgetGuard(Guard[Audit]):
     def _burning(self, state: Audit, before: RunState, seen: Seen, said: list[Verdict]) -> Audit:
         """Warn when its dollars will be used up soon, once for each time that is set."""
         run, within = state.run, self._settings.burn_within
-        cap, now = caps_of(run, self._settings).usd_micros, _settled_own(run).usd_micros
-        if cap is None or (run.created is before.created and now == _settled_own(before).usd_micros):
+        cap, now = caps_of(run, self._settings).usd_micros, run.accounts.settled.usd_micros
+        if cap is None or (run.created is before.created and now == before.accounts.settled.usd_micros):
             return state
         charges = charged(state.charges, seen.at, now, within=within)
         left = cap - run.accounts.spent.usd_micros
@@ -215,17 +215,9 @@ def _at_least(run: RunState, event: ModelRequested | ToolRequested) -> Tally:
     return own
 
 
-def _settled_own(run: RunState) -> Tally:
-    """What its own calls have used, without those that are under way."""
-    own = run.accounts.own
-    for _, held in run.accounts.pending.values():
-        own = own.minus(held)
-    return own
-
-
 def _settled(run: RunState) -> Tally:
     """With what its children have used that are over."""
-    own = _settled_own(run)
+    own = run.accounts.settled
     for told in run.finished.values():
         own = own.plus(tally(told.spent))
     return own

@@ -6,6 +6,7 @@ A run counts in the day or month (UTC) in which it was created, to its end: whoe
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ EVERYBODY: Final = "_"
 CAPS: Final = "cap"
 """Head of the keys under which caps lie that were set at run time."""
 _LONGEST: Final = 24
+_ACCOUNT: Final = re.compile(r"(?:agent-.+|tenant|global)-(?P<unit>[a-z_]+)-(?P<period>\d{4}-\d\d(?:-\d\d)?)")
 Key: TypeAlias = tuple[str, ...]
 
 
@@ -79,6 +81,16 @@ def account_name(scope: Scope, unit: str, period: str, agent: str = "") -> str:
         agent = hashlib.sha256(agent.encode()).hexdigest()[:_LONGEST]
     parts = (scope, *((agent,) if scope == "agent" else ()), "usd" if unit == "usd_micros" else unit, period)
     return "-".join(parts)
+
+
+def in_scope(tenant: str, name: str, *, of: str | None, agent: str | None, since: datetime | None) -> bool:
+    """Is it an account of the tenant ``of``, of the agent, of a period that was not over ``since`` (None: of any)?"""
+    found = _ACCOUNT.fullmatch(name)
+    if found is None or of not in (None, tenant):
+        return False
+    unit, period = found["unit"], found["period"]
+    mine = agent is None or name == account_name("agent", unit, period, agent)
+    return mine and (since is None or period >= f"{since:%Y-%m-%d}"[: len(period)])
 
 
 def accounts_of(

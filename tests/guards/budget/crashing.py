@@ -21,9 +21,10 @@ from typing import Any
 
 import anyio
 
-from callboard.actors.accounts import UNITS, ZERO, Tally
+from callboard.actors.accounts import ZERO, Tally
 from callboard.actors.fold import replay
 from callboard.actors.function import worker
+from callboard.actors.history import check
 from callboard.actors.kill import Killer
 from callboard.actors.run_context import RunContext
 from callboard.actors.state import RunState
@@ -35,7 +36,11 @@ from callboard.bus.ports import Balance, Stored
 from callboard.bus.subjects import RunKey, Subjects, TaskAddress
 from callboard.config.guards import BudgetSettings, GuardSettings
 from callboard.errors import BusError
+from callboard.guards.backtest import spec_of
+from callboard.guards.budget.audit import BudgetGuard
+from callboard.guards.budget.counters import counters
 from callboard.guards.budget.gate import budget_gates
+from callboard.guards.sidecar.judge import created_in, watched
 from callboard.guards.speaking import speaking
 from callboard.models.port import ChatReply, ChatRequest, ToolCall
 from callboard.models.port import Usage as PortUsage
@@ -56,7 +61,7 @@ LIVES = 40
 """Writes that a worker makes on average before it dies."""
 SHARED = {"usd": 900_000, "model_calls": 1_000_000, "tool_calls": 1_000_000}
 BUDGET: dict[str, Any] = {
-    "run": {"usd": None, "model_calls": None, "tool_calls": None},
+    "run": {"usd": 900, "model_calls": 10_000, "tool_calls": 10_000},
     "tenant": SHARED,
     "agent": {"usd": 900_000, "per": "day"},
     "global": {"model_calls": 1_000_000},
@@ -195,6 +200,7 @@ class Books:
     crashes: int
     states: dict[RunKey, RunState]
     accounts: dict[tuple[str, str], Balance]
+    journals: dict[RunKey, Sequence[Stored]]
     wrong: list[str]
 
     @property
@@ -206,16 +212,19 @@ class Books:
 
     def violations(self) -> list[str]:
         """Where the books differ."""
-        wrong = list(self.wrong)
-        for (_, name), at in self.accounts.items():
-            scope, *rest = name.split("-")
-            unit = UNITS.index(rest[scope == "agent"].replace("usd", "usd_micros"))
-            states = [state for state in self.states.values() if state.created is not None]
-            of = [state for state in states if scope != "agent" or state.created.agent == rest[0]]
-            counted = sum(state.accounts.own[unit] for state in of)
-            if at != Balance(counted):
-                wrong.append(f"{name}: {at.spent} and {at.held} held in the ledger, {counted} in the journals")
-        return wrong
+        found = check(self.journals, counters=counters(self.accounts, self.states))
+        return [*self.wrong, *map(str, found), *self.accused()]
+
+    def accused(self) -> list[str]:
+        """Runs of which the audit says anything, although the gate has let all of their calls start."""
+        said: list[str] = []
+        for key, entries in self.journals.items():
+            created = created_in(entries)
+            if created is not None:
+                guard = BudgetGuard(spec_of(created).guards.budget)
+                run = watched("budget", key, created, guard=guard, mode="enforce")
+                said += [f"{key}: {each.event.reason}" for entry in entries for each in run.see(entry)]
+        return said
 
 
 @dataclass
@@ -299,11 +308,12 @@ async def _books(bus: Bus, folder: Path, died: int) -> Books:
     lines = [line.split() for line in (folder / METER).read_text().splitlines()]
     metered = {line[1]: int(line[2]) for line in lines if line[0] == "answer"}
     states: dict[RunKey, RunState] = {}
+    journals: dict[RunKey, Sequence[Stored]] = {}
     wrong: list[str] = []
     billed = 0
     for key in [entry.key async for entry in bus.scan()]:
         entries = await bus.journals.read(key)
-        states[key] = replay(entries)
+        journals[key], states[key] = entries, replay(entries)
         for call, (reserved, said, answered) in attempts(entries).items():
             name = f"{key.run}/{call}"
             billed += reserved if said is None else said
@@ -314,7 +324,7 @@ async def _books(bus: Bus, folder: Path, died: int) -> Books:
     charged = sum(state.accounts.own.usd_micros for state in states.values())
     if billed != charged:
         wrong.append(f"the provider billed {billed}, the journals say {charged}")
-    return Books(died, states, dict(await bus.ledger.accounts()), wrong)
+    return Books(died, states, dict(await bus.ledger.accounts()), journals, wrong)
 
 
 def attempts(entries: Sequence[Stored]) -> dict[str, tuple[int, int | None, bool]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from callboard.actors import effects
+from callboard.bus.ledger import JetStreamLedger
 from callboard.bus.messages import Usage
+from callboard.bus.ports import Balance, Posting
 from callboard.guards.budget import shared
 from callboard.guards.budget.core import Over
 from callboard.guards.budget.passbook import Passbook
@@ -30,8 +33,22 @@ def apply(name: str) -> None:
             Passbook.take_over = released
         case "no_take_over":
             SharedRun._take_over = _nothing
+        case "charge_twice":
+            _counted(lambda spent: 2 * spent)
+        case "lose_a_charge":
+            _counted(lambda spent: 0)
         case _:
             raise ValueError(name)
+
+
+def _counted(spent: Callable[[int], int]) -> None:
+    """The ledger counts something else than what is posted to it."""
+    post = JetStreamLedger.post
+
+    async def wrong(self: Any, tenant: str, account: str, add: Balance, **more: Any) -> Posting | None:
+        return await post(self, tenant, account, add._replace(spent=spent(add.spent)), **more)
+
+    JetStreamLedger.post = wrong
 
 
 async def _nothing(*_: Any) -> None:

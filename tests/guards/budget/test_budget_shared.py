@@ -6,15 +6,20 @@ import random
 from collections.abc import AsyncGenerator, Sequence
 
 import anyio
+import pytest
 
 from callboard.actors import effects
+from callboard.actors.fold import replay
+from callboard.actors.history import check
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact
 from callboard.actors.state import RunState
 from callboard.actors.worker import Drain
+from callboard.bus.ledger import JetStreamLedger
 from callboard.bus.messages import RunFailed
 from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey
+from callboard.guards.budget.counters import counters
 from callboard.guards.budget.scopes import account_name, period_of
 from callboard.guards.budget.shared import SharedRun
 from callboard.models.port import ChatReply, ChatRequest, TextDelta
@@ -23,6 +28,7 @@ from callboard.models.registry import open_model
 from callboard.tools.tool import tool
 from tests.guards.budget import mutants
 from tests.guards.budget.house import House, house, spender, turn, uses
+from tests.guards.budget.test_budget_children import delegates
 from tests.support.fleet import CLOCK
 
 
@@ -123,6 +129,36 @@ async def test_a_budget_that_looks_first_and_adds_afterwards_is_caught(monkeypat
     mutants.apply("check_then_act")
     most, _, _ = await parallel(80)
     assert most > 1_000_000
+
+
+async def reckoned() -> list[str]:
+    """What is wrong about the ledger after two runs, a child, and a call that was turned away."""
+    shared = {"tenant": {"usd": 5, "tool_calls": 100}, "agent": {"usd": 5, "per": "day"}}
+    boss = spender("boss", delegates("hand"), turn(), team=("hand",), budget=shared)
+    hand = spender("hand", uses("look"), turn(fail={"kind": "rate", "times": 1}), tools=(look,), budget=shared)
+    async with house(boss, hand) as board:
+        for agent in ("boss", "hand"):
+            assert (await board.run(agent)).outcome == "completed"
+        await board.settled()
+        journals = {key: await board.bus.journals.read(key) for key in [each.key async for each in board.bus.scan()]}
+        states = {key: replay(entries) for key, entries in journals.items()}
+        found = counters(await board.bus.ledger.accounts(), states)
+        assert len(found) == 4
+        assert all(counter.runs for counter in found)
+        return [each.message for each in check(journals, counters=found, at_rest=True)]
+
+
+async def test_the_ledger_has_each_charge_of_the_journals_once():
+    assert await reckoned() == []
+
+
+@pytest.mark.parametrize("mutant", ["charge_twice", "lose_a_charge"])
+async def test_a_ledger_that_loses_charges_or_has_them_twice_is_caught(mutant, monkeypatch):
+    monkeypatch.setattr(JetStreamLedger, "post", JetStreamLedger.post)
+    mutants.apply(mutant)
+    wrong = await reckoned()
+    assert len(wrong) == 4
+    assert all(("lost" if mutant == "lose_a_charge" else "twice") in each for each in wrong)
 
 
 class Slow:
