@@ -8,15 +8,28 @@ from datetime import datetime
 
 from callboard.actors.allowance import MICROS
 from callboard.actors.fold import replay
+from callboard.actors.state import RunState
 from callboard.bus.bus import Bus
 from callboard.bus.messages import Amount, BudgetRaised, Record
 from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey, token
-from callboard.config.guards import SharedBudget
+from callboard.config.guards import BudgetSettings, SharedBudget
 from callboard.errors import ConfigError, StaleAppend
+from callboard.guards.backtest import spec_of
 from callboard.guards.budget.core import Scope
 from callboard.guards.budget.costs import Line, cost_of
-from callboard.guards.budget.scopes import CAPS, Key, RuntimeCap, cap_key, parse_cap, period_of
+from callboard.guards.budget.counters import Drift, Name, drifts, said
+from callboard.guards.budget.scopes import (
+    CAPS,
+    Key,
+    RuntimeCap,
+    accounts_of,
+    cap_key,
+    in_scope,
+    parse_cap,
+    period_of,
+)
+from callboard.guards.sidecar.judge import created_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +60,93 @@ class SharedScope:
                 return None
 
 
-async def costs(
-    bus: Bus,
-    *,
-    tenant: str | None = None,
-    agent: str | None = None,
-    run: str | None = None,
-    since: datetime | None = None,
-) -> list[Line]:
-    """What runs used, by model and tool: of a tenant, of an agent, of one run, of those created ``since``."""
-    found: list[Line] = []
-    keys = [entry.key async for entry in bus.scan(tenant)]
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Of which runs: of a tenant, of an agent, one run, those created ``since``; None: all."""
+
+    tenant: str | None = None
+    agent: str | None = None
+    run: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAccount:
+    """An account of the ledger. ``cap`` is what the youngest run may use of it, with what was set at run time."""
+
+    tenant: str
+    name: str
+    at: Balance
+    cap: int | None
+
+    @property
+    def left(self) -> int | None:
+        """For calls that have not started; None: there is no cap any more."""
+        return None if self.cap is None else max(0, self.cap - self.at.spent - self.at.held)
+
+
+async def costs(bus: Bus, only: Filter) -> tuple[list[Line], list[SharedAccount]]:
+    """What runs used, by model and tool, and the accounts that they share."""
+    lines: list[Line] = []
+    runtime = await caps(bus)
+    known: dict[Name, tuple[datetime, int]] = {}
+    keys = [entry.key async for entry in bus.scan(only.tenant)]
     for key in keys:
-        if run in (None, key.run):
-            cost = cost_of(key, await bus.journals.read(key))
-            if since is None or (cost.created is not None and cost.created >= since):
-                found += [line for line in cost.lines if agent in (None, line.agent)]
-    return found
+        if only.run not in (None, key.run):
+            continue
+        entries = await bus.journals.read(key)
+        cost = cost_of(key, entries)
+        created = created_in(entries)
+        if created is not None:
+            budget = spec_of(created).guards.budget
+            for each in accounts_of(key, created.agent, budget, runtime, created=created.at):
+                name = (each.tenant, each.name)
+                known[name] = max((created.at, each.cap), known.get(name, (created.at, each.cap)))
+        if only.since is None or (cost.created is not None and cost.created >= only.since):
+            lines += [line for line in cost.lines if only.agent in (None, line.agent)]
+    shared = [
+        SharedAccount(*name, at, known[name][1] if name in known else None)
+        for name, at in sorted((await bus.ledger.accounts()).items())
+        if only.run is None and in_scope(*name, of=only.tenant, agent=only.agent, since=only.since)
+    ]
+    return lines, shared
 
 
-async def accounts(bus: Bus) -> Mapping[tuple[str, str], Balance]:
-    """The shared accounts, by tenant and name."""
-    return await bus.ledger.accounts()
+async def compare(bus: Bus) -> tuple[int, tuple[Drift, ...]]:
+    """Compare the counters of this day and month with the journals: how many there are, and those that are wrong.
+
+    What is wrong is said on the bus, so that alerts hear of it.
+    """
+    now = bus.clock.now()
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    runtime, before = await caps(bus), await _balances(bus, now)
+    keys = [entry.key async for entry in bus.scan() if entry.at >= month]
+    states: dict[RunKey, RunState] = {}
+    settings: dict[RunKey, BudgetSettings] = {}
+    for key in keys if before else ():
+        state = replay(await bus.journals.read(key))
+        states[key] = state
+        if state.created is not None:
+            settings[key] = spec_of(state.created).guards.budget
+    after = {name: at for name, at in (await _balances(bus, now)).items() if name in before}
+    found = tuple(drifts(before, after, states, settings=settings, runtime=runtime))
+    for each in found:
+        await bus.guard_log.publish(each.tenant, said(each, at=now))
+    return len(before), found
+
+
+async def _balances(bus: Bus, now: datetime) -> Mapping[Name, Balance]:
+    """The accounts of this day and this month."""
+    return {
+        name: at
+        for name, at in (await bus.ledger.accounts()).items()
+        if in_scope(*name, of=None, agent=None, since=now)
+    }
 
 
 async def caps(bus: Bus) -> Mapping[Key, RuntimeCap]:
     """What was set at run time."""
-    found = {key[1:]: parse_cap(value.value) for key, value in (await bus.states.all(CAPS)).items()}
+    found = {key: parse_cap(value.value) for key, value in (await bus.states.all(CAPS)).items()}
     return {key: cap for key, cap in found.items() if cap is not None}
 
 

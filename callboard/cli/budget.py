@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from callboard.cli.client import board
-from callboard.cli.shared import DONE, Shared, Tenant, command, say
+from callboard.cli.shared import DONE, FAILED, Shared, Tenant, command, say
 from callboard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True, help="What runs cost, and what they may cost.")
     command(group, "show")(show)
+    command(group, "audit")(audit)
     command(group, "set")(set_budget)
     command(group, "top-up")(top_up)
     app.add_typer(group, name="budget")
@@ -44,28 +45,47 @@ async def show(
     csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
 ) -> int:
     """What runs have cost, from their journals, and what the shared budgets have counted."""
-    from callboard.app.budgets import accounts, caps, costs
-    from callboard.cli.budget_tables import accounts_as_json, print_accounts, print_costs
+    from callboard.app.budgets import Filter, caps, costs
+    from callboard.cli.budget_tables import accounts_as_json, print_accounts, print_costs, set_for
     from callboard.cli.instants import instant
     from callboard.guards.budget.costs import as_csv, as_json, rows, total
 
     names = _names(by)
+    if csv and shared.json:
+        raise ConfigError("--csv and --json are two forms of one answer: give one of them")
     async with board(shared) as opened:
         bus = opened.bus
         start = None if since is None else instant(since, "--since", now=bus.clock.now())
-        lines = await costs(bus, tenant=tenant, agent=agent, run=run, since=start)
+        lines, ledger = await costs(bus, Filter(tenant, agent, run, start))
         lines = [line for line in lines if tool in (None, line.tool)]
         found = rows(lines, names)
         if csv:
             say(as_csv(found, names).rstrip("\n"))
             return DONE
-        ledger, runtime = await accounts(bus), await caps(bus)
+        runtime = {} if run or tool else set_for(await caps(bus), tenant=tenant, agent=agent)
+        ledger = [] if tool else ledger  # it knows no tools
     if shared.json:
         shared.show({"costs": as_json(found, names), "accounts": accounts_as_json(ledger, runtime)})
     else:
         print_costs(found, names, total(lines))
         print_accounts(ledger, runtime)
     return DONE
+
+
+async def audit(shared: Shared) -> int:
+    """Compare the shared budgets of this day and month with the journals. 1: a counter is wrong."""
+    from callboard.app.budgets import compare
+    from callboard.cli.budget_tables import drifts_as_json
+
+    async with board(shared) as opened:
+        compared, found = await compare(opened.bus)
+    if shared.json:
+        shared.show({"accounts": compared, "wrong": drifts_as_json(found)})
+    else:
+        for each in found:
+            say(f"wrong: {'all tenants' if each.tenant == '_' else each.tenant}: {each.message}")
+        say(f"{compared} accounts, {len(found)} wrong")
+    return FAILED if found else DONE
 
 
 async def set_budget(

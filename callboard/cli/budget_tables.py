@@ -9,12 +9,13 @@ from pydantic import JsonValue
 from rich.table import Table
 
 from callboard.actors.allowance import MICROS
-from callboard.bus.ports import Balance
+from callboard.app.budgets import SharedAccount
 from callboard.cli.guard_tables import caps_of
 from callboard.cli.shared import say
 from callboard.cli.tables import console
 from callboard.cli.teller import amount
 from callboard.guards.budget.costs import By, Row
+from callboard.guards.budget.counters import Drift
 from callboard.guards.budget.scopes import EVERYBODY, Key, RuntimeCap
 
 _MONTH: Final = len("2026-11")
@@ -36,36 +37,60 @@ def print_costs(found: Sequence[Row], by: Sequence[By], everything: Row) -> None
     console().print(table)
 
 
-def print_accounts(accounts: Mapping[tuple[str, str], Balance], runtime: Mapping[Key, RuntimeCap]) -> None:
-    """The shared budgets: what is spent, what calls that are under way hold, and what was set at run time."""
+def print_accounts(accounts: Sequence[SharedAccount], runtime: Mapping[Key, RuntimeCap]) -> None:
+    """The shared budgets: what is spent, what calls that are under way hold, what is left, what was set at run time."""
     if accounts:
         table = Table(box=None, pad_edge=False, title="shared budgets", title_justify="left")
         table.add_column("tenant")
         table.add_column("account", overflow="fold")
-        table.add_column("spent", justify="right")
-        table.add_column("held", justify="right")
-        for (tenant, name), at in sorted(accounts.items()):
-            shown = "all" if tenant == EVERYBODY else tenant
-            table.add_row(shown, name, _amount(name, at.spent), _amount(name, at.held))
+        for figure in ("spent", "held", "cap", "left"):
+            table.add_column(figure, justify="right")
+        for each in accounts:
+            figures = (each.at.spent, each.at.held, each.cap, each.left)
+            shown = "all" if each.tenant == EVERYBODY else each.tenant
+            table.add_row(shown, each.name, *(_amount(each.name, figure) for figure in figures))
         console().print(table)
     for key, cap in sorted(runtime.items()):
         say(f"set at run time: {_scope(key)}: {' · '.join(_set(cap))}")
 
 
-def accounts_as_json(
-    accounts: Mapping[tuple[str, str], Balance], runtime: Mapping[Key, RuntimeCap]
-) -> dict[str, JsonValue]:
+def accounts_as_json(accounts: Sequence[SharedAccount], runtime: Mapping[Key, RuntimeCap]) -> dict[str, JsonValue]:
     """The same as JSON; money in micro-dollars."""
     return {
         "ledger": [
-            {"tenant": tenant, "account": name, "spent": at.spent, "held": at.held}
-            for (tenant, name), at in sorted(accounts.items())
+            {
+                "tenant": each.tenant,
+                "account": each.name,
+                "spent": each.at.spent,
+                "held": each.at.held,
+                "cap": each.cap,
+                "left": each.left,
+            }
+            for each in accounts
         ],
         "set": [
             {"scope": list(key), **cap.model_dump(mode="json", exclude_defaults=True)}
             for key, cap in sorted(runtime.items())
         ],
     }
+
+
+def drifts_as_json(found: Sequence[Drift]) -> list[JsonValue]:
+    """Counters that are wrong; money in micro-dollars."""
+    return [
+        {
+            "tenant": each.tenant, "account": each.account, "spent": each.counted.spent, "held": each.counted.held,
+            "least": each.least, "most": each.most,
+        }
+        for each in found
+    ]  # fmt: skip
+
+
+def set_for(runtime: Mapping[Key, RuntimeCap], *, tenant: str | None, agent: str | None) -> dict[Key, RuntimeCap]:
+    """What was set at run time for a tenant and an agent (None: for any), by the scope alone."""
+    scopes = {key[1:]: cap for key, cap in runtime.items()}
+    of = {key: cap for key, cap in scopes.items() if tenant in (None, key[0])}
+    return {key: cap for key, cap in of.items() if agent is None or key[1:] == ("agent", agent)}
 
 
 def _figures(row: Row) -> tuple[str, ...]:
@@ -87,5 +112,7 @@ def _set(cap: RuntimeCap) -> Iterator[str]:
             yield f"{amount(more)} more in {period}"
 
 
-def _amount(account: str, number: int) -> str:
+def _amount(account: str, number: int | None) -> str:
+    if number is None:
+        return "-"
     return f"${number / MICROS:,.4f}" if "-usd-" in account else f"{number:,}"

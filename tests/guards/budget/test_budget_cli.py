@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
+from callboard.bus.ports import Balance
 from callboard.cli.main import app
 from callboard.tools.tool import tool
 from tests.guards.budget.house import House, house, spender, turn, uses
@@ -77,7 +78,55 @@ async def test_costs_add_up_to_what_the_ledger_says_however_they_are_grouped():
         table = (await budget(board, "show")).stdout
         assert "$0.0050" in table
         assert month("tenant") in table
+        assert ledger[month("tenant")]["cap"] == 5_000_000
+        assert ledger[month("tenant")]["left"] == 4_995_000
+        assert "$4.9950" in table
         assert (await as_json(board, "show", "--agent", "nobody", "--since", "1h"))["costs"] == []
+
+
+async def test_the_filters_hold_for_the_shared_budgets_too():
+    agent = spender("a", turn(), budget={"tenant": {"usd": 5}, "agent": {"usd": 5}, "global": {"usd": 5}})
+    async with house(agent) as board:
+        key = await board.submit("a", "go")
+        await board.over(key)
+        await board.settled()
+        await budget(board, "set", "tenant", "--usd", "7")
+        mine, all_of_them = month("agent", agent="a"), {month("agent", agent="a"), month("tenant"), month("global")}
+
+        async def shown(*only: str) -> tuple[set[str], int]:
+            found = (await as_json(board, "show", *only))["accounts"]
+            return {row["account"] for row in found["ledger"]}, len(found["set"])
+
+        assert await shown() == (all_of_them, 1)
+        assert await shown("--since", "40d") == (all_of_them, 1)
+        assert await shown("--tenant", "default") == ({mine, month("tenant")}, 1)
+        assert await shown("--tenant", "other") == (set(), 0)
+        assert await shown("--agent", "a") == ({mine}, 0)
+        assert await shown("--run", key.run) == (set(), 0)
+        assert await shown("--tool", "look") == (set(), 0)
+        rows = (await as_json(board, "show"))["accounts"]["ledger"]
+        assert {row["account"]: row["cap"] for row in rows}[month("tenant")] == 7_000_000
+
+
+async def test_the_counters_are_compared_with_the_journals_and_what_is_wrong_is_said_on_the_bus():
+    async with house(*spenders()) as board:
+        await board.run("busy")
+        await board.settled()
+        assert "2 accounts, 0 wrong" in (await budget(board, "audit")).stdout
+        await board.bus.ledger.post("default", month("tenant"), Balance(1_000), once="again", note="")
+        await board.bus.ledger.post("default", month("tenant", "tool_calls"), Balance(-1), once="lost", note="")
+        wrong = (await budget(board, "audit", code=1)).stdout
+        assert f"wrong: default: {month('tenant')} has counted $0.0030 and holds $0.00" in wrong
+        assert "its runs have used $0.0020" in wrong
+        assert f"{month('tenant', 'tool_calls')} has counted 0 tool calls" in wrong
+        found = json.loads((await budget(board, "audit", "--json", code=1)).stdout)
+        assert [(row["spent"], row["least"], row["most"]) for row in found["wrong"]] == [
+            (0, 1, 1),
+            (3_000, 2_000, 2_000),
+        ]
+        assert {each.reason.split()[0] for each in await board.said(2)} == {
+            month("tenant"), month("tenant", "tool_calls")
+        }  # fmt: skip
 
 
 async def test_a_cap_that_is_set_while_workers_run_holds_at_once_until_it_is_raised():
@@ -124,6 +173,7 @@ async def test_wrong_words_are_refused_with_what_to_write():
         assert "agent:NAME" in (await budget(board, "set", "everything", "--usd", "1", code=2)).output
         assert "--usd 20" in (await budget(board, "set", "global", code=2)).output
         assert "--usd 1" in (await budget(board, "top-up", "global", code=2)).output
+        assert "--csv and --json" in (await budget(board, "show", "--csv", "--json", code=2)).output
         assert "tenant, agent" in (await budget(board, "show", "--by", "colour", code=2)).output
         assert "no runs" in (await budget(board, "show")).output
         assert await board.bus.ledger.accounts() == {}
