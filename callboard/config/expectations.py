@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from callboard.config.base import MODEL, NAME
+from callboard.config.base import FAMILY, MODEL, NAME
 from callboard.config.nodes import MappingNode, Node, Problem, SequenceNode, locate, shown
 
 Schema = Mapping[str, Any]
@@ -69,12 +69,15 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
 
 
 _NAME: Final = "1 to 64 letters, digits, '_' or '-'"
-_MODEL: Final = "'provider/model'"
+_KEYS: Final = {
+    frozenset({MODEL}): "'provider/model'",
+    frozenset({FAMILY}): "'provider/model', 'provider/model-*' ('*' only at the end) or 'provider:key/model'",
+}
 
 
 def _key(schema: Schema, path: Sequence[str | int]) -> str:
     patterns = {pattern for each in _follow(schema, path, schema) for pattern in each.get("patternProperties", {})}
-    return _MODEL if patterns == {MODEL} else _NAME
+    return _KEYS.get(frozenset(patterns), _NAME)
 
 
 def _expected(schema: Schema, path: Sequence[str | int]) -> str:

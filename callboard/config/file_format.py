@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from callboard.config.alerts import Alerts
-from callboard.config.base import NOT_A_BOOL, ModelName, Name, Strict
+from callboard.config.base import NOT_A_BOOL, FamilyName, ModelName, Name, Strict
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
 from callboard.config.spec import PROVIDERS, Limits
@@ -26,6 +26,9 @@ class ModelEntry(Strict):
         Name, AfterValidator(_available), Field(description="'scripted' plays a script, without a key.")
     ]
     name: Annotated[str, Field(description="The provider's name of the model.")] = ""
+    key_name: Annotated[
+        Name | None, Field(description="What its key is called, if the provider has several: limits are per key.")
+    ] = None
     script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
     turns: Turns | None = None
     loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
@@ -101,7 +104,11 @@ class ConfigFile(Strict):
     )
     breaker: Annotated[Breaker, Field(description="Circuit breakers of all models and tools.")] = Breaker()
     rate_limits: Annotated[
-        dict[ModelName, RateLimit], Field(description="What providers allow, by 'provider/model'.")
+        dict[FamilyName, RateLimit],
+        Field(
+            description="What providers allow, by 'provider/model' or 'provider/model-*'; "
+            "each key has its own, 'provider:key/model' says which."
+        ),
     ] = Field(default_factory=dict)
     prices: Annotated[dict[ModelName, Price], Field(description="Prices of models, by 'provider/model'.")] = Field(
         default_factory=dict

@@ -196,7 +196,12 @@ class _Loading:
         settings = script.model_dump(mode="json", exclude_defaults=True)
         price = entry.price or file.prices.get(f"{entry.provider}/{entry.name}")
         return ModelChoice(
-            provider=entry.provider, name=entry.name, price=price, max_output=entry.max_output, settings=settings
+            provider=entry.provider,
+            name=entry.name,
+            key_name=entry.key_name,
+            price=price,
+            max_output=entry.max_output,
+            settings=settings,
         )
 
     def _resolve(self, kind: str, name: str, base: Path) -> str:

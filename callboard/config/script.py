@@ -67,6 +67,9 @@ class Turn(Strict):
     delay: Annotated[Seconds | None, Field(description="Until the reply is complete; seconds, or '250ms'.")] = None
     chunks: Annotated[int, Field(ge=1, le=10_000, description="Stream the text in so many pieces."), NOT_A_BOOL] = 1
     fail: Annotated[Failure | None, Field(description="Fail on demand, to test retries.")] = None
+    limits: Annotated[
+        dict[str, str], Field(description="What it says of its limits beside each answer, as headers: 'x-ratelimit-…'.")
+    ] = Field(default_factory=dict)
 
 
 def _turn_or_alternatives(value: object) -> str:

@@ -59,6 +59,8 @@ class ModelChoice(Strict):
 
     provider: Name
     name: str = ""
+    key_name: Name | None = None
+    """What the key is called that it is asked with; never the key."""
     price: Price | None = None
     max_output: Annotated[int, Field(ge=1, le=10_000_000), NOT_A_BOOL] = 4096
     """Tokens of one answer at most."""

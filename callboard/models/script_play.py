@@ -53,7 +53,9 @@ def failure_of(turn: Turn, attempt: int) -> ModelError | None:
     fail: Failure | None = turn.fail
     if fail is None or attempt > fail.times:
         return None
-    return ModelError(fail.kind, fail.message, retryable=fail.kind in _RETRYABLE, retry_after=fail.retry_after)
+    return ModelError(
+        fail.kind, fail.message, retryable=fail.kind in _RETRYABLE, retry_after=fail.retry_after, limits=turn.limits
+    )
 
 
 def reply_of(turn: Turn, request: ChatRequest) -> ChatReply:
@@ -65,7 +67,7 @@ def reply_of(turn: Turn, request: ChatRequest) -> ChatReply:
         ToolCall(_call_id(asked, at), use.name, quote(use.args, sources)) for at, use in enumerate(turn.tools, start=1)
     )
     usage = _usage(turn.usage, turn.cost_usd, request, [text, *(as_text(call.arguments) for call in calls)])
-    return ChatReply(text, calls, usage, "tool_use" if calls else "end")
+    return ChatReply(text, calls, usage, "tool_use" if calls else "end", limits=turn.limits)
 
 
 def pieces(text: str, count: int) -> list[str]:

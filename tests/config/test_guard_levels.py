@@ -124,7 +124,20 @@ breaker: {{window: 2m, calls: 20}}
     assert (config.breaker.window, config.breaker.calls) == (120.0, 20)
 
 
+def test_a_rate_limit_is_for_a_family_of_models_or_one_key_of_a_provider(folder: Path) -> None:
+    own = "model: {provider: scripted, name: m, key_name: batch, turns: [{text: hi}]}"
+    limits = "scripted/m-*: {requests: 5}, scripted:batch/*: {requests: 6}, scripted/m: {}"
+    config = loaded(f"agents: {{a: {{{own}}}}}\nrate_limits: {{{limits}}}")
+    assert config.rate_limits == {
+        "scripted/m-*": RateLimit(requests=5),
+        "scripted:batch/*": RateLimit(requests=6),
+        "scripted/m": RateLimit(),
+    }
+    assert config.agents["a"].model.key_name == "batch"
+
+
 SHOWN = "expected 'file.py:Class' or 'package.module:Class'"
+FAMILIES = "expected 'provider/model', 'provider/model-*' ('*' only at the end) or 'provider:key/model'"
 NAMES = "expected 1 to 64 letters, digits, '_' or '-'"
 
 
@@ -164,6 +177,9 @@ NAMES = "expected 1 to 64 letters, digits, '_' or '-'"
             "rate_limits: {p/m: {requests: 0}}",
             "2:31: rate_limits.p/m.requests: got 0: expected an integer ≥ 1 and ≤ 1000000000000000",
         ),
+        ("rate_limits: {p/m*x: {}}", f"2:15: rate_limits.p/m*x: the name is 'p/m*x': {FAMILIES}"),
+        ("rate_limits: {'p:': {}}", f"2:15: rate_limits.p:: the name is 'p:': {FAMILIES}"),
+        ("rate_limits: {p:a b/m: {}}", f"2:15: rate_limits.p:a b/m: the name is 'p:a b/m': {FAMILIES}"),
         ("breaker: {failures: 2}", "2:21: breaker.failures: got 2: expected a number > 0 and ≤ 1"),
         (
             "guards: {custom: {loop: {use: 'guards.py:X'}}}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, assert_never
 
+from callboard.config.guards import RateLimit
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, ToolOutcome, UserText
 
 _BYTES_PER_TOKEN: Final = 2
@@ -15,6 +16,17 @@ def input_tokens(request: ChatRequest) -> int:
     tools = sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in request.tools)
     texts = sum(len(_text(message).encode()) for message in request.messages)
     return (len(request.system.encode()) + tools + texts) // _BYTES_PER_TOKEN
+
+
+def too_large(limit: RateLimit, inputs: int, outputs: int) -> str:
+    """Why a call that may need so many tokens never fits ``limit``, ``""`` if it does."""
+    for noun, needed, allowed in (("input", inputs, limit.input_tokens), ("output", outputs, limit.output_tokens)):
+        if allowed is not None and needed > allowed:
+            return (
+                f"may need {needed:,} {noun} tokens, and rate_limits allows {allowed:,} a minute: "
+                "it is sent when nothing else was for a minute, and may be refused"
+            )
+    return ""
 
 
 def _text(message: ChatMessage) -> str:

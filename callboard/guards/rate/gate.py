@@ -5,6 +5,7 @@ async with rate_gates(bus, {"anthropic/claude-opus-5": RateLimit(requests=50)}) 
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +30,9 @@ from callboard.config.times import duration, instant
 from callboard.errors import BusError
 from callboard.guards.rate import wire
 from callboard.guards.rate.desk import Desk
-from callboard.guards.rate.estimate import input_tokens
+from callboard.guards.rate.estimate import input_tokens, too_large
+from callboard.guards.rate.families import limit_of, line_of
+from callboard.guards.rate.headers import learn
 from callboard.guards.rate.line import Want
 from callboard.guards.rate.wire import GUARD
 from callboard.guards.speaking import Say, speaking
@@ -44,6 +47,8 @@ _SAY_EVERY: Final = 60.0
 PATIENCE: Final = 30.0
 """Seconds that a call waits on its worker; beyond that its run is put off."""
 _PUT_OFF: Final = 2.5
+_LATE: Final = 30.0
+"""Seconds that a run which was put off may come back late without losing its place."""
 _FROZEN: Final = 5.0
 """Seconds of quiet after a 429 that names none."""
 _LONGEST: Final = 86_400.0
@@ -56,6 +61,7 @@ class Place(Grant):
     """The grant of a call that counts against a limit. ``shared``: against the one of all workers."""
 
     id: str = ""
+    line: str = ""
     shared: bool = False
 
 
@@ -79,7 +85,7 @@ class _Waiting:
 
 
 class RateGates:
-    """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``limits`` by ``provider/model``."""
+    """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``limits``: see ``families``."""
 
     def __init__(
         self,
@@ -110,25 +116,31 @@ class RateGates:
 
     async def admit(self, ask: Ask) -> Answer:
         """Wait until the model's limit has room; refuse what would wait too long."""
-        if ask.kind != "model" or ask.request is None or ask.name not in self._limits:
+        if ask.kind != "model" or ask.request is None:
+            return Grant()
+        line = line_of(self._limits, ask.request.model)
+        if line is None:
             return Grant()
         take = wire.Take(
-            id=self._clock.new_id(),
-            line=ask.name,
+            id=_id(ask),
+            line=line,
             input_tokens=input_tokens(ask.request),
             output_tokens=ask.request.model.max_output,
             lease=ask.request.timeout + _SPARE,
         )
+        self._warn_of_size(ask, take)
         waiting = self._waiting[take.id] = _Waiting()
-        place: Place | None = None
+        settled = False
         try:
             place = await self._wait(ask, take, waiting)
+            answer = place or await self._put_off(ask, take, 0.0 if waiting.answer is None else waiting.answer.wait)
+            settled = True
         finally:
-            del self._waiting[take.id]
-            if place is None:
+            self._waiting.pop(take.id, None)
+            if not settled:
                 with anyio.CancelScope(shield=True):
                     await self._over(ask, wire.Done(id=take.id, line=take.line, started=False))
-        return place or self._refusal(ask, 0.0 if waiting.answer is None else waiting.answer.wait)
+        return answer
 
     async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Give the permit back, and say what was used."""
@@ -139,13 +151,15 @@ class RateGates:
         if ending.error == "model_rate":
             frozen = _FROZEN if ending.retry_after is None else min(max(0.0, ending.retry_after), _LONGEST)
             self._once("throttle", f"{ask.name} asks for {duration(frozen)} of quiet", ask)
+        learned = learn(ending.limits, now=self._clock.now())
         over = wire.Done(
             id=grant.id,
-            line=ask.name,
+            line=grant.line,
             input_tokens=None if used is None else used.input_tokens,
             output_tokens=None if used is None else used.output_tokens,
             started=ending.how != "unstarted",
-            frozen=frozen,
+            frozen=min(max(frozen, learned.frozen), _LONGEST),
+            allowed=learned.allowed,
         )
         await self._over(ask, over)
 
@@ -173,7 +187,7 @@ class RateGates:
                 answer = await waiting.hear(min(_ASK_AGAIN, left))
             match answer:
                 case wire.Answer(status="granted"):
-                    return Place(id=take.id, shared=True)
+                    return Place(id=take.id, line=take.line, shared=True)
                 case wire.Answer(status="queued") if answer.wait >= left:
                     return None
                 case wire.Answer(status="queued"):
@@ -184,20 +198,20 @@ class RateGates:
         return None
 
     async def _alone(self, ask: Ask, take: wire.Take, waiting: _Waiting, left: float) -> Place | None:
-        want = Want(take.id, ask.key.tenant, take.input_tokens, take.output_tokens, take.lease)
+        want = _want(ask, take)
         until = self._clock.monotonic() + left
         waiting.answer = None
         while (left := until - self._clock.monotonic()) > 0:
             wait = self._desk.take(take.line, want)
             if not wait:
-                return Place(id=take.id)
+                return Place(id=take.id, line=take.line)
             waiting.tell(wire.Answer(id=take.id, status="queued", wait=wait))
             if wait >= left:
                 break
             waiting.told = anyio.Event()
             answer = await waiting.hear(min(_ASK_AGAIN, left))
             if answer is not None and answer.status == "granted":
-                return Place(id=take.id)
+                return Place(id=take.id, line=take.line)
         return None
 
     def _go(self, line: str, want: Want) -> None:  # noqa: ARG002 - the desk's
@@ -206,10 +220,7 @@ class RateGates:
 
     async def _over(self, ask: Ask, done: wire.Done) -> None:
         """Told to both: whoever did not let it start knows nothing of it."""
-        self._desk.done(
-            done.line, done.id, inputs=done.input_tokens, outputs=done.output_tokens,
-            started=done.started, frozen=done.frozen,
-        )  # fmt: skip
+        self._desk.done(done)
         await self._publish(ask, done)
 
     async def _publish(self, ask: Ask, message: wire.Take | wire.Done, *, reply: str = "") -> None:
@@ -225,21 +236,42 @@ class RateGates:
             return PATIENCE
         return min(PATIENCE, max(0.0, (created.deadline - self._clock.now()).total_seconds()))
 
-    def _refusal(self, ask: Ask, wait: float) -> Refusal:
-        retry_at = self._clock.now() + timedelta(seconds=max(wait, _PUT_OFF) + self._chance())
+    async def _put_off(self, ask: Ask, take: wire.Take, wait: float) -> Refusal:
+        """Its run waits elsewhere, and keeps its place in the line."""
+        seconds = max(wait, _PUT_OFF) + self._chance()
+        retry_at = self._clock.now() + timedelta(seconds=seconds)
+        away = take.model_copy(update={"away": seconds + _LATE})
+        if self._desk.has(take.line, take.id):
+            self._desk.take(take.line, _want(ask, away))
+        await self._publish(ask, away, reply=self.inbox)
         message = f"what {ask.name} allows in a minute is used up"
         hint = f"it is asked again at {instant(retry_at)}; raise rate_limits if the provider allows more"
         return Refusal(GUARD, Problem(kind="rate_limited", message=message, hint=hint), retry_at=retry_at)
 
-    def _once(self, action: Action, reason: str, ask: Ask) -> None:
+    def _warn_of_size(self, ask: Ask, take: wire.Take) -> None:
+        limit = limit_of(self._limits, take.line)
+        if limit is not None and (problem := too_large(limit, take.input_tokens, take.output_tokens)):
+            self._once("warn", f"a call of {ask.name} {problem}", ask, what="size")
+
+    def _once(self, action: Action, reason: str, ask: Ask, *, what: str = "") -> None:
         """Say it, at most once a minute."""
-        now, what = self._clock.monotonic(), f"{action} {ask.name}"
+        now, what = self._clock.monotonic(), f"{action} {what} {ask.name}"
         if now - self._said.get(what, -_SAY_EVERY) < _SAY_EVERY:
             return
         self._said[what] = now
         at, event = self._clock.now(), self._clock.new_id()
         data: JsonValue = {"model": ask.name}
         self._say("_", GuardEvent(id=event, at=at, guard=GUARD, action=action, acted=True, reason=reason, data=data))
+
+
+def _id(ask: Ask) -> str:
+    """The same for an attempt that was put off and comes again, on whatever worker: so it finds its place."""
+    attempt = f"{ask.key.tenant}/{ask.key.run}/{ask.call}/{ask.attempt}"
+    return hashlib.sha256(attempt.encode()).hexdigest()[:32]
+
+
+def _want(ask: Ask, take: wire.Take) -> Want:
+    return Want(take.id, ask.key.tenant, take.input_tokens, take.output_tokens, take.lease, away=take.away)
 
 
 @asynccontextmanager

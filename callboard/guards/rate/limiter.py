@@ -103,19 +103,20 @@ class RateLimiter(Actor[Heeded]):
             case Take():
                 await self._take(message, said)
             case Done():
-                self._desk.done(
-                    said.line, said.id, inputs=said.input_tokens, outputs=said.output_tokens,
-                    started=said.started, frozen=said.frozen,
-                )  # fmt: skip
+                self._desk.done(said)
             case _:
                 assert_never(said)
 
     async def _take(self, message: Reply, take: Take) -> None:
         tenant = message.subject.split(".")[-2]  # the server has checked who may publish there
-        want = Want(take.id, tenant, take.input_tokens, take.output_tokens, take.lease, message.reply)
-        if self._desk.has_let_go(take.line, take.id):  # asked again because the answer was lost
+        want = Want(
+            take.id, tenant, take.input_tokens, take.output_tokens, take.lease, reply=message.reply, away=take.away
+        )
+        known = self._desk.has_let_go(take.line, take.id)
+        wait = self._desk.take(take.line, want)
+        if known:  # the answer was lost, or came while nobody waited for it
             await self._answer(message.reply, Answer(id=take.id, status="granted"))
-        elif wait := self._desk.take(take.line, want):
+        elif wait:
             await self._answer(message.reply, Answer(id=take.id, status="queued", wait=wait))
 
     async def _answer(self, to: str, answer: Answer) -> None:

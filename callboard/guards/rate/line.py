@@ -1,4 +1,8 @@
-"""Pure: who may call next. One line for each provider's limit, with a queue for each tenant, taken in turn."""
+"""Pure: who may call next. One line for each provider's limit, with a queue for each tenant, taken in turn.
+
+Nobody passes the one whose turn it is, however much it needs: a line with n tenants lets a call go after at most n
+others for each that is in front of it in its own queue, and n for itself.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,8 @@ _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 class Want:
     """A call that wants to start: the tokens that it may need, and how many seconds it may take at most.
 
-    ``reply`` is where to tell it.
+    ``reply`` is where to tell it. ``away``: nobody waits for the answer for so many seconds, since the run was put
+    off. It keeps its place meanwhile, and its turn if that comes.
     """
 
     id: str
@@ -29,6 +34,11 @@ class Want:
     output_tokens: int
     lease: float
     reply: str = ""
+    away: float = 0.0
+
+    def until(self, now: float) -> float:
+        """When it is gone if it is not heard of again: as one that waits."""
+        return now + HEARD + self.away
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +72,13 @@ class Line:
 
 
 def join(line: Line, want: Want, now: float) -> Line:
-    """``want`` waits, or goes on waiting. One that is under way changes nothing."""
+    """``want`` waits, or goes on waiting. One that was let go is back, or goes away."""
     if want.id in line.held:
-        return line
+        until = want.until(now) if want.away else now + want.lease
+        return replace(line, held={**line.held, want.id: (want, until)})
     mine = line.queues.get(want.tenant, ())
     place = next((at for at, (other, _) in enumerate(mine) if other.id == want.id), len(mine))
-    queue = (*mine[:place], (want, now + HEARD), *mine[place + 1 :])
+    queue = (*mine[:place], (want, want.until(now)), *mine[place + 1 :])
     return replace(line, queues={**line.queues, want.tenant: queue})
 
 
@@ -76,14 +87,15 @@ def next_up(line: Line, now: float) -> tuple[Line, Want | None, float]:
     line = _forget(line, now)
     if not line.queues:
         return line, None, inf
-    tenant, ((want, _), *others) = next(iter(line.queues.items()))
+    tenant, ((want, until), *others) = next(iter(line.queues.items()))
     wait = line.wait(want, now)
     if wait > 0:
         return line, None, min(wait, HEARD)
     queues = {name: queue for name, queue in line.queues.items() if name != tenant}
     if others:
         queues[tenant] = tuple(others)
-    return _taken(replace(line, queues=queues), want, now), want, 0.0
+    held = {**line.held, want.id: (want, until if want.away else now + want.lease)}
+    return _taken(replace(line, queues=queues, held=held), want, now), want, 0.0
 
 
 def leave(line: Line, want: str) -> Line:
@@ -113,14 +125,30 @@ def freeze(line: Line, until: float) -> Line:
     return replace(line, frozen=max(line.frozen, until))
 
 
+def relimited(line: Line, limit: RateLimit) -> Line:
+    """``line`` with other limits; what was taken stays taken."""
+    if limit == line.limit:
+        return line
+    return replace(
+        line,
+        limit=limit,
+        requests=_resized(line.requests, limit.requests),
+        inputs=_resized(line.inputs, limit.input_tokens),
+        outputs=_resized(line.outputs, limit.output_tokens),
+    )
+
+
 def _forget(line: Line, now: float) -> Line:
     queues = {
         name: kept
         for name, queue in line.queues.items()
         if (kept := tuple((want, until) for want, until in queue if until > now))
     }
-    held = {name: (want, until) for name, (want, until) in line.held.items() if until > now}
-    return replace(line, queues=queues, held=held)
+    line = replace(line, queues=queues)
+    for want, until in tuple(line.held.values()):
+        if until <= now and want.away:  # it never came back: nothing was started
+            line = ended(line, want.id, inputs=None, outputs=None, started=False)
+    return replace(line, held={name: (want, until) for name, (want, until) in line.held.items() if until > now})
 
 
 def _taken(line: Line, want: Want, now: float) -> Line:
@@ -129,12 +157,15 @@ def _taken(line: Line, want: Want, now: float) -> Line:
         requests=_take(line.requests, 1, now),
         inputs=_take(line.inputs, want.input_tokens, now),
         outputs=_take(line.outputs, want.output_tokens, now),
-        held={**line.held, want.id: (want, now + want.lease)},
     )
 
 
 def _bucket(limit: int | None) -> Bucket | None:
     return None if limit is None else Bucket(limit)
+
+
+def _resized(bucket: Bucket | None, limit: int | None) -> Bucket | None:
+    return _bucket(limit) if bucket is None or limit is None else replace(bucket, limit=limit)
 
 
 def _take(bucket: Bucket | None, cost: int, now: float) -> Bucket | None:

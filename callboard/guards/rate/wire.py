@@ -10,11 +10,15 @@ from callboard.bus.values import Message, Token
 
 GUARD = "rate"
 Tokens = Annotated[int, Field(ge=0, le=10**12)]
+Most: TypeAlias = Annotated[int | None, Field(ge=1, le=10**15)]
 Wait = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Take(Message):
-    """May this call start? Asked again every second by who still waits. ``line`` is the name of the limit."""
+    """May this call start? Asked again every second by who still waits. ``line`` is the name of the limit.
+
+    ``away``: its run is put off for so many seconds; keep its place.
+    """
 
     type: Literal["take"] = "take"
     id: Token
@@ -22,10 +26,22 @@ class Take(Message):
     input_tokens: Tokens = 0
     output_tokens: Tokens = 0
     lease: Wait
+    away: Wait = 0.0
+
+
+class Allowed(Message):
+    """What the provider says that it allows in a minute. None: it says nothing."""
+
+    requests: Most = None
+    input_tokens: Most = None
+    output_tokens: Most = None
 
 
 class Done(Message):
-    """The call is over, or (not ``started``) waits no more. ``frozen``: the provider wants so many seconds of quiet."""
+    """The call is over, or (not ``started``) waits no more.
+
+    ``frozen``: the provider wants so many seconds of quiet. ``allowed``: what it said beside its answer.
+    """
 
     type: Literal["done"] = "done"
     id: Token
@@ -34,6 +50,7 @@ class Done(Message):
     output_tokens: Tokens | None = None
     started: bool = True
     frozen: Wait = 0.0
+    allowed: Allowed | None = None
 
 
 class Answer(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import anyio
@@ -30,8 +31,12 @@ ASK = Ask(RunKey("t", "r"), SPEC, EMPTY, "model", "m1", 1, LABEL, request=REQUES
 GOOD = Ending("done", 0.1)
 
 
-def of(tenant: str) -> Ask:
-    return replace(ASK, key=RunKey(tenant, "r"))
+RUNS = count()
+
+
+def of(tenant: str = "t") -> Ask:
+    """The call of another run."""
+    return replace(ASK, key=RunKey(tenant, f"r{next(RUNS)}"))
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 
@@ -14,10 +15,12 @@ from callboard.config.guards import RateLimit
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.guards.rate import gcra
 from callboard.guards.rate import line as lines
-from callboard.guards.rate.estimate import input_tokens
+from callboard.guards.rate.estimate import input_tokens, too_large
+from callboard.guards.rate.families import limit_of, line_of
 from callboard.guards.rate.gcra import Bucket
-from callboard.guards.rate.headers import learn
+from callboard.guards.rate.headers import EARNED, Learned, learn, narrowed
 from callboard.guards.rate.line import Line, Want
+from callboard.guards.rate.wire import Allowed
 from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome, UserText
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -190,7 +193,76 @@ def test_who_is_not_heard_of_again_and_who_leaves_is_forgotten():
     line = lines.leave(lines.join(line, want("c", tenant="other"), 1.0), "c")
     line, found, _ = lines.next_up(line, 3.6)
     assert found == want("b")
-    assert lines.join(line, want("b"), 3.7) == line, "it is under way"
+    assert lines.join(line, want("b"), 3.7).queues == {}, "it is under way"
+
+
+def busy(line: Line, now: float, number: int, tenants: str) -> Line:
+    """Small calls of ``tenants`` come and come, and those that wait go on waiting."""
+    for tenant in tenants:
+        waiting = [each for each, _ in line.queues.get(tenant, ()) if not each.away]
+        for each in waiting or [want(f"{tenant}{number}", tenant=tenant, inputs=50)]:
+            line = lines.join(line, each, now)
+    return line
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.floats(0.01, 3.0),
+    ahead=st.integers(0, 3),
+    tenants=st.sampled_from(("t", "tu", "tuv")),
+    absences=st.lists(st.tuples(st.integers(0, 4), st.floats(2.5, 40.0)), max_size=3),
+)
+def test_a_call_of_any_size_is_let_go_after_a_bounded_number_of_others(share, ahead, tenants, absences):
+    """Others never end; it may be put off meanwhile (``absences``: after so many others, for so many seconds)."""
+    line, now, passed = Line.of(RateLimit(input_tokens=1_000)), 0.0, 0
+    for number in range(ahead):
+        line = lines.join(line, want(f"first{number}", inputs=50), now)
+    big, back = want("big", inputs=round(1_000 * share)), 0.0
+    line = lines.join(line, big, now)
+    while "big" not in line.held:
+        here = now >= back
+        if here and absences and passed >= absences[0][0]:
+            _, seconds = absences.pop(0)
+            back, here = now + seconds, False
+            line = lines.join(line, replace(big, away=seconds + 30.0), now)
+        for number in range(ahead):
+            if any(each.id == f"first{number}" for each, _ in line.queues.get("t", ())):
+                line = lines.join(line, want(f"first{number}", inputs=50), now)
+        if here:
+            line = lines.join(line, big, now)
+        line = busy(line, now, passed, tenants)
+        line, found, wait = lines.next_up(line, now)
+        if found is None:
+            now += min(wait, 1.0)
+        elif found.id != "big":
+            passed += 1
+            assert passed <= (ahead + 1) * len(tenants)
+
+
+def test_a_call_that_comes_back_finds_its_place_or_that_it_may_start():
+    first, second = want("first", inputs=900), want("second", inputs=10)
+    line = lines.next_up(lines.join(Line.of(RateLimit(input_tokens=1_000, concurrency=1)), want("x"), 0.0), 0.0)[0]
+    line = lines.join(lines.join(line, replace(first, away=60.0), 0.0), second, 0.0)
+    line, found, _ = lines.next_up(lines.join(line, second, 50.0), 50.0)
+    assert found is None, "it keeps its place although nobody waits"
+    line = lines.ended(line, "x", inputs=0, outputs=0, started=True)
+    line, found, _ = lines.next_up(line, 55.0)
+    assert found is not None
+    assert found.id == "first"
+    again = lines.join(line, first, 56.0)
+    assert again.held["first"] == (first, 56.0 + first.lease)
+    assert again.wait(second, 70.0) > 0
+
+
+def test_a_call_that_never_comes_back_costs_nothing():
+    away = want("away", inputs=900)
+    line = lines.join(Line.of(RateLimit(input_tokens=1_000, concurrency=1)), replace(away, away=10.0), 0.0)
+    line, found, _ = lines.next_up(line, 0.0)
+    assert found is not None
+    line = lines.join(line, want("next", inputs=50), 14.0)
+    line, found, _ = lines.next_up(line, 14.0)
+    assert found is not None
+    assert found.id == "next"
 
 
 # ---- headers --------------------------------------------------------------------------------------------------------
@@ -198,14 +270,15 @@ def test_what_anthropic_says_is_understood():
     headers = {
         "Anthropic-RateLimit-Requests-Limit": "50",
         "anthropic-ratelimit-requests-remaining": "0",
-        "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:07Z",
+        "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:40Z",
         "anthropic-ratelimit-input-tokens-limit": "40000",
         "anthropic-ratelimit-output-tokens-limit": "8000",
         "anthropic-ratelimit-output-tokens-remaining": "10",
+        "anthropic-ratelimit-output-tokens-reset": "2026-11-21T12:00:59Z",
     }
-    learned = learn(RateLimit(requests=100, output_tokens=4_000), headers, now=NOW)
-    assert learned.limit == RateLimit(requests=50, input_tokens=40_000, output_tokens=4_000)
-    assert learned.frozen == 7.0
+    learned = learn(headers, now=NOW)
+    assert learned.allowed == Allowed(requests=50, input_tokens=40_000, output_tokens=8_000)
+    assert learned.frozen == pytest.approx(40 * EARNED), "that is when all of it is there again"
 
 
 def test_what_openai_says_is_understood():
@@ -215,10 +288,11 @@ def test_what_openai_says_is_understood():
         "x-ratelimit-remaining-tokens": "0",
         "x-ratelimit-reset-tokens": "6m0s",
         "x-ratelimit-remaining-requests": "-1",
+        "x-ratelimit-reset-requests": "1h0m0s",
     }
-    learned = learn(RateLimit(concurrency=4), headers, now=NOW)
-    assert learned.limit == RateLimit(requests=500, input_tokens=30_000, concurrency=4)
-    assert learned.frozen == 360.0
+    learned = learn(headers, now=NOW)
+    assert learned.allowed == Allowed(requests=500, input_tokens=30_000)
+    assert learned.frozen == pytest.approx(360 * EARNED)
 
 
 @pytest.mark.parametrize(
@@ -228,13 +302,64 @@ def test_what_openai_says_is_understood():
 )  # fmt: skip
 def test_a_reset_is_a_duration_or_an_instant(reset, seconds):
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
-    assert learn(RateLimit(), headers, now=NOW).frozen == pytest.approx(seconds)
+    assert learn(headers, now=NOW).frozen == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("value", ["-1", "0", "", "many", "1e9", "²"])
+@pytest.mark.parametrize("value", ["-1", "0", "", "many", "1e9", "²", "9" * 20])
 def test_a_limit_that_is_not_known_changes_nothing(value):
-    limit = RateLimit(requests=7)
-    assert learn(limit, {"x-ratelimit-limit-requests": value}, now=NOW).limit == limit
+    assert learn({"x-ratelimit-limit-requests": value}, now=NOW) == Learned()
+
+
+def test_a_provider_narrows_what_is_configured_and_never_widens_it():
+    configured = RateLimit(requests=100, output_tokens=4_000, concurrency=3)
+    said = narrowed(configured, Allowed(requests=50, input_tokens=40_000, output_tokens=8_000))
+    assert said == RateLimit(requests=50, input_tokens=40_000, output_tokens=4_000, concurrency=3)
+    assert narrowed(configured, Allowed()) == configured
+
+
+def test_a_limit_that_turns_out_to_be_smaller_holds_for_what_was_taken_before():
+    line = Line.of(RateLimit(requests=600))
+    for number in range(30):
+        line = lines.next_up(lines.join(line, want(f"w{number}"), 0.0), 0.0)[0]
+    smaller = lines.relimited(line, RateLimit(requests=20, input_tokens=9))
+    assert lines.relimited(line, RateLimit(requests=600)) == line
+    assert smaller.wait(want("x"), 0.0) > line.wait(want("x"), 0.0) > 0
+    assert smaller.inputs == Bucket(9)
+    assert lines.relimited(smaller, RateLimit(requests=20)).inputs is None
+
+
+# ---- families -------------------------------------------------------------------------------------------------------
+LIMITS = {
+    name: RateLimit(requests=number)
+    for number, name in enumerate(
+        ("anthropic/claude-*", "anthropic/claude-opus-*", "anthropic/claude-opus-5", "anthropic:batch/claude-*", "x/*"),
+        start=1,
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "key", "line", "requests"),
+    [
+        ("anthropic", "claude-haiku-5", None, "anthropic/claude-*", 1),
+        ("anthropic", "claude-opus-4", None, "anthropic/claude-opus-*", 2),
+        ("anthropic", "claude-opus-5", None, "anthropic/claude-opus-5", 3),
+        ("anthropic", "claude-opus-5", "batch", "anthropic:batch/claude-*", 4),
+        ("anthropic", "claude-opus-5", "mine", "anthropic:mine/claude-opus-5", 3),
+        ("anthropic", "other", None, None, None),
+        ("anthropic", "", "mine", None, None),
+        ("x", "", None, "x/*", 5),
+        ("xy", "m", None, None, None),
+    ],
+)
+def test_a_model_waits_in_the_line_of_its_family_and_its_key(provider, name, key, line, requests):
+    assert line_of(LIMITS, ModelChoice(provider=provider, name=name, key_name=key)) == line
+    if line is not None:
+        assert limit_of(LIMITS, line) == RateLimit(requests=requests)
+
+
+def test_a_line_that_nobody_configured_has_no_limit():
+    assert limit_of(LIMITS, "anthropic/other") is None
 
 
 # ---- estimate -------------------------------------------------------------------------------------------------------
@@ -247,3 +372,11 @@ def test_an_estimate_counts_all_that_the_model_reads():
         attempt=1, call="m1", run="r", input="", timeout=1.0,
     )  # fmt: skip
     assert 350 <= input_tokens(request) <= 400
+
+
+def test_a_call_that_can_never_fit_its_limit_is_told_apart():
+    limit = RateLimit(input_tokens=1_000, output_tokens=100)
+    assert not too_large(limit, 1_000, 100)
+    assert not too_large(RateLimit(requests=1), 10**9, 10**9)
+    assert "1,001 input tokens" in too_large(limit, 1_001, 1)
+    assert "101 output tokens" in too_large(limit, 1, 101)

@@ -20,7 +20,7 @@ from callboard.clock import SystemClock
 from callboard.config.guards import RateLimit
 from callboard.guards.rate import gate, gcra, limiter, wire
 from callboard.tools.tool import tool
-from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, StrictProvider, board, of
+from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, REQUEST, StrictProvider, board, of
 from tests.support.bus import bus_url
 from tests.support.fleet import ports
 from tests.support.fleet import scripted as agent_code
@@ -87,10 +87,11 @@ async def test_two_tenants_get_fair_shares_whatever_each_asks_for(monkeypatch):
         await here.shared()
 
         async def call(at: int, tenant: str) -> None:
-            grant = await here.gates[at].admit(of(tenant))
+            ask = of(tenant)
+            grant = await here.gates[at].admit(ask)
             assert isinstance(grant, Grant)
             order.append(tenant)
-            await here.gates[at].done(of(tenant), grant, GOOD)
+            await here.gates[at].done(ask, grant, GOOD)
 
         async with anyio.create_task_group() as group:
             for number in range(24):
@@ -123,7 +124,7 @@ async def test_the_limits_are_kept_by_a_worker_alone(monkeypatch):
         began = anyio.current_time()
         async with anyio.create_task_group() as group:
             for _ in range(11):
-                group.start_soon(here.gates[0].admit, ASK)
+                group.start_soon(here.gates[0].admit, of())
         assert anyio.current_time() - began > 0.9, "ten behind the first, 19 in two seconds"
 
 
@@ -181,7 +182,7 @@ async def test_a_provider_that_wants_quiet_gets_it_from_all_workers():
 async def test_a_call_that_would_wait_beyond_the_deadline_of_its_run_is_put_off():
     now = SystemClock().now()
     late = RunCreated(agent="a", at=now, deadline=now + timedelta(seconds=0.2))
-    ask = replace(ASK, state=ASK.state.evolve(created=late))
+    ask = replace(of(), state=ASK.state.evolve(created=late))
     async with board(RateLimit(concurrency=1)) as here, here.limiter():
         await here.shared()
         assert isinstance(await here.gates[0].admit(ASK), gate.Place)
@@ -193,10 +194,10 @@ async def test_a_call_that_is_cancelled_while_it_waits_gives_its_place_back():
         await here.shared()
         held = await here.gates[0].admit(ASK)
         with anyio.move_on_after(0.3):
-            await here.gates[0].admit(ASK)
+            await here.gates[0].admit(of())
         await here.gates[0].done(ASK, held, GOOD)
         with anyio.fail_after(2):
-            grant = await here.gates[0].admit(ASK)
+            grant = await here.gates[0].admit(of())
         assert (isinstance(grant, gate.Place), grant.shared) == (True, True)
 
 
@@ -220,7 +221,8 @@ async def test_a_permit_comes_to_who_waits_for_it_at_once():
 
 async def test_models_without_a_limit_tools_and_steps_are_not_asked_about():
     async with board(RateLimit(requests=1)) as here:
-        for ask in (replace(ASK, name="scripted/other"), replace(ASK, kind="tool"), replace(ASK, request=None)):
+        other = replace(REQUEST, model=CHOICE.model_copy(update={"name": "other"}))
+        for ask in (replace(ASK, request=other), replace(ASK, kind="tool"), replace(ASK, request=None)):
             assert type(await here.gates[0].admit(ask)) is Grant
             await here.gates[0].done(ask, Grant(), GOOD)
 
@@ -270,7 +272,7 @@ async def test_a_run_waits_its_turn_again_and_again_on_a_worker_alone(monkeypatc
     async with board(RateLimit(concurrency=1)) as here:
         held = await here.gates[0].admit(ASK)
         assert not held.shared
-        assert isinstance(await here.gates[0].admit(ASK), Refusal)
+        assert isinstance(await here.gates[0].admit(of()), Refusal)
 
 
 async def test_the_lease_of_a_limiter_outlives_a_bucket_that_is_away_for_a_moment():
