@@ -7,16 +7,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import anyio
-
 from callboard.bus.client import Connection, Reply
+from callboard.bus.following import Following
 from callboard.bus.guard_log import JetStreamGuardLog, KeptEvent, heard
-from callboard.errors import BusUnreachable
 
 _KEPT: Final = 10_000
 """Messages that wait for a slow reader; what comes then is read from the stream."""
 _LOOK_AGAIN: Final = 2.0
-"""Seconds after which the stream is read: what a subscription misses, nothing tells."""
+"""Seconds from one look at the stream to the next."""
 _REMEMBERED: Final = 50_000
 
 
@@ -25,17 +23,18 @@ async def follow_guards(
     connection: Connection, log: JetStreamGuardLog, *, tenant: str = "*", guard: str = "*", action: str = "*"
 ) -> AsyncGenerator[AsyncIterator[KeptEvent]]:
     """Every event from now on, once each, nearly in order; ends only when the context is left."""
-    following = _Following(log, tenant, guard, action=action)
+    said = _Said(log, tenant, guard, action=action)
+    following = Following(said, look_again=_LOOK_AGAIN)
     subject = f"{connection.subjects.prefix}.guard.{tenant}.{guard}.{action}"
     async with connection.subscribe(subject, following.arrived):
         await connection.barrier()
-        following.begin(await log.last())
+        said.begin(await log.last())
         with connection.on_reconnect(following.read_again):
             yield following
 
 
-class _Following:
-    """What was heard, and read, and not yet handed out."""
+class _Said:
+    """Implements ``Source``. What is heard does not say its place in the stream: a gap shows when that is read."""
 
     def __init__(self, log: JetStreamGuardLog, tenant: str, guard: str, *, action: str) -> None:
         self._log = log
@@ -43,39 +42,33 @@ class _Following:
         self._ready: deque[KeptEvent] = deque()
         self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._seen = 0
-        self._must_read = False
-        self._changed = anyio.Event()
+        self.missing = False
 
     def begin(self, last: int) -> None:
         """Everything behind ``last`` is news."""
         self._seen = last
 
-    def arrived(self, message: Reply) -> None:
+    def hear(self, message: Reply) -> None:
         if len(self._ready) >= _KEPT:
-            self._must_read = True
+            self.missing = True
             return
         event = heard(message.subject, message.payload)
         if event is not None:
             self._ready.append(event)
-            self._changed.set()
 
-    def read_again(self) -> None:
-        self._must_read = True
-        self._changed.set()
+    def next(self) -> KeptEvent | None:
+        while self._ready:
+            event = self._ready.popleft()
+            if self._is_new(event):
+                return event
+        return None
 
-    def __aiter__(self) -> _Following:
-        return self
-
-    async def __anext__(self) -> KeptEvent:
-        while True:
-            while self._ready:
-                event = self._ready.popleft()
-                if self._is_new(event):
-                    return event
-            if self._must_read:
-                await self._read()
-            else:
-                await self._wait()
+    async def read(self) -> None:
+        tenant, guard, action = self._which
+        found = await self._log.kept(tenant=tenant, guard=guard, action=action, after=self._seen)
+        self._ready.extend(found)
+        if found:
+            self._seen = found[-1].sequence
 
     def _is_new(self, kept: KeptEvent) -> bool:
         """Nobody has been told of it yet. The same event is heard, and read, and may be published again."""
@@ -85,23 +78,3 @@ class _Following:
         while len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         return not known
-
-    async def _read(self) -> None:
-        tenant, guard, action = self._which
-        self._must_read = False
-        try:
-            found = await self._log.kept(tenant=tenant, guard=guard, action=action, after=self._seen)
-        except BusUnreachable as error:
-            if not error.retryable:
-                raise
-            return  # a watch has more patience than a read: it looks again
-        self._ready.extend(found)
-        if found:
-            self._seen = found[-1].sequence
-
-    async def _wait(self) -> None:
-        self._changed = anyio.Event()
-        with anyio.move_on_after(_LOOK_AGAIN) as silence:
-            await self._changed.wait()
-        if silence.cancelled_caught:
-            self._must_read = True

@@ -8,19 +8,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-import anyio
-
 from callboard.bus.client import Connection, Reply
+from callboard.bus.following import Following
 from callboard.bus.journal import opened
 from callboard.bus.ports import Journals, Stored
 from callboard.bus.storage import StreamMessage
 from callboard.bus.subjects import RunKey
-from callboard.errors import BusUnreachable
 
 _KEPT: Final = 1_000
 """Live entries that wait for a slow reader; beyond that the journal is read again."""
 _LOOK_AGAIN: Final = 5.0
-"""Seconds of silence after which the journal is read: the last live message may be the one that was lost."""
+"""Seconds from one look at the journal to the next: a gap shows at once, but not one at the end."""
 
 
 class JetStreamWatch:
@@ -32,7 +30,7 @@ class JetStreamWatch:
 
     @asynccontextmanager
     async def follow(self, key: RunKey, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Stored]]:
-        following = _Following(self._journals, key, after)
+        following = Following(_Journal(self._journals, key, after), look_again=_LOOK_AGAIN)
         live = self._connection.subjects.live(key)
         async with self._connection.subscribe(live, following.arrived):
             with self._connection.on_reconnect(following.read_again):
@@ -40,8 +38,8 @@ class JetStreamWatch:
                 yield following
 
 
-class _Following:
-    """The entries in order: those read, then those that come."""
+class _Journal:
+    """Implements ``Source``: the entries in order, those read, then those that come."""
 
     def __init__(self, journals: Journals, key: RunKey, after: int) -> None:
         self._journals = journals
@@ -49,66 +47,38 @@ class _Following:
         self._seen = after
         self._read: deque[Stored] = deque()
         self._live: deque[Reply] = deque()
-        self._must_read = True
-        self._changed = anyio.Event()
+        self.missing = True
 
-    def arrived(self, message: Reply) -> None:
+    def hear(self, message: Reply) -> None:
         if len(self._live) >= _KEPT:
             self._live.clear()
-            self._must_read = True
+            self.missing = True
         self._live.append(message)
-        self._changed.set()
 
-    def read_again(self) -> None:
-        self._must_read = True
-        self._changed.set()
+    def next(self) -> Stored | None:
+        entry = self._next_known()
+        if entry is not None:
+            self._seen = entry.sequence
+        return entry
 
-    def __aiter__(self) -> _Following:
-        return self
-
-    async def __anext__(self) -> Stored:
-        while True:
-            entry = self._next_known()
-            if entry is not None:
-                self._seen = entry.sequence
-                return entry
-            if self._must_read:
-                await self._fetch()
-            else:
-                await self._wait()
+    async def read(self) -> None:
+        self._read.extend(await self._journals.read(self._key, after=self._seen))
 
     def _next_known(self) -> Stored | None:
-        """The next entry without asking the server; None if there is none, or if a gap must be read first."""
         while self._read:
             entry = self._read.popleft()
             if entry.sequence > self._seen:
                 return entry
-        while self._live and not self._must_read:
+        while self._live and not self.missing:
             message = _live_message(self._live[0])
             if message is None or message.sequence <= self._seen:
                 self._live.popleft()
             elif _previous(self._live[0]) > self._seen:
-                self._must_read = True
+                self.missing = True
             else:
                 self._live.popleft()
                 return opened(message)
         return None
-
-    async def _fetch(self) -> None:
-        self._must_read = False
-        try:
-            self._read.extend(await self._journals.read(self._key, after=self._seen))
-        except BaseException as error:
-            self._must_read = True
-            if not (isinstance(error, BusUnreachable) and error.retryable):  # the journal has patience, a watch more
-                raise
-
-    async def _wait(self) -> None:
-        self._changed = anyio.Event()
-        with anyio.move_on_after(_LOOK_AGAIN) as silence:
-            await self._changed.wait()
-        if silence.cancelled_caught:
-            self._must_read = True
 
 
 def _live_message(message: Reply) -> StreamMessage | None:

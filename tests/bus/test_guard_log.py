@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import anyio
 
@@ -58,6 +59,28 @@ async def test_who_follows_hears_each_event_once() -> None:
             with anyio.fail_after(20):
                 found = [(await anext(events)).event.id for _ in range(3)]
     assert found == ["e1", "e2", "e3"]
+
+
+async def test_what_is_missed_is_read_though_others_never_fall_silent() -> None:
+    async with (
+        alone() as bus,
+        follow_guards(bus.connection, bus.guard_log) as events,
+        anyio.create_task_group() as group,
+    ):
+        await bus.guard_log.publish("acme", event(1))
+        await bus.connection.barrier()
+        events._source._ready.clear()  # as a slow consumer loses it
+
+        async def talk() -> None:
+            for number in count(2):
+                await bus.guard_log.publish("acme", event(number))
+                await anyio.sleep(0.1)
+
+        group.start_soon(talk)
+        with anyio.fail_after(20):
+            while (await anext(events)).event.id != "e1":
+                pass
+        group.cancel_scope.cancel()
 
 
 async def test_what_a_subscription_misses_is_read_from_the_stream() -> None:

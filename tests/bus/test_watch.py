@@ -66,7 +66,7 @@ async def test_a_gap_in_the_live_feed_is_read_from_the_journal():
         assert await take(entries, 1) == ["a"]
         await bus.journals.signal(KEY, steered("lost"))
         await bus.connection.barrier()
-        entries._live.clear()  # as a slow consumer loses it
+        entries._source._live.clear()  # as a slow consumer loses it
         await bus.journals.signal(KEY, steered("b"))
         assert await take(entries, 2) == ["lost", "b"]
 
