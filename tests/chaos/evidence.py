@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from callboard.actors.fold import replay
 from callboard.actors.history import EffectStart, QueuedTask, Violation, check
 from callboard.actors.receipt import Receipt
 from callboard.bus import storage
@@ -14,9 +15,10 @@ from callboard.bus.bus import Bus
 from callboard.bus.codec import decode_task, run_key
 from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.messages import ModelResponded, Resume, ToolReturned
-from callboard.bus.ports import Stored
+from callboard.bus.ports import Balance, Stored
 from callboard.bus.subjects import RunKey
 from callboard.bus.topology import task_consumer
+from callboard.guards.budget.counters import counters
 from tests.chaos.starts import read_starts
 
 SKEW = 0.05
@@ -30,10 +32,15 @@ class Evidence:
     queued: tuple[QueuedTask, ...]
     starts: tuple[EffectStart, ...]
     said: tuple[GuardEvent, ...] = ()
+    accounts: Mapping[tuple[str, str], Balance] = field(default_factory=dict[tuple[str, str], Balance])
 
     def violations(self, receipts: Iterable[Receipt] = ()) -> tuple[Violation, ...]:
         """What the history checker finds."""
-        return check(self.journals, starts=self.starts, receipts=receipts, queued=self.queued, at_rest=True)
+        states = {key: replay(entries) for key, entries in self.journals.items()}
+        return check(
+            self.journals, starts=self.starts, receipts=receipts, queued=self.queued,
+            counters=counters(self.accounts, states), at_rest=True,
+        )  # fmt: skip
 
     def repeated(self) -> list[str]:
         """Effects that started although their result was in the journal."""
@@ -62,7 +69,7 @@ async def collect(bus: Bus, folder: Path) -> Evidence:
     keys = [entry.key async for entry in bus.scan()]
     journals = {key: await bus.journals.read(key) for key in keys}
     said = tuple(event for _, event in await bus.guard_log.events())
-    return Evidence(journals, await queued(bus), read_starts(folder), said)
+    return Evidence(journals, await queued(bus), read_starts(folder), said, await bus.ledger.accounts())
 
 
 async def queued(bus: Bus) -> tuple[QueuedTask, ...]:
