@@ -39,6 +39,10 @@ def guards_json(config: Config, agents: Mapping[str, AgentCode]) -> dict[str, Js
         },
         "breaker": config.breaker.model_dump(mode="json"),
         "rate_limits": {name: limit.model_dump(mode="json") for name, limit in config.rate_limits.items()},
+        "sources": {
+            name: {path: list(levels) for path, levels in agent.sources.items()}
+            for name, agent in config.agents.items()
+        },
         "alerts": {name: list(webhook.on) for name, webhook in config.alerts.webhooks.items()},
     }
 
@@ -56,6 +60,25 @@ def print_guards(config: Config, agents: Mapping[str, AgentCode]) -> None:
     console().print(table)
     for line in _shared_lines(config):
         say(line)
+
+
+def print_sources(config: Config) -> None:
+    """Which level stated what; the rest are defaults."""
+    say("\nset in the file, everything else is a default:")
+    table = Table(box=None, pad_edge=False)
+    for name in ("agent", "by", "settings"):
+        table.add_column(name, overflow="fold")
+    for name, agent in config.agents.items():
+        stated: dict[str, list[str]] = {}
+        for path, levels in agent.sources.items():
+            for level in levels:
+                stated.setdefault(level, []).append(path)
+        for level, paths in stated.items():
+            table.add_row(Text(name, style="bold"), Text(level), Text(" · ".join(paths)))
+    if table.row_count:
+        console().print(table)
+    else:
+        say("nothing")
 
 
 def _cells(guards: GuardSettings, *, function: bool) -> Iterator[Text]:

@@ -33,7 +33,7 @@ async def check(
     Exit code 2: it is wrong.
     """
     from callboard.app.agents import load_agents
-    from callboard.cli.guard_tables import guards_json, print_guards
+    from callboard.cli.guard_tables import guards_json, print_guards, print_sources
     from callboard.config.loader import load
 
     config = load(file)
@@ -50,6 +50,7 @@ async def check(
         print_agents(agents)
         say("")
         print_guards(config, agents)
+        print_sources(config)
     return DONE
 
 

@@ -16,6 +16,7 @@ from callboard.bus.messages import DeadLetter
 from callboard.cli.shared import say
 from callboard.cli.teller import dollars, plain, short
 from callboard.clock import SystemClock
+from callboard.config.spec import AgentSpec
 from callboard.config.times import duration, instant
 
 STYLES: Final = {
@@ -66,16 +67,28 @@ def print_agents(agents: Mapping[str, AgentCode]) -> None:
         table.add_column(name, overflow="fold")
     for name, code in agents.items():
         spec = code.spec
-        limits = spec.limits
         model = "function" if spec.model is None else " ".join(filter(None, (spec.model.provider, spec.model.name)))
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
-        bounds = (
-            f"{limits.turns} turns · deadline {duration(limits.deadline)} · {limits.attempts} attempts · "
-            f"depth {limits.depth} · tool {duration(limits.tool_timeout)} · "
-            f"model {duration(limits.model_timeout)} and {limits.model_attempts} attempts"
-        )
-        table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), bounds)
+        table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), _bounds(spec))
     console().print(table)
+
+
+def _bounds(spec: AgentSpec) -> str:
+    """Every limit of a run."""
+    limits, loop = spec.limits, spec.guards.loop
+    tool, model = duration(limits.tool_timeout), duration(limits.model_timeout)
+    lines = [
+        f"{limits.turns} turns · deadline {duration(limits.deadline)} · {limits.attempts} attempts",
+        f"depth {limits.depth} · {limits.children} children, {limits.spawn_rate} a minute · cycles {limits.cycles}",
+        f"a tool {tool} · a model {model}, {limits.model_attempts} attempts",
+        f"a model's first token {duration(limits.first_token_timeout)}",
+        f"stuck after {spec.guards.stuck.factor:g} times a step's timeout",
+    ]
+    if spec.kind == "agent":
+        nothing_new = f"{loop.turns} turns of nothing new, {loop.monologue} of talk"
+        lines.append(f"loop: {loop.repeats} repeats · {loop.errors} equal errors · {nothing_new}")
+        lines.append(f"loop: a poll unchanged for {duration(loop.unchanged)} · patience {loop.patience}")
+    return "\n".join(lines)
 
 
 def print_letters(letters: Sequence[DeadLetter]) -> None:

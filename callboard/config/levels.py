@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
 from callboard.config.file_format import ConfigFile
 from callboard.config.guards import FUNCTION_GUARDS, GuardSettings
 from callboard.config.resolved import GuardLevels
+from callboard.config.spec import Limits
 
 _Stated: TypeAlias = dict[str, Any]
 _NOTHING: Final = GuardSettings()
@@ -32,6 +34,34 @@ def of_agent(file: ConfigFile, agent: str) -> GuardLevels:
 def of_functions(file: ConfigFile) -> GuardLevels:
     """What holds for the runs of ``@worker`` functions: the caps of a run only if somebody stated them."""
     return _levels(file, FUNCTION_GUARDS, _NOTHING)
+
+
+def sources(file: ConfigFile, agent: str) -> Mapping[str, tuple[str, ...]]:
+    """The levels that count for each setting of an agent that is no default, by its path.
+
+    ``agent`` counts for all its runs; else ``deployment``, and ``tenant <name>`` for the runs of that tenant.
+    """
+    entry = file.agents[agent]
+    found = dict.fromkeys((*_limits(file.defaults.limits), *_guards(file.guards)), ("deployment",))
+    for name, tenant in file.tenants.items():
+        found |= {path: (*found.get(path, ()), f"tenant {name}") for path in _guards(tenant.guards)}
+    return found | dict.fromkeys((*_limits(entry.limits), *_guards(entry.guards)), ("agent",))
+
+
+def _limits(stated: Limits) -> Iterator[str]:
+    return _leaves(stated.model_dump(exclude_unset=True), "limits")
+
+
+def _guards(stated: GuardSettings) -> Iterator[str]:
+    return _leaves(stated.model_dump(exclude_unset=True, by_alias=True), "guards")
+
+
+def _leaves(stated: _Stated, path: str) -> Iterator[str]:
+    for name, value in stated.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(cast("_Stated", value), f"{path}.{name}")
+        else:
+            yield f"{path}.{name}"
 
 
 def _levels(file: ConfigFile, below: GuardSettings, own: GuardSettings) -> GuardLevels:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
-from callboard.config.levels import of_agent, of_functions
+from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
 from callboard.config.references import BUILTIN_TOOLS, References, agent_names, tenant_names
 from callboard.config.resolved import AgentConfig, Config, GuardRef, ToolRef, innermost
@@ -185,6 +185,7 @@ class _Loading:
             team=entry.team,
             limits=_merged(file.defaults, entry.limits),
             guards=of_agent(file, name),
+            sources=sources(file, name),
             place=locate(references.root, ("agents", name)).key,
         )
 

@@ -95,7 +95,10 @@ class GuardLevels:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """An agent. ``model`` is complete: a script's turns are in its settings. May hold secrets, so repr is short."""
+    """An agent. ``model`` is complete: a script's turns are in its settings. May hold secrets, so repr is short.
+
+    ``sources`` says which levels stated a setting, by its path; what is not in it is a default.
+    """
 
     name: str
     description: str = field(repr=False)
@@ -105,6 +108,7 @@ class AgentConfig:
     team: tuple[str, ...]
     limits: Limits
     guards: GuardLevels
+    sources: Mapping[str, tuple[str, ...]]
     place: Place
 
 

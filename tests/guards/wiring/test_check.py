@@ -60,9 +60,7 @@ def test_the_table_has_the_guards_of_each_agent_and_what_differs_for_tenants(fil
     )
     assert all_runs == "warned 10 min, 2 min ahead, at its rate all: 100,000 tool calls a month"
     assert triage_acme.startswith("acme $1.00 · 100 model calls")
-    assert other.startswith(
-        "other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)"
-    )
+    assert other.startswith("other $0.005 · 100 model calls · 200 tool calls · killed at 100 % (shadow)")
     assert "enforce, runs wait for it enforce" in other
     assert waits == "runs wait for its audit all: 100,000 tool calls a month"
     assert burning == "warned 1 min ahead, at its rate"
@@ -88,3 +86,31 @@ def test_json_has_the_same_and_no_secret(file: Path) -> None:
     assert found["rate_limits"]["scripted/m"]["concurrency"] == 4
     assert found["alerts"] == {"pager": ["*.kill", "*.pause", "budget.deny", "breaker.warn"]}
     assert "s3-cr3t" not in shown.output
+
+
+def test_every_limit_is_there_and_where_it_comes_from(file: Path) -> None:
+    text = FILE.replace("other:\n", "other:\n    limits: {children: 3, first_token_timeout: 7s}\n")
+    text = text.replace("run: {usd: 1}", "run: {usd: 1}, tenant: {usd: 5}")
+    file.write_text(f"{text}defaults: {{limits: {{turns: 9, children: 5}}}}\n")
+    shown = CliRunner().invoke(app, ["check", str(file)])
+    assert shown.exit_code == 0, shown.output
+    lines = [" ".join(line.split()) for line in shown.output.splitlines()]
+    other = next(at for at, line in enumerate(lines) if line.startswith("other"))
+    assert lines[other].endswith("9 turns · deadline 15 min · 5 attempts")
+    assert lines[other + 1 : other + 7] == [
+        "depth 8 · 3 children, 30 a minute · cycles 1",
+        "a tool 1 min · a model 5 min, 4 attempts",
+        "a model's first token 7.0 s",
+        "stuck after 2 times a step's timeout",
+        "loop: 3 repeats · 5 equal errors · 8 turns of nothing new, 6 of talk",
+        "loop: a poll unchanged for 5 min · patience 4",
+    ]
+    found = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).output)["sources"]["other"]
+    assert found["limits.turns"] == found["guards.budget.global.tool_calls"] == ["deployment"]
+    assert found["limits.children"] == found["guards.budget.run.usd"] == ["agent"]
+    assert "limits.depth" not in found
+    triage = next(line for line in lines if line.startswith("triage tenant acme"))
+    assert triage == "triage tenant acme guards.budget.tenant.usd · guards.budget.run.usd"
+    assert next(line for line in lines if line.startswith("triage deployment")).startswith(
+        "triage deployment limits.turns"
+    )
