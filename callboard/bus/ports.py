@@ -228,8 +228,11 @@ class States(Protocol):
         """The last value of ``key`` as the leader has it."""
         ...
 
-    async def put(self, *key: str, value: bytes, expect: int | None = None) -> int:
-        """Store; returns the revision. ``expect`` is the revision to replace (0: none yet), else ``StaleAppend``."""
+    async def put(self, *key: str, value: bytes, expect: int | None = None, ttl: float | None = None) -> int:
+        """Store; returns the revision. ``expect`` is the revision to replace (0: none yet), else ``StaleAppend``.
+
+        After ``ttl`` seconds (at least 1) it is as if the key had never been, unless it was put again by then.
+        """
         ...
 
     async def all(self, *head: str) -> Mapping[tuple[str, ...], StateValue]:

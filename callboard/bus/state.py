@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from math import ceil
 from typing import Final
 
 import anyio
@@ -21,6 +22,7 @@ from callboard.errors import BusUnreachable, StaleAppend
 
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _WRITE: Final = "Callboard-Write"
+_TTL: Final = "Nats-TTL"
 _REMOVED: Final = "KV-Operation"
 """In the header of a marker that `nats kv del` leaves."""
 _STALE_ATTEMPTS: Final = 10
@@ -47,15 +49,16 @@ class JetStreamStates:
         found = await storage.last_of(self._connection, self._stream, self._connection.subjects.state(*key))
         return None if found is None or _REMOVED in found.headers else _value(found)
 
-    async def put(self, *key: str, value: bytes, expect: int | None = None) -> int:
+    async def put(self, *key: str, value: bytes, expect: int | None = None, ttl: float | None = None) -> int:
         subject = self._connection.subjects.state(*key)
+        lasts = {} if ttl is None else {_TTL: f"{max(1, ceil(ttl))}s"}
         if expect is None:
-            ack = await storage.publish_until_stored(self._connection, subject, value, headers={})
+            ack = await storage.publish_until_stored(self._connection, subject, value, headers=lasts)
             if ack.err_code:
                 raise ack.error(f"a value of {subject!r}")
             revision = ack.sequence
         else:
-            revision = await self._replace(subject, value, expect)
+            revision = await self._replace(subject, value, expect, lasts)
         for watching in self._watching:  # a connection may keep its own publishes from its subscriptions
             watching.hinted(*watching.seen)
         return revision
@@ -114,11 +117,11 @@ class JetStreamStates:
                 if _REMOVED not in message.headers:
                     deliver(self._key(message), _value(message))
 
-    async def _replace(self, subject: str, value: bytes, expect: int) -> int:
+    async def _replace(self, subject: str, value: bytes, expect: int, lasts: Mapping[str, str]) -> int:
         write = self._clock.new_id()
         patience, stale = Patience(), 0
         while True:
-            ack = await self._attempt(subject, value, {_EXPECTED: str(expect), _WRITE: write})
+            ack = await self._attempt(subject, value, {_EXPECTED: str(expect), _WRITE: write, **lasts})
             if ack.sequence:
                 return ack.sequence
             if not ack.retryable and ack.err_code != storage.STALE:

@@ -51,6 +51,7 @@ class StreamSpec:
     allow_msg_schedules: bool = False
     allow_msg_counter: bool = False
     allow_rollup_hdrs: bool = False
+    allow_msg_ttl: bool = False
     republish: tuple[str, str] | None = None
     """(source, destination)."""
 
@@ -75,8 +76,9 @@ class StreamSpec:
             "allow_msg_schedules": self.allow_msg_schedules,
             "allow_msg_counter": self.allow_msg_counter,
         }
-        if self.allow_rollup_hdrs:  # the server sets it by itself where it needs it
-            config["allow_rollup_hdrs"] = True
+        for setting in ("allow_rollup_hdrs", "allow_msg_ttl"):  # the server sets them by itself where it needs them
+            if getattr(self, setting):
+                config[setting] = True
         if self.republish is not None:
             config["republish"] = {"src": self.republish[0], "dest": self.republish[1]}
         return config
@@ -169,6 +171,7 @@ def _shared_by_guards(subjects: Subjects, replicas: int) -> tuple[StreamSpec, ..
             discard="new",
             max_msgs_per_subject=1,
             allow_rollup_hdrs=True,
+            allow_msg_ttl=True,
             num_replicas=replicas,
         ),
     )

@@ -148,3 +148,15 @@ async def test_what_the_body_of_a_watch_raises_comes_out_as_it_is():
         with pytest.raises(LookupError):
             async with one.states.watch("a", deliver=Watched()):
                 raise LookupError
+
+
+async def test_a_value_that_lasts_for_some_time_is_gone_after_it_and_may_be_put_as_a_new_one():
+    async with two() as (one, other):
+        await one.states.put("a", "short", value=b"1", expect=0, ttl=0.5)
+        await one.states.put("a", "long", value=b"1", ttl=3_600)
+        with anyio.fail_after(20):
+            while await other.states.get("a", "short") is not None:  # noqa: ASYNC110 - nobody is told
+                await anyio.sleep(0.05)
+        assert list(await other.states.all("a")) == [("a", "long")]
+        await other.states.put("a", "short", value=b"2", expect=0)
+        assert (await one.states.get("a", "short")).value == b"2"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, JsonValue, ValidationError
 
 from callboard.bus.values import Message
 from callboard.config.guards import Breaker
@@ -34,6 +34,11 @@ LAST_ATTEMPT_STREAK: Final = 3
 """Failures in a row that open a circuit for the sake of a call that has one attempt left."""
 LAST_RESORT: Final = 30.0
 """A run without another model waits for this one: it is asked at least as often as this, in seconds."""
+IDLE: Final = 600.0
+"""Seconds without a call after which a worker forgets a circuit; what matters to others is in the bucket."""
+CLOSED_FOR: Final = 3_600.0
+OTHERS_FOR: Final = 86_400.0
+"""Seconds after which the bucket forgets a circuit that is closed, or one that nobody has called since."""
 _AGAIN: Final = 1.0
 _JITTER: Final = 0.2
 _SLICES: Final = 12
@@ -85,6 +90,28 @@ class Counts:
         """For people."""
         total = self.total
         return {"calls": total.calls, "failed": total.failed, "slow": total.slow, "in_a_row": self.streak}
+
+
+def parsed(value: bytes) -> Circuit:
+    """The circuit in the bucket; what is none is as if it were not there."""
+    try:
+        return Circuit.model_validate_json(value)
+    except ValidationError:
+        return Circuit()
+
+
+def lasts(circuit: Circuit, now: datetime) -> float:
+    """Seconds for which the bucket has to know it if it does not change."""
+    if circuit.phase == "closed":
+        return CLOSED_FOR
+    return max(0.0, (circuit.until - now).total_seconds()) + OTHERS_FOR
+
+
+def ended_at(counts: Counts, settings: Breaker) -> datetime:
+    """When the last call had ended at the latest."""
+    if not counts.slices:
+        return _NEVER
+    return datetime.fromtimestamp((counts.slices[-1].index + 1) * settings.window / _SLICES, UTC)
 
 
 def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime, settings: Breaker) -> Counts:

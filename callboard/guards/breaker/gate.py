@@ -13,7 +13,6 @@ from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from pydantic import ValidationError
 
 from callboard.actors.actor import sole
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
@@ -26,7 +25,7 @@ from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.config.guards import Breaker
 from callboard.errors import BusError, StaleAppend
-from callboard.guards.breaker.circuit import LAST_RESORT, LEASE, Circuit
+from callboard.guards.breaker.circuit import LAST_RESORT, LEASE, OTHERS_FOR, Circuit, lasts, parsed
 from callboard.guards.breaker.machine import (
     Claim,
     Hold,
@@ -35,6 +34,7 @@ from callboard.guards.breaker.machine import (
     View,
     again,
     ask,
+    idle,
     over,
     put,
     renewed,
@@ -49,6 +49,7 @@ log = get_logger(__name__)
 _BUCKET_SECONDS: Final = 1.0
 """How long a call waits for the bucket before the breaker decides alone."""
 _WATCH_AGAIN: Final = 1.0
+_SWEEP: Final = 60.0
 _TRIES: Final = 8
 
 
@@ -134,6 +135,18 @@ class BreakerGates:
                         if longer is not None:
                             await self._store(at, longer)
 
+    async def forget(self) -> None:
+        """Keep nothing of what is idle, for ever: tools may have any number of names."""
+        while True:
+            await anyio.sleep(_SWEEP)
+            now = self._clock.now()
+            for at in [at for at, view in self._views.items() if idle(view, now)]:
+                self._lines.pop(at.key, None)
+                self._turns.pop(at, None)
+                del self._views[at]
+            for key in [key for key, known in self._known.items() if (now - known.at).total_seconds() > OTHERS_FOR]:
+                del self._known[key]
+
     async def _decide(self, at: Line) -> Answer | None:
         """One go; None: the bucket says something else by now."""
         view, decision = ask(self._view(at), self._clock.now(), chance=self._chance())
@@ -188,7 +201,8 @@ class BreakerGates:
         value = circuit.model_dump_json().encode()
         try:
             with anyio.move_on_after(_BUCKET_SECONDS):
-                revision = await self._states.put(*at.key, value=value, expect=self._view(at).revision)
+                known, ttl = self._view(at).revision, lasts(circuit, self._clock.now())
+                revision = await self._states.put(*at.key, value=value, expect=known, ttl=ttl)
         except StaleAppend:
             await self._read(at)
             return False
@@ -207,7 +221,8 @@ class BreakerGates:
                 found = await self._states.get(*at.key)
                 if found is not None:
                     self._heard(at.key, found)
-                else:  # somebody has removed it by hand: begin anew
+                else:  # somebody has removed it by hand, or it was idle for too long: begin anew
+                    self._known.pop(at.key, None)
                     self._views[at] = self._fresh(at)
         except BusError as error:
             log.warning("a circuit could not be read", circuit=str(at), error=str(error))
@@ -224,17 +239,13 @@ class BreakerGates:
             log.warning("a guard event was lost", circuit=str(at), state=circuit.phase, error=str(error))
 
     def _heard(self, key: tuple[str, ...], value: StateValue) -> None:
-        self._known[key] = value
-        if key in self._lines:
-            self._see(self._lines[key], value)
-
-    def _see(self, at: Line, value: StateValue) -> None:
-        try:
-            circuit = Circuit.model_validate_json(value.value)
-        except ValidationError:
-            log.warning("not a circuit", key=".".join(at.key))
-            circuit = Circuit()
-        self._views[at] = see(self._views[at], circuit, value.revision)
+        circuit = parsed(value.value)
+        if circuit.phase == "closed":  # as one that is not there
+            self._known.pop(key, None)
+        else:
+            self._known[key] = value
+        if (at := self._lines.get(key)) is not None:
+            self._views[at] = see(self._views[at], circuit, value.revision)
 
     def _view(self, at: Line) -> View:
         view = self._views.get(at)
@@ -243,7 +254,7 @@ class BreakerGates:
         self._views[at] = self._fresh(at)
         self._lines[at.key] = at
         if (known := self._known.get(at.key)) is not None:
-            self._see(at, known)
+            self._views[at] = see(self._views[at], parsed(known.value), known.revision)
         return self._views[at]
 
     def _fresh(self, at: Line) -> View:
@@ -253,6 +264,11 @@ class BreakerGates:
     def circuit(self, at: Line) -> Circuit:
         """A circuit as this worker knows it."""
         return self._view(at).circuit
+
+    @property
+    def size(self) -> int:
+        """How much it keeps."""
+        return len(self._views) + len(self._lines) + len(self._known) + len(self._turns)
 
 
 @asynccontextmanager
@@ -265,6 +281,7 @@ async def breakers(
             gates = BreakerGates(states, said, clock, settings=settings, worker=worker, tasks=tasks, chance=chance)
             tasks.start_soon(gates.follow)
             tasks.start_soon(gates.renew)
+            tasks.start_soon(gates.forget)
             yield gates
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as errors:

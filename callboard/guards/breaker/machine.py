@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, assert_never
 from callboard.actors.state import Evolving
 from callboard.config.guards import Breaker
 from callboard.guards.breaker.circuit import (
+    IDLE,
     LAST_ATTEMPT_STREAK,
     RAMP_STREAK,
     Cause,
@@ -21,6 +22,7 @@ from callboard.guards.breaker.circuit import (
     Counts,
     closed,
     count,
+    ended_at,
     leased,
     opened,
     ramped,
@@ -112,6 +114,12 @@ def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
             return view, Hold(now + timedelta(seconds=_LOOK_AGAIN * (1 + chance)))
         case _:
             assert_never(circuit.phase)
+
+
+def idle(view: View, now: datetime) -> bool:
+    """Is nothing lost if this worker forgets it?"""
+    used = max(view.circuit.until, view.circuit.since, ended_at(view.counts, view.settings))
+    return not view.probing and (now - used).total_seconds() > IDLE
 
 
 def put(view: View, circuit: Circuit, revision: int | None) -> View:

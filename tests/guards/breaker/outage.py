@@ -61,7 +61,7 @@ class SimStates:
         await anyio.sleep(0.001)
         return self._values.get(key)
 
-    async def put(self, *key: str, value: bytes, expect: int | None = None) -> int:
+    async def put(self, *key: str, value: bytes, expect: int | None = None, ttl: float | None = None) -> int:
         await anyio.sleep(0.001)
         at = self._values[key].revision if key in self._values else 0
         if expect is not None and expect != at:

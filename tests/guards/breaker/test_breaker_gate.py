@@ -11,10 +11,13 @@ import pytest
 from callboard.actors.gate import Ending, Grant, Refusal
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import Breaker
-from callboard.guards.breaker import gate
+from callboard.guards.breaker import circuit, gate
 from callboard.guards.breaker.circuit import Circuit
+from callboard.guards.breaker.names import line
 from tests.guards.breaker.model_fleet import ASK
 from tests.guards.breaker.stage import FAILED, GOOD, MODEL, TOOL, eventually, workers
+
+CRASHED = Ending("failed", 0.1, error="tool_crashed")
 
 
 async def test_the_failures_of_one_worker_protect_all_others_at_once():
@@ -181,3 +184,33 @@ async def test_a_worker_that_starts_knows_the_circuits_that_are_open():
         async with gate.breaker_gates(board.buses[0], Breaker(), worker="new") as fresh:
             await eventually(lambda: fresh.circuit(MODEL).phase == "open")
             assert isinstance(await fresh.admit(ASK), Refusal)
+
+
+async def test_a_worker_forgets_tools_that_nobody_calls_and_the_bucket_forgets_what_is_closed(monkeypatch):
+    monkeypatch.setattr(gate, "_SWEEP", 0.02)
+    monkeypatch.setattr(circuit, "CLOSED_FOR", 1.0)
+    async with workers(2) as board:
+        asks = [replace(TOOL, name=f"tool {number}") for number in range(2_000)]
+        for ask in asks:
+            await board.call(0, GOOD, ask=ask)
+        await board.fail(0, ask=asks[0], ending=CRASHED)
+        await board.until("open", ask=asks[0])
+        assert board.gates[0].size > 2_000
+        board.clock.ahead += 2 * circuit.IDLE
+        await eventually(lambda: board.gates[0].size <= 1)  # the open one, as the bucket has it
+        assert isinstance(await board.call(1, GOOD, ask=asks[0]), Grant), "its probe was due"
+        await board.until("ramp", ask=asks[0])
+        board.clock.ahead += 5
+        await board.call(1, GOOD, ask=asks[0])
+        where = line(asks[0])
+
+        async def gone() -> bool:
+            return await board.buses[0].states.get(*where.key) is None
+
+        with anyio.fail_after(20):
+            while not await gone():  # noqa: ASYNC110 - nobody is told
+                await anyio.sleep(0.05)
+        board.clock.ahead += 2 * circuit.IDLE
+        await eventually(lambda: board.gates[0].size == board.gates[1].size == 0)
+        await board.fail(0, ask=asks[0], ending=CRASHED)
+        await board.until("open", ask=asks[0])

@@ -354,3 +354,26 @@ def test_counts_are_of_the_window():
         counts = circuits.count(counts, "good", T0 + timedelta(seconds=number), Breaker())
     assert 50 <= counts.total.calls <= 60
     assert counts.evidence()["calls"] == counts.total.calls
+
+
+# ---- forgetting -----------------------------------------------------------------------------------------------------
+def test_a_circuit_is_idle_some_time_after_its_last_call_and_its_last_change():
+    fleet = Fleet(1, Random(0))
+    view = fleet.views[0]
+    later = T0 + timedelta(seconds=circuits.IDLE + SETTINGS.window)
+    assert machine.idle(view, T0)
+    counted = view.evolve(counts=circuits.count(Counts(), "good", T0, SETTINGS))
+    assert not machine.idle(counted, T0 + timedelta(seconds=circuits.IDLE - 1))
+    assert machine.idle(counted, later)
+    opened = view.evolve(circuit=Circuit(phase="open", until=T0 + timedelta(seconds=300)))
+    assert not machine.idle(opened, later)
+    assert machine.idle(opened, later + timedelta(seconds=300))
+    assert not machine.idle(view.evolve(probing=True), later)
+
+
+def test_the_bucket_knows_a_circuit_as_long_as_it_may_matter():
+    until = T0 + timedelta(seconds=300)
+    assert circuits.lasts(Circuit(since=T0, until=T0), T0) == circuits.CLOSED_FOR
+    assert circuits.lasts(Circuit(phase="open", until=until), T0) == 300 + circuits.OTHERS_FOR
+    assert circuits.lasts(Circuit(phase="half_open", until=T0), until) == circuits.OTHERS_FOR
+    assert circuits.parsed(b"{}") == circuits.parsed(b"nonsense") == Circuit()
