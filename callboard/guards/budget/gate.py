@@ -117,7 +117,7 @@ class _RunBudget:
     async def leave(self, state: RunState) -> None:
         if state.terminal is None and not state.suspended:
             return  # another owner has it
-        if (spec := _spec_of(state, busy=bool(self.gates.books.runtime))) is not None:
+        if (spec := _spec_of(state, busy=self.shared.opened or bool(self.gates.books.runtime))) is not None:
             await self.shared.leave(state, self.shared.accounts(state, spec))
 
     def _unwritten(self, ask: Ask) -> Tally:

@@ -67,6 +67,11 @@ class SharedRun:
     _passbooks: dict[str, Passbook] = field(default_factory=dict[str, Passbook])
     _held: dict[tuple[str, int], tuple[Taken, ...]] = field(default_factory=dict[tuple[str, int], tuple[Taken, ...]])
 
+    @property
+    def opened(self) -> bool:
+        """Has it posted anything to an account?"""
+        return bool(self._passbooks)
+
     def accounts(self, state: RunState, spec: AgentSpec) -> tuple[Account, ...]:
         """What the run is charged to."""
         settings, runtime = spec.guards.budget, self.books.runtime
@@ -114,11 +119,12 @@ class SharedRun:
         await self._begin(state, accounts)
         claims = owed(state.accounts.marks, state.claims, state.accounts.own)
         spent = next((used for claim, used in claims if claim == self._claim), None)
-        for account in accounts:
-            if spent is not None and (book := self._passbooks.get(account.name)) is not None:
-                await book.project(spent[account.unit], at=state.sequence)
-            elif spent is not None and not self._passbooks:  # the run is not ours: somebody was lost on the way
-                await self._take_over(account, self._claim, spent, state)
+        if spent is None:
+            return
+        for book in self._passbooks.values():  # also of a cap that is no more
+            await book.project(spent[book.account.unit], at=state.sequence)
+        for account in () if self._passbooks else accounts:  # the run is not ours: somebody was lost on the way
+            await self._take_over(account, self._claim, spent, state)
 
     async def _begin(self, state: RunState, accounts: Sequence[Account]) -> None:
         """The first time of an owner (whose claim may have been refused): see to what those before it have left."""

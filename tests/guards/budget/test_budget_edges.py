@@ -10,11 +10,12 @@ import pytest
 from callboard.actors import effects
 from callboard.actors.fold import replay
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import Amount, ModelRequested, ModelResponded, RunClaimed, RunFailed, Usage
+from callboard.bus.messages import Amount, ModelRequested, ModelResponded, RunClaimed, RunFailed, RunKilled, Usage
 from callboard.bus.ports import Balance
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import SharedBudget
 from callboard.guards.budget.core import needs, over
+from callboard.guards.budget.gate import BudgetGates
 from callboard.guards.budget.scopes import RuntimeCap, cap_key
 from callboard.guards.budget.shared import Books, SharedRun
 from callboard.tools.tool import tool
@@ -106,6 +107,21 @@ async def test_what_a_lost_worker_held_comes_back_also_where_a_cap_was_set_while
         state = replay(journal(*entries))
         await SharedRun(books, KEY, "next")._begin(state, accounts)
         assert await bus.ledger.read(KEY.tenant, accounts[0].name) == Balance(state.accounts.own.usd_micros)
+
+
+async def test_a_cap_that_is_no_more_keeps_nothing_of_a_call_that_was_killed():
+    spec, runtime = spec_of(), {cap_key("tenant", tenant=KEY.tenant): RuntimeCap(budget=SharedBudget(usd=1))}
+    intent = ModelRequested(call="m1", reserved=Amount(usd_micros=500))
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        gates = BudgetGates(Books(bus.ledger, CLOCK, runtime), bus.journals, lambda *_: None)
+        gate, state = gates.enter(KEY), replay(journal(claimed()))
+        (account,) = gate.shared.accounts(state, spec)
+        await gate.shared.take(ask(spec, state), Amount(usd_micros=500, model_calls=1), [account])
+        assert (await bus.ledger.read(KEY.tenant, account.name)).held == 500
+        runtime.clear()
+        kept = spec.model_dump(mode="json")
+        await gate.leave(replay(journal(claimed(spec=kept), intent, RunKilled())))
+        assert await bus.ledger.read(KEY.tenant, account.name) == Balance(500)
 
 
 def test_an_intent_that_is_written_once_more_is_not_counted_twice():
