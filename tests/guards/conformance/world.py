@@ -222,7 +222,7 @@ class Beside:
         """An entry comes out of the feed, perhaps not for the first time."""
         text = None if stored.record is None else ",".join(_types(stored) or ())
         headers = {} if text is None else {"Cb-Events": text}
-        if stored.sequence == 1:
+        if stored.sequence == 1 and stored.record is not None and stored.record.owner:
             headers["Nats-Expected-Last-Subject-Sequence"] = "0"
         message = StreamMessage("", stored.sequence, b"", headers, stored.at or self.world.now)
         name = f"{self.world.key.tenant}.{self.world.key.run}"
