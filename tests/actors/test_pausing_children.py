@@ -133,6 +133,7 @@ async def test_a_child_that_is_spawned_behind_a_pause_starts_nothing():
         assert [child.run] == STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["before:2", "stored:1"])
 async def test_a_dispatcher_killed_while_it_hands_a_pause_or_its_end_down_is_replaced(fault: str, tmp_path: Path):
     STEPS.clear()
