@@ -61,6 +61,8 @@ class Stillness:
     steps: Mapping[str, Step] = field(default_factory=lambda: _EMPTY)
     pauses: Mapping[str, datetime | None] = field(default_factory=lambda: _EMPTY)
     """Until when, by their names; None: until somebody resumes the run."""
+    let_go: frozenset[str] = frozenset()
+    """The names of pauses that are over. One from above does not come again."""
     over: bool = False
     warned: datetime | None = None
     killed: bool = False
@@ -119,11 +121,12 @@ class StuckGuard(Guard[Stillness]):
                 return replace(state, owner=seen.owner).alive(at, seen.sequence)
             case RunReleased():
                 return replace(state, owner="")
-            case RunPaused():
+            case RunPaused() if not event.parent or event.name not in state.let_go:
                 return replace(state, pauses={**state.pauses, event.name: event.until})
-            case RunResumed() if event.name in state.pauses:
+            case RunResumed():
                 left = {name: until for name, until in state.pauses.items() if name != event.name}
-                return replace(state, pauses=left).alive(at, seen.sequence)
+                went_on = replace(state, pauses=left, let_go=state.let_go | {event.name})
+                return went_on.alive(at, seen.sequence) if event.name in state.pauses else went_on
             case _ if seen.owner and seen.owner == state.owner:
                 return self._own(state, event, seen).alive(at, seen.sequence)
             case _:

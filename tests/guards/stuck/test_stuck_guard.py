@@ -184,6 +184,13 @@ def test_the_time_of_a_pause_does_not_count_and_a_warning_before_it_is_given_aga
     assert said_in((0, *claimed(), MODEL), (50, *forever), (60, RunResumed(name="p")), (900,)) == []
 
 
+def test_old_news_of_a_pause_from_above_that_is_over_hold_no_watch():
+    over, late = RunResumed(name="above-1", parent="r0"), RunPaused(name="above-1", parent="r0")
+    said = said_in((0, *claimed(), MODEL), (50, over), (51, late), (3_000,))
+    assert said == [(100, "warn"), (200, "kill")]
+    assert said_in((0, *claimed(), MODEL), (51, late), (3_000,)) == []
+
+
 # ---- properties ---------------------------------------------------------------------------------------------------
 gaps = st.lists(st.integers(1, 19), min_size=1, max_size=30)
 events = st.sampled_from(
