@@ -9,8 +9,9 @@ from pydantic import JsonValue
 from rich.table import Table
 from rich.text import Text
 
+from callboard.cli.layout import console, show_table
 from callboard.cli.shared import say
-from callboard.cli.tables import STYLES, console
+from callboard.cli.tables import STYLES
 from callboard.cli.teller import dollars, plain, short
 from callboard.cli.verdicts import STYLE_OF
 from callboard.config.times import duration
@@ -65,7 +66,7 @@ def _print_counts(report: Report) -> None:
             well = sum(1 for trial in touched if trial.outcome == "completed")
             table.add_row(Text(action, style=STYLE_OF[action]), str(len(touched)), str(well))
     say("")
-    console().print(table)
+    show_table(table)
 
 
 def _print_runs(trials: Sequence[Trial]) -> None:
@@ -88,7 +89,7 @@ def _print_runs(trials: Sequence[Trial]) -> None:
             _spent(trial.saved) if trial.killed else "",
         )
     say("")
-    console().print(table)
+    show_table(table)
     if len(trials) > _ROWS:
         say(f"and {len(trials) - _ROWS} more: --json has all")
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from callboard.actors.allowance import MICROS
 from callboard.app.budgets import SharedAccount
 from callboard.cli.guard_tables import caps_of
+from callboard.cli.layout import show_table
 from callboard.cli.shared import say
-from callboard.cli.tables import console
 from callboard.cli.teller import amount
 from callboard.guards.budget.costs import By, Row
 from callboard.guards.budget.counters import Drift
@@ -34,7 +34,7 @@ def print_costs(found: Sequence[Row], by: Sequence[By], everything: Row) -> None
         table.add_column(title, footer=footer, justify="right", no_wrap=True)
     for row in found:
         table.add_row(*row.names, *_figures(row))
-    console().print(table)
+    show_table(table)
 
 
 def print_accounts(accounts: Sequence[SharedAccount], runtime: Mapping[Key, RuntimeCap]) -> None:
@@ -49,7 +49,7 @@ def print_accounts(accounts: Sequence[SharedAccount], runtime: Mapping[Key, Runt
             figures = (each.at.spent, each.at.held, each.cap, each.left)
             shown = "all" if each.tenant == EVERYBODY else each.tenant
             table.add_row(shown, each.name, *(_amount(each.name, figure) for figure in figures))
-        console().print(table)
+        show_table(table)
     for key, cap in sorted(runtime.items()):
         say(f"set at run time: {_scope(key)}: {' · '.join(_set(cap))}")
 

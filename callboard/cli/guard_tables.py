@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from callboard.actors.code import AgentCode
+from callboard.cli.layout import show_table
 from callboard.cli.shared import say
-from callboard.cli.tables import console
 from callboard.config.guards import BudgetSettings, CustomGuard, GuardSettings, RateLimit, RunBudget, SharedBudget
 from callboard.config.resolved import Config
 from callboard.config.times import duration
@@ -57,7 +57,7 @@ def print_guards(config: Config, agents: Mapping[str, AgentCode]) -> None:
         for tenant, spec in code.tenants.items():
             cells = _cells(spec.guards, function=code.function is not None)
             table.add_row("", Text(tenant, style="bold"), *cells)
-    console().print(table)
+    show_table(table)
     for line in _shared_lines(config):
         say(line)
 
@@ -76,7 +76,7 @@ def print_sources(config: Config) -> None:
         for level, paths in stated.items():
             table.add_row(Text(name, style="bold"), Text(level), Text(" · ".join(paths)))
     if table.row_count:
-        console().print(table)
+        show_table(table)
     else:
         say("nothing")
 

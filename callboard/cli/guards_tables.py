@@ -12,8 +12,8 @@ from rich.text import Text
 from callboard.app.guards_alive import GuardsAlive, OpenCircuit
 from callboard.bus.guard_log import KeptEvent
 from callboard.bus.guard_words import Missing
+from callboard.cli.layout import show_table
 from callboard.cli.shared import Shared, say
-from callboard.cli.tables import console
 from callboard.cli.teller import plain
 from callboard.cli.verdicts import SIGN_OF, STYLE_OF, said_only, verdict_as_json, verdict_line
 from callboard.config.times import instant, time_of_day
@@ -62,7 +62,7 @@ def print_events(events: Sequence[KeptEvent]) -> None:
         action = Text(f"{SIGN_OF[event.action]} {event.action}{said_only(event)}", style=style)
         at = instant(event.at)
         table.add_row(at, kept.tenant, event.run, event.agent, event.guard, action, Text(plain(event.reason)))
-    console().print(table)
+    show_table(table)
 
 
 def print_alive(alive: GuardsAlive) -> None:
@@ -86,7 +86,7 @@ def print_alive(alive: GuardsAlive) -> None:
             judged = f"{gone.watermark:,}" if gone.watermark else ""
             without = Text(_NOW[gone.missing], style=style if gone.missing else "dim")
             table.add_row(gone.guard, Text(gone.state.replace("_", " "), style=style), "", "", judged, "", without)
-        console().print(table)
+        show_table(table)
     if not alive.processes:
         say("no guard process is alive: runs have the guards of their workers (budget, breaker, limits) only.")
     if alive.absent or not alive.processes:
@@ -107,4 +107,4 @@ def _print_circuits(circuits: Sequence[OpenCircuit]) -> None:
         phase = Text(each.phase.replace("_", " "), style="red" if each.phase == "open" else "yellow")
         until = instant(each.until)
         table.add_row(Text(plain(each.name)), tenant, phase, until, each.cause, str(each.trips))
-    console().print(table)
+    show_table(table)

@@ -13,6 +13,7 @@ from callboard.actors.code import AgentCode
 from callboard.app.doctor import Finding
 from callboard.app.summary import RunSummary
 from callboard.bus.messages import DeadLetter
+from callboard.cli.layout import show_table
 from callboard.cli.shared import say
 from callboard.cli.teller import dollars, plain, short
 from callboard.clock import SystemClock
@@ -27,14 +28,6 @@ STYLES: Final = {
     "failed": "red",
     "killed": "magenta",
 }
-_WIDE: Final = 200
-"""Columns where nobody watches: a pipe has no width."""
-
-
-def console() -> Console:
-    """Where tables go: stdout, wide if that is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=_WIDE)
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
@@ -57,7 +50,7 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
         numbers = (str(run.turns), f"{run.tokens:,}", dollars(run.cost_usd_micros))
         cells = (run.run, *((run.tenant,) if tenants else ()), run.agent, status, aged, *numbers)
         table.add_row(*cells, Text(short(run.why)))
-    console().print(table)
+    show_table(table)
 
 
 def print_agents(agents: Mapping[str, AgentCode]) -> None:
@@ -70,7 +63,7 @@ def print_agents(agents: Mapping[str, AgentCode]) -> None:
         model = "function" if spec.model is None else " ".join(filter(None, (spec.model.provider, spec.model.name)))
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
         table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), _bounds(spec))
-    console().print(table)
+    show_table(table)
 
 
 def _bounds(spec: AgentSpec) -> str:
@@ -106,7 +99,7 @@ def print_letters(letters: Sequence[DeadLetter]) -> None:
             Text(plain(letter.subject)),
             Text(short(letter.message)),
         )
-    console().print(table)
+    show_table(table)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
