@@ -185,11 +185,11 @@ class Teller:
                 if retry_at is not None:
                     then = f"; asked again at {time_of_day(retry_at)}"
                 return Line("⊘", "bold yellow", f"denied by guard {guard}: {short(problem.message)}{then}")
-            case RunPaused(reason=reason, until=until):
-                until_then = "" if until is None else f" until {time_of_day(until)}"
-                return Line(
-                    "⏸", "bold cyan", f"paused by {plain(who(given.event))}{until_then}: {short(reason) or 'no reason'}"
-                )
+            case RunPaused(reason=reason, until=until, parent=parent):
+                then = "" if until is None else f" until {time_of_day(until)}"
+                paused = "paused" if parent is None else "paused with its parent"
+                by_whom = plain(who(given.event))
+                return Line("⏸", "bold cyan", f"{paused} by {by_whom}{then}: {short(reason) or 'no reason'}")
             case RunResumed(by=by):
                 return Line("▶", "cyan", f"resumed by {by or 'somebody'}")
             case BudgetRaised(more=more, by=by):
