@@ -59,6 +59,8 @@ class Verdict:
 
     ``evidence`` are journal sequences; ``call`` is the call to ``deny`` or ``throttle``; ``seconds`` how long to
     ``throttle`` or ``pause`` (None: until somebody resumes the run); ``value`` and ``threshold`` what was compared.
+    ``unread``: a ``kill`` for going on after a nudge that does not stand in the journal yet. A sidecar only says it;
+    whoever says so must come to it again when the run has read the nudge (its ``run.steered`` is in the journal).
     """
 
     action: Action
@@ -69,6 +71,7 @@ class Verdict:
     threshold: JsonValue = None
     value: JsonValue = None
     data: JsonValue = None
+    unread: bool = False
 
 
 class Guard(ABC, Generic[S]):

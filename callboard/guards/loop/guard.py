@@ -13,6 +13,7 @@ from callboard.bus.messages import (
     ChildSpawned,
     Content,
     Event,
+    ModelRequested,
     ModelResponded,
     Problem,
     RunClaimed,
@@ -27,14 +28,14 @@ from callboard.bus.subjects import RunKey
 from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
 from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in
-from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, text_key
+from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, said_in, text_key
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.repetition import repeated
-from callboard.guards.loop.signals import Fired
+from callboard.guards.loop.signals import Fired, answered_alike
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Streak, Turn
-from callboard.guards.loop.streaks import after, spoken
-from callboard.guards.loop.weigh import NEW, SURE, weigh
+from callboard.guards.loop.streaks import after, heard_again, spoken
+from callboard.guards.loop.weigh import SURE, weigh
 
 Said = tuple[LoopState, Sequence[Verdict]]
 _CIRCLES: Final = 2
@@ -85,10 +86,11 @@ class LoopGuard(Guard[LoopState]):
                 return self._created(event, seen)
             case RunClaimed():
                 return replace(state, owner=seen.owner), ()
-            case RunSteered() if event.guard == self.name:
-                return replace(state, ladder=heard(state.ladder, seen.at)), ()
-            case RunSteered() if not event.guard:
-                return self._person(state, text_key(event.text)), ()
+            case ModelRequested():
+                told = state.ladder.heard
+                return (state if state.told == told else replace(state, told=told)), ()
+            case RunSteered():
+                return self._steered(state, event, seen), ()
             case SignalReceived() | ToolResolved():
                 return self._person(state, call_key(event.type, event.value)), ()
             case _:
@@ -123,11 +125,14 @@ class LoopGuard(Guard[LoopState]):
         }  # fmt: skip
         garbled = repeated(text)
         if waiting:
-            return replace(state, turn=Turn(waiting, garbled=garbled), answer=Count()), early
+            turn = Turn(waiting, text=said_in(text), garbled=garbled, told=state.told)
+            return replace(state, turn=turn, answer=Count(), warned=0), early
         text = text or str([call.arguments for call in event.tool_calls])
         said = text_key(text)
         answer = spoken(state.answer, said if len(text) >= _SENTENCE else None)
-        state, late = self._close(replace(state, answer=answer), Turn({}, said=said, garbled=garbled), seen)
+        state = replace(state, answer=answer, warned=state.warned if answer.times > 1 else 0)
+        turn = Turn({}, said=said, text=said_in(text), garbled=garbled, told=state.told)
+        state, late = self._close(state, turn, seen)
         return state, (*early, *late)
 
     def _requested(self, state: LoopState, event: ToolRequested) -> Said:
@@ -159,9 +164,15 @@ class LoopGuard(Guard[LoopState]):
         if times < _TOO_MANY_CIRCLES or state.ladder.rung == "killed":
             return state, ()
         reason = f"{' and '.join(agents)} handed this work to each other {times} times, and were told not to"
-        verdict = Verdict("kill", reason, evidence=(seen.sequence,), value=times, threshold=_TOO_MANY_CIRCLES,
+        verdict = Verdict(
+            "kill",
+            reason,
+            evidence=(seen.sequence,),
+            value=times,
+            threshold=_TOO_MANY_CIRCLES,
             data={"signal": "lineage", "agents": list(agents)},
-        )  # fmt: skip
+            unread=state.ladder.rung == "nudged" and not state.ladder.heard,
+        )
         return replace(state, ladder=replace(state.ladder, rung="killed")), (verdict,)
 
     def _joined(self, state: LoopState, event: ChildFinished, seen: Seen) -> Said:
@@ -179,7 +190,7 @@ class LoopGuard(Guard[LoopState]):
         if turn is None or call not in turn.waiting:
             return state, ()
         asked = turn.waiting[call]
-        outcome = outcome_of(result, problem, arguments=asked.arguments)
+        outcome = outcome_of(result, problem, tool=asked.tool, arguments=asked.arguments)
         if problem is not None and problem.kind == _DENIED and not asked.started:
             outcome = replace(outcome, mood="plain", denied=True)
         waiting = {each: of for each, of in turn.waiting.items() if each != call}
@@ -189,21 +200,31 @@ class LoopGuard(Guard[LoopState]):
     def _close(self, state: LoopState, turn: Turn, seen: Seen) -> Said:
         memory, weighed = weigh(state.memory, turn, seen.at)
         if state.asked and turn.said is not None and weighed.weight < SURE:
-            weighed = replace(weighed, weight=NEW)  # a person is told something
+            weighed = replace(weighed, weight=0.0, is_news=True)  # a person is told something
         polled = weighed.polled
         if polled and state.news_at is not None:
             weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
         elif state.polled and not weighed.is_news and turn.said is None and not turn.garbled:
             weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
-        news_at = seen.at if weighed.is_news or state.news_at is None else state.news_at
-        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled, asked=False)
-        ladder, said = climb(state, weighed, self._settings, at=seen.at, sequence=seen.sequence)
+        news_at = seen.at if weighed.is_work or state.news_at is None else state.news_at
+        person = replace(state.person, again=0) if weighed.is_news else state.person
+        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled, asked=False,
+            person=person)  # fmt: skip
+        ladder, said = climb(state, weighed, self._settings, told=turn.told, at=seen.at, sequence=seen.sequence)
         return replace(state, ladder=ladder), said
 
+    def _steered(self, state: LoopState, event: RunSteered, seen: Seen) -> LoopState:
+        if not event.guard:
+            return self._person(state, text_key(event.text))
+        if event.guard != self.name:
+            return state
+        warned = state.warned or answered_alike(state, self._settings)
+        return replace(state, ladder=heard(state.ladder, seen.at), warned=warned)
+
     def _person(self, state: LoopState, said: Hash) -> LoopState:
-        """A person's word takes everything back. The same word over and over, while nothing is new, is a script's."""
-        person = spoken(state.person, said)
-        if person.times > _SCRIPT * self._settings.repeats and state.streak.turns:
+        """A person's word takes everything back. The same words over and over, while nothing is new, are a script's."""
+        person = heard_again(state.person, said)
+        if person.again >= _SCRIPT * self._settings.repeats:
             return replace(state, person=person, asked=True)
         return replace(state, person=person, asked=True, streak=Streak(), ladder=Ladder(), polled=False)

@@ -17,15 +17,19 @@ _TOLD: Final = 8
 
 
 def climb(
-    state: LoopState, weighed: Weighed, settings: LoopSettings, *, at: datetime, sequence: int
+    state: LoopState, weighed: Weighed, settings: LoopSettings, *, told: bool, at: datetime, sequence: int
 ) -> tuple[Ladder, Sequence[Verdict]]:
-    """The rung after a turn, and what is said on it, once. Only news and persons lead downwards."""
+    """The rung after a turn, and what is said on it, once. Only news and persons lead downwards.
+
+    ``told``: the model could read the note. Until the note stands in the journal all turns count, but then the kill is
+    only said: who reads old journals learns what would have been, and nobody is killed for a note that was not sent.
+    """
     ladder, streak = state.ladder, state.streak
     if weighed.is_news and not streak.garbled and ladder.rung != "killed":
         ladder = Ladder(told=ladder.told)
     if ladder.rung == "killed":
         return ladder, ()
-    if ladder.rung == "nudged":
+    if ladder.rung == "nudged" and (told or not ladder.heard):
         ladder = replace(ladder, unheeded=ladder.unheeded + weighed.weight, turns=ladder.turns + 1)
     if _is_over(ladder, state, settings, at=at):
         return replace(ladder, rung="killed"), (_kill(ladder, state),)
@@ -60,10 +64,10 @@ def nudged(
 
 
 def heard(ladder: Ladder, at: datetime) -> Ladder:
-    """The note stands in the journal: only what comes now is unheeded."""
-    if ladder.rung != "nudged" or ladder.heard:
+    """The note stands in the journal: only what comes now is unheeded, and a kill that was only said is not due."""
+    if ladder.rung == "calm" or ladder.heard:
         return ladder
-    return replace(ladder, heard=True, unheeded=0.0, turns=0, at=at)
+    return replace(ladder, rung="nudged", heard=True, unheeded=0.0, turns=0, at=at)
 
 
 def _is_over(ladder: Ladder, state: LoopState, settings: LoopSettings, *, at: datetime) -> bool:
@@ -80,7 +84,14 @@ def _kill(ladder: Ladder, state: LoopState) -> Verdict:
     streak, answer = state.streak, state.answer
     if ladder.rung == "calm":
         reason = f"it gave the same answer {answer.times} times, whatever was said to it"
-        return Verdict("kill", reason, evidence=streak.trail, value=answer.times, data={"signal": "answer"})
+        return Verdict(
+            "kill",
+            reason,
+            evidence=streak.trail,
+            value=answer.times,
+            data={"signal": "answer"},
+            unread=not state.warned,
+        )
     names = f" ({', '.join(streak.tools)})" if streak.tools else ""
     return Verdict(
         "kill",
@@ -89,4 +100,5 @@ def _kill(ladder: Ladder, state: LoopState) -> Verdict:
         value=ladder.unheeded,
         threshold=ladder.patience,
         data={"tools": list(streak.tools)},
+        unread=not ladder.heard,
     )

@@ -26,31 +26,40 @@ _TRANSIENT: Final = re.compile(
 _EMPTY: Final = re.compile(
     r"\b(?:no|0) (?:\w+ )?(?:match(?:es)?|results?|items?|data|files?|hits?|rows?|records?|entries|response|reply"
     r"|answer|output|changes?)\b|\bnot? ?(?:found|available|exist\w*|match\w*)\b"
-    r"|\b(?:none|nothing|nope|no|false|null|empty|unchanged|missing)\b|\[\]"
+    r"|\b(?:none|nothing|nope|no|false|null|empty|missing)\b|\[\]"
 )
 _VOID: Final = re.compile(r'[\s"(]*(?:null|none|no output)?[\s").]*')
 _WAITING: Final = re.compile(
     r"\b(?:pending|running|in.progress|queued|waiting|processing|building|starting|not (?:yet|ready|finished)|still)\b"
 )
+_UNDER_WAY: Final = re.compile(r"\b(?:in.progress|queued|pending)\b")
+"""Some of it is not ready yet, whatever has failed so far."""
 _GOOD: Final = re.compile(
     r"\b(?:ok|okay|success\w*|succeed\w*|done|created|updated|saved|inserted|deleted|removed|written|wrote|edited|applied"
     r"|replaced|added|sent|moved|copied|completed?|passed|valid|true|accepted|approved|clicked|typed|filled|stored"
-    r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed)\b"
+    r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed"
+    r"|configured|unchanged|installed|already|up.to.date|replacements?|rows? affected"
+    r"|(?:alter|create|drop) (?:table|index|view)|(?:status|code|http)\W{1,4}2\d\d)\b"
 )
+
+_DONE: Final = re.compile(r"\b(?:success\w*|succeeded|passed|done|has been \w+|edited|updated|created|written|saved)\b")
+"""Of what is good: what a long text does not say by chance."""
 
 
 def mood_of(text: str, *, failed: bool) -> Mood:
     """``bad``: it failed; ``transient``: for now; ``empty``: nothing found; ``void``: not a word; ``waiting``: not yet.
 
-    ``failed``: the call's outcome is a problem. A long text says nothing about itself, unless it begins as an error.
+    ``failed``: the call's outcome is a problem. A long text says about itself how it begins, and how it ends.
     """
     if len(text) > _SHORT and not failed:
-        return "bad" if _BAD.search(text[:_BEGINNING].lower()) else "plain"
+        return _of_ends(text)
     words = _HARMLESS.sub("ok", text[:_SHORT].lower())
     if not failed and _VOID.fullmatch(words):
         return "void"
     if _TRANSIENT.search(words):
         return "transient"
+    if not failed and _UNDER_WAY.search(words):
+        return "waiting"
     if failed or _BAD.search(words):
         return "bad"
     if _WAITING.search(words):
@@ -58,3 +67,10 @@ def mood_of(text: str, *, failed: bool) -> Mood:
     if _EMPTY.search(words):
         return "empty"
     return "good" if _GOOD.search(words) else "plain"
+
+
+def _of_ends(text: str) -> Mood:
+    beginning, end = (_HARMLESS.sub("ok", part.lower()) for part in (text[:_BEGINNING], text[-_BEGINNING:]))
+    if _BAD.search(beginning) or _BAD.search(end):
+        return "bad"
+    return "good" if _DONE.search(beginning) or _DONE.search(end) else "plain"

@@ -44,7 +44,13 @@ def fired(state: LoopState, settings: LoopSettings) -> Fired | None:
 
 def hopeless(state: LoopState, settings: LoopSettings) -> bool:
     """Has it given the same answer so often that not even a person gets another one out of it?"""
-    return state.answer.times == 2 * _ANSWER * settings.repeats
+    most = _ANSWER * settings.repeats
+    return state.answer.times == max(2 * most, state.warned + most - 1)
+
+
+def answered_alike(state: LoopState, settings: LoopSettings) -> int:
+    """How often it has given the same answer, if that was worth a note."""
+    return state.answer.times if state.answer.times >= _ANSWER * settings.repeats else 0
 
 
 def _cycle(streak: Streak, settings: LoopSettings) -> Fired | None:
@@ -69,7 +75,7 @@ def _cycle(streak: Streak, settings: LoopSettings) -> Fired | None:
 
 
 def _errors(streak: Streak, settings: LoopSettings) -> Fired | None:
-    errors = streak.errors
+    errors = max(streak.errors, key=lambda count: count.times)
     if errors.what is None or errors.times < settings.errors:
         return None
     note = (

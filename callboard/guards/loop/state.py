@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from callboard.guards.loop.fingerprint import Hash, Kind, Outcome
+from callboard.guards.loop.fingerprint import Hash, Kind, Outcome, Piece
+from callboard.guards.loop.known import Pieces
 
 Signal: TypeAlias = Literal["cycle", "errors", "stall", "monologue", "answer", "garbled", "poll", "lineage"]
 PERIODS: Final = (1, 2, 3, 4)
@@ -36,7 +37,11 @@ class Turn:
     waiting: Mapping[str, Asked]
     answered: tuple[tuple[Asked, Outcome], ...] = ()
     said: Hash | None = None
+    text: tuple[Piece, ...] = ()
+    """What was said beside the calls, or instead of them, if it was much."""
     garbled: int = 0
+    told: bool = False
+    """The note stood in the journal before the model was asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,16 @@ class Known:
     waits: bool = False
     changes: int = 0
     """How many there had been in the run by then."""
+    moves: int = 0
+    """How often its result was another one, and new, although nothing had been changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool said last, and whether it brought anything."""
+
+    shape: Hash
+    brought: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +75,10 @@ class Memory:
 
     calls: Mapping[Hash, Known] = field(default_factory=dict[Hash, Known])
     results: Mapping[Hash, None] = field(default_factory=dict[Hash, None])
-    tools: Mapping[str, Hash] = field(default_factory=dict[str, Hash])
+    tools: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     changes: int = 0
     """New calls of tools that write: who looks again after one checks what it did."""
+    pieces: Pieces = Pieces()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,14 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """What persons said last, and how often in a row nothing of it was new, nor anything else."""
+
+    words: tuple[Hash, ...] = ()
+    again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Streak:
     """The turns since the last one that brought something new. ``weight`` of them, ``trail``: where they stand."""
 
@@ -92,7 +116,8 @@ class Streak:
     suspects: tuple[Hash, ...] = ()
     tools: tuple[str, ...] = ()
     cycles: Cycles = Cycles()
-    errors: Count = Count()
+    errors: tuple[Count, Count] = (Count(), Count())
+    """Turns in a row that failed in the same words, and but for the words of the call."""
     silent: int = 0
     garbled: int = 0
     unchanged: float = 0.0
@@ -101,7 +126,10 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """``told``: what the nudges were about, how often. ``unheeded`` weighs the turns since the model could read it."""
+    """``told``: what the nudges were about, how often. ``unheeded`` weighs the turns since the model could read it.
+
+    ``heard``: the note stands in the journal.
+    """
 
     rung: Literal["calm", "nudged", "killed"] = "calm"
     unheeded: float = 0.0
@@ -128,7 +156,11 @@ class LoopState:
     streak: Streak = Streak()
     ladder: Ladder = Ladder()
     answer: Count = Count()
-    person: Count = Count()
+    warned: int = 0
+    """How often it had given that answer when a note about it stood in the journal."""
+    told: bool = False
+    """The note stood in the journal when the model was asked last."""
+    person: Person = Person()
     asked: bool = False
     """A person has spoken since the last answer."""
     news_at: datetime | None = None

@@ -6,18 +6,19 @@ from dataclasses import replace
 from typing import Final
 
 from callboard.guards.loop.fingerprint import Hash
-from callboard.guards.loop.state import PERIODS, Count, Cycles, Streak, Turn
+from callboard.guards.loop.state import PERIODS, Count, Cycles, Person, Streak, Turn
 from callboard.guards.loop.weigh import Weighed
 
 _TRAIL: Final = 12
 _SUSPECTS: Final = 32
 _TOOLS: Final = 4
+_WORDS: Final = 16
 
 
 def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Streak:
     """The streak with one more turn. News ends it, except that a cycle needs to know the last turns' marks."""
     cycles = _turned(streak.cycles, weighed)
-    errors = _again(streak.errors, weighed.error)
+    errors = (_again(streak.errors[0], weighed.errors[0]), _again(streak.errors[1], weighed.errors[1]))
     silent = streak.silent + 1 if turn.said is not None else 0
     garbled = streak.garbled + 1 if turn.garbled else 0
     if weighed.is_news:
@@ -39,6 +40,13 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
 def spoken(count: Count, what: Hash | None) -> Count:
     """The same thing once more, or another one for the first time."""
     return _again(count, what)
+
+
+def heard_again(person: Person, said: Hash) -> Person:
+    """A person has spoken: something new, or what was said before."""
+    if said not in person.words:
+        return Person((*person.words, said)[-_WORDS:])
+    return replace(person, again=person.again + 1)
 
 
 def _again(count: Count, what: Hash | None) -> Count:

@@ -82,6 +82,8 @@ def _signal(said: Said, now: datetime, base: datetime) -> _Signal | None:
             return RunPaused(
                 name=pause_name(event.guard), reason=event.reason, by=signed, guard=event.guard, until=until
             )
+        case "kill" if said.unread:  # it was behind: the nudge goes out with this, and the guard comes back to the kill
+            return None
         case "kill":
             return RunKilled(reason=event.reason, by=signed, guard=event.guard)
         case _:

@@ -28,13 +28,15 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 class Said:
     """A verdict on its way out: its event, which has not been ``acted`` on, how long to pause, and when it was due.
 
-    ``gated``: it is about an effect that the guard was asked about in the worker, before it started.
+    ``gated``: it is about an effect that the guard was asked about in the worker, before it started. ``unread``: the
+    run has not been given the nudge that it rests on.
     """
 
     event: GuardEvent
     seconds: float | None
     at: datetime
     gated: bool = False
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class Watched:
             policy=self.policy,
             data=verdict.data,
         )
-        return Said(event, verdict.seconds, at)
+        return Said(event, verdict.seconds, at, unread=verdict.unread)
 
 
 class Unmade(Guard[None]):

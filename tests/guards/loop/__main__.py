@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
+from typing import Final
 
-from tests.guards.loop import families, fresh, held_out
-from tests.guards.loop.evaluation import evaluate, table
+from tests.guards.loop import families, fresh, held_out, recorded, unseen
+from tests.guards.loop.evaluation import Row, evaluate, summary, table
+
+SETS: Final[tuple[tuple[str, ModuleType], ...]] = (
+    ("1 first: known while the guard was written", families),
+    ("2 held out", held_out),
+    ("3 fresh, after the corrections", fresh),
+    ("4a after recorded runs, for tuning", recorded),
+    ("4b after recorded runs, kept away from the tuning", unseen),
+)
+
+
+def rows_of(families_of: ModuleType, *, runs: int, seed: int) -> list[Row]:
+    """All families of a set."""
+    rows = [evaluate(family, "degenerate", runs=runs, seed=seed) for family in families_of.DEGENERATE]
+    return rows + [evaluate(family, "healthy", runs=runs, seed=seed) for family in families_of.HEALTHY]
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables, and one line for each set."""
     runs, seed = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((1, 100), (2, 0)))
-    for name, half in (("first half", families), ("held out", held_out), ("fresh", fresh)):
-        rows = [evaluate(family, "degenerate", runs=runs, seed=seed) for family in half.DEGENERATE]
-        rows += [evaluate(family, "healthy", runs=runs, seed=seed) for family in half.HEALTHY]
+    found = {name: rows_of(module, runs=runs, seed=seed) for name, module in SETS}
+    for name, rows in found.items():
         print(f"{name}\n{table(rows)}\n")
+    print(summary(found))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -84,8 +84,26 @@ def table(rows: Sequence[Row]) -> str:
     for label, name in (("degenerate", "caught (killed)"), ("healthy", "false kills")):
         of = [row for row in rows if row.label == label]
         if of:
+            nudged = share(of, label, lambda row: row.nudged)
             total = sum(row.runs for row in of)
-            killed = sum(row.killed * row.runs for row in of) / total
-            nudged = sum(row.nudged * row.runs for row in of) / total
-            lines.append(f"{label}: {total} runs of {len(of)} families, nudged {nudged:.1%}, {name} {killed:.1%}")
+            lines.append(
+                f"{label}: {total} runs of {len(of)} families, nudged {nudged:.1%}, {name} {share(of, label):.1%}"
+            )
+    return "\n".join(lines)
+
+
+def share(rows: Sequence[Row], label: str, what: Callable[[Row], float] = lambda row: row.killed) -> float:
+    """Of the runs with that label: so many were killed, or whatever is asked."""
+    of = [row for row in rows if row.label == label]
+    return sum(what(row) * row.runs for row in of) / sum(row.runs for row in of)
+
+
+def summary(found: Mapping[str, Sequence[Row]]) -> str:
+    """One line for each set."""
+    lines = [f"{'set':52}{'families':>9}{'caught':>9}{'false kills':>13}{'false nudges':>14}"]
+    for name, rows in found.items():
+        nudged = share(rows, "healthy", lambda row: row.nudged)
+        lines.append(
+            f"{name:52}{len(rows):9}{share(rows, 'degenerate'):9.1%}{share(rows, 'healthy'):13.1%}{nudged:14.1%}"
+        )
     return "\n".join(lines)

@@ -25,7 +25,7 @@ JSON = st.recursive(
 
 def outcome(value=None, *, problem="", arguments=None, blob=None):
     failed = Problem(kind="tool_error", message=problem) if problem else None
-    return outcome_of(Content(value=value, blob=blob), failed, arguments=arguments)
+    return outcome_of(Content(value=value, blob=blob), failed, tool="f", arguments=arguments)
 
 
 @pytest.mark.parametrize(

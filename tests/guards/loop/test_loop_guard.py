@@ -251,12 +251,58 @@ def test_a_tool_that_says_it_is_not_ready_is_given_time_and_not_denied():
     assert said(run) == [("nudge", 15), ("kill", 42)]
 
 
-def test_edits_with_tests_between_them_are_no_loop_even_if_the_test_says_the_same():
-    run = trace()
-    for n in range(30):
+def edits_and_tests(rounds: int, run: Trace | None = None) -> Trace:
+    run = trace() if run is None else run
+    for n in range(run.turns, run.turns + rounds):
         run.turn(Call("bash", {"command": f"sed -i {n}d a.py"}, "")).turn(
             Call("bash", {"command": "make test"}, "1 failed")
         )
+    return run
+
+
+def test_edits_with_tests_between_them_are_no_loop_even_if_the_test_says_the_same():
+    assert said(edits_and_tests(15)) == []
+
+
+def test_edits_that_change_nothing_that_a_test_says_are_in_vain_in_the_end():
+    assert said(edits_and_tests(30)) == [("nudge", 36), ("kill", 52)]
+
+
+def test_whatever_is_read_between_edits_and_tests_makes_them_worth_while():
+    run = trace()
+    for n in range(6):
+        edits_and_tests(12, run).turn(Call("bash", {"command": f"cat {n}.py"}, words(run.rng, 30)))
+    assert said(run) == []
+
+
+def test_a_check_that_finds_all_well_after_every_change_is_no_loop():
+    run = trace()
+    for n in range(100):
+        run.turn(Call("edit", {"line": n}, "edited"))
+        run.turn(Call("bash", {"command": "ruff check"}, "All checks passed!"))
+    assert said(run) == []
+
+
+def test_a_call_whose_result_moves_by_itself_may_stand_still_for_a_while():
+    run = trace()
+    for state in ("one line", "two lines", "three lines"):
+        run.turn(Call("tail", {"n": 30}, state))
+    for _ in range(9):
+        run.turn(Call("tail", {"n": 30}, "three lines"))
+    assert [each for each in said(run) if each[0] == "kill"] == []
+    for _ in range(7):
+        run.turn(Call("tail", {"n": 30}, "three lines"))
+    assert [each for each in said(run) if each[0] == "kill"] == [("kill", 16)]
+
+
+def test_writes_that_are_acknowledged_in_the_same_words_are_work_and_no_news():
+    run = trace()
+    for n in range(300):
+        run.turn(Call("convert", {"file": f"{n}.csv"}, "ok"))
+    assert said(run) == []
+    run = repeat(2).turn(Call("put", {"n": 1}, "saved")).turn(Call("put", {"n": 2}, "saved"))
+    for n in range(9):
+        run.turn(Call("search", {"q": "x"}, "a list of hits")).turn(Call("put", {"n": 3 + n}, "saved"))
     assert said(run) == []
 
 
@@ -307,7 +353,7 @@ def test_a_delegate_that_ends_without_a_problem_or_a_call_is_told_apart():
     for each in run.seen:
         state, _ = guard.observe(state, each)
     assert (state.turn, state.children) == (None, {})
-    assert state.streak.errors.times == 1
+    assert state.streak.errors[0].times == 1
 
 
 def test_agents_that_hand_work_to_each_other_are_told_and_then_stopped():

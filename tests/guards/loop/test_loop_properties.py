@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callboard.bus.messages import ModelResponded, RunSteered, ToolRequested, ToolReturned
+from callboard.bus.messages import Content, Problem, RunSteered
+from callboard.guards.loop.fingerprint import outcome_of, said_in
 from callboard.guards.loop.guard import LoopGuard
+from callboard.guards.loop.plain import HEAD, TAIL, canonical
 from callboard.guards.loop.state import CALLS, RESULTS, TOOLS
 from tests.guards.loop import families, fresh, held_out
-from tests.guards.loop.__main__ import main
-from tests.guards.loop.evaluation import evaluate, judge, table
+from tests.guards.loop.__main__ import SETS, main, rows_of
+from tests.guards.loop.evaluation import judge, share, table
 from tests.guards.loop.trace import KEY, Call, Trace, words
 
-HALVES = (families, held_out, fresh)
-RUNS = 8
-EVERY = tuple(family for half in HALVES for family in (*half.DEGENERATE, *half.HEALTHY))
+RUNS = 4
+MOST = HEAD + TAIL + 100
+EVERY = tuple(family for _, module in SETS for family in (*module.DEGENERATE, *module.HEALTHY))
 CALL = st.builds(
     Call,
     st.sampled_from(("look", "put", "wait")),
@@ -48,19 +49,12 @@ def run_of(steps, seed=0):
     return run
 
 
-def evaluated(seed=11):
-    rows = [evaluate(family, "degenerate", runs=RUNS, seed=seed) for half in HALVES for family in half.DEGENERATE]
-    return rows + [evaluate(family, "healthy", runs=RUNS, seed=seed) for half in HALVES for family in half.HEALTHY]
-
-
-def test_of_degenerate_runs_95_in_100_are_killed_and_of_healthy_ones_1_at_most():
-    rows = evaluated()
-    caught = [row.killed for row in rows if row.label == "degenerate"]
-    false = [row.killed for row in rows if row.label == "healthy"]
-    assert sum(caught) / len(caught) >= 0.95, table(rows)
-    assert sum(false) / len(false) <= 0.01, table(rows)
-    nudged = [row.nudged for row in rows if row.label == "healthy"]
-    assert sum(nudged) / len(nudged) <= 0.03, table(rows)
+@pytest.mark.parametrize(("name", "module"), SETS)
+def test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught(name, module):
+    rows = rows_of(module, runs=RUNS, seed=11)
+    assert share(rows, "healthy") <= 0.01, table(rows)
+    assert share(rows, "degenerate") >= (0.9 if name.startswith("4") else 0.95), table(rows)
+    assert share(rows, "healthy", lambda row: row.nudged) <= 0.05, table(rows)
 
 
 @given(st.lists(STEP, max_size=30), st.data())
@@ -95,15 +89,16 @@ def test_a_state_is_never_changed_only_followed_by_another(steps):
 def test_the_ladder_only_goes_up_until_news_or_a_person(steps):
     run = run_of(steps)
     guard = LoopGuard()
-    state, rung = guard.start(KEY), "calm"
+    state, rung, heard = guard.start(KEY), "calm", False
     for each in run.seen:
         state, said = guard.observe(state, each)
-        if isinstance(each.event, RunSteered) and not each.event.guard:
-            rung = "calm"
+        if isinstance(each.event, RunSteered):
+            rung = "calm" if not each.event.guard else "nudged" if rung == "killed" and not heard else rung
+            heard = bool(each.event.guard)
         for verdict in said:
             if verdict.action == "nudge":
                 assert rung in {"calm", "nudged"}
-                rung = "nudged"
+                rung, heard = "nudged", False
             elif verdict.action == "deny":
                 assert rung in {"nudged", "killed"}
             else:
@@ -112,7 +107,7 @@ def test_the_ladder_only_goes_up_until_news_or_a_person(steps):
 
 
 @given(st.integers(0, 10**9), st.integers(1, 80))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_run_whose_every_turn_brings_something_new_is_left_alone(seed, turns):
     run = Trace(random.Random(seed), random.Random(seed).choice(({}, {"open": "read"}, {"open": "write"})))
     for n in range(turns):
@@ -123,7 +118,7 @@ def test_a_run_whose_every_turn_brings_something_new_is_left_alone(seed, turns):
 @given(st.lists(STEP, max_size=25))
 def test_after_a_persons_word_it_is_nudged_again_before_it_is_killed(steps):
     run = run_of(steps).person("a word that was not said before")
-    for _ in range(10):
+    for _ in range(20):
         run.turn(Call("look", {"x": 1}, "ok"))
     at = next(
         each.sequence for each in run.seen if getattr(each.event, "text", "") == "a word that was not said before"
@@ -150,28 +145,22 @@ def test_what_it_remembers_is_bounded(family):
     assert max(len(each) for each in (streak.trail, streak.suspects, streak.tools, streak.cycles.recent)) <= 32
 
 
-def cost(result: str) -> float:
-    """Microseconds per event of a turn with one call, the best of some."""
-    run = Trace(random.Random(1))
-    for n in range(100):
-        run.turn(Call("open", {"page": n, "path": f"/src/{n}.py"}, f"{result} {n}"))
-    events = [each for each in run.seen if isinstance(each.event, (ModelResponded, ToolRequested, ToolReturned))]
-    best = float("inf")
-    for _ in range(5):
-        guard = LoopGuard()
-        state = guard.start(KEY)
-        begun = time.process_time()
-        for each in events:
-            state, _ = guard.observe(state, each)
-        best = min(best, (time.process_time() - begun) / len(events))
-    return best * 1e6
+HUGE = st.sampled_from(("many words, 12 of them at 10:11:12, and so on. ", "line\n", "x", '{"a": [1.0, 2]} ')).map(
+    lambda unit: unit * 20_000
+)
 
 
-def test_work_is_bounded_whatever_the_size_of_a_result():
-    small, large = cost("a short result of a tool"), cost("many words, 12 of them at 10:11:12, and so on. " * 4_000)
-    print(f"{small:.0f} µs per event, {large:.0f} µs with 180 KB")
-    assert small < 1_000
-    assert large < 20_000
+@given(HUGE, st.sampled_from((str, lambda text: [text], lambda text: {"out": text}, lambda text: text.split(" "))))
+@settings(max_examples=12, deadline=None)
+def test_work_is_bounded_whatever_the_size_of_a_result(text, within):
+    """All expressions run over what ``canonical`` leaves, and the pieces are cut out of it."""
+    value = within(text)
+    assert len(canonical(value)) <= MOST
+    outcome = outcome_of(Content(value=value), None, tool="f", arguments={"q": text})
+    assert len(outcome.pieces) <= MOST // 4
+    problem = Problem(kind="tool_error", message=text)
+    assert len(outcome_of(Content(), problem, tool="f", arguments=value).pieces) <= MOST // 4
+    assert len(said_in(text)) <= MOST // 4
 
 
 def test_the_evaluation_prints_a_table(capsys, monkeypatch):
@@ -179,4 +168,5 @@ def test_the_evaluation_prints_a_table(capsys, monkeypatch):
     main()
     out = capsys.readouterr().out
     assert all(family.__name__ in out for family in EVERY)
-    assert out.count("degenerate: ") == out.count("healthy: ") == 3
+    assert out.count("degenerate: ") == out.count("healthy: ") == len(SETS)
+    assert all(out.count(name) == 2 for name, _ in SETS)

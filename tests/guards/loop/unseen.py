@@ -58,7 +58,7 @@ def apologies(rng: random.Random) -> Trace:
         "sqlite3.OperationalError: database is locked"))  # fmt: skip
     for n in range(rng.randint(20, 45)):
         forms = (
-            f"sleep {n}; python run.py", "python ./run.py", "python3 run.py", 'python "run.py"', "cd /w && python run.py",
+            f"sleep {n}; python run.py", "python ./run.py", "python3 run.py", 'python "run.py"', "cd /w; python run.py",
             f"timeout {n + 10} python run.py", "python run.py 2>&1", f"PYTHONPATH=. python run.py #{n}",
         )  # fmt: skip
         command = choose(rng, forms)
