@@ -17,12 +17,13 @@ from callboard.guards.budget.core import needs
 from callboard.guards.budget.scopes import accounts_of
 from callboard.models import port
 from callboard.models.prices import cost, price_of
+from callboard.models.registry import open_model
 from callboard.tools.tool import tool
 from tests.guards.budget.asks import KEY, MODEL, ask, spec_of, state_of
 from tests.guards.budget.house import house, spender, turn, uses
 from tests.guards.budget.test_budget_children import delegates
 from tests.guards.budget.test_budget_pure import reserved
-from tests.guards.budget.test_budget_shared import Slow, killed, month
+from tests.guards.budget.test_budget_shared import Slow, drained, killed, month
 from tests.support.fleet import function
 from tests.support.journals import T0, claimed, journal
 
@@ -173,6 +174,18 @@ async def test_kills():
         spent = (await killed(board)).accounts.own
         assert spent.input_tokens == 50
         assert spent.usd_micros == 50 + 10 * spent.output_tokens
+
+
+async def test_drains():
+    """A call that its leaving worker cuts off costs the same, and is made again as another attempt."""
+    async with house(spender("slow", turn()), open_model=lambda _: Slow()) as board:
+        key = await board.submit("slow", "go" * 50)
+        spent = (await drained(board, key)).accounts.own
+        assert spent.input_tokens == 50
+        assert spent.usd_micros == 50 + 10 * spent.output_tokens
+        board.open_model = open_model
+        await board.worker()
+        assert (await board.over(key)).accounts.own == spent.plus(Tally(1_000, 100, 90, 1))
 
 
 # ---- children -----------------------------------------------------------------------------------------------------
