@@ -1,4 +1,4 @@
-"""A guard process for tests: ``python -m tests.guards.sidecar.guard_main URL PREFIX``."""
+"""A guard process for tests: ``python -m tests.guards.sidecar.guard_main URL PREFIX [closed]``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from callboard.app.guarding import run_guard
 from callboard.app.guards import Guarding
 from callboard.app.node import BusAt
 from callboard.bus.subjects import Subjects
-from tests.guards.sidecar.watchers import hosted
+from tests.guards.sidecar.watchers import hosted, strict
 
 if __name__ == "__main__":
-    url, prefix = sys.argv[1:]
-    anyio.run(run_guard, BusAt((url,), Subjects(prefix)), Guarding((hosted(),)))
+    url, prefix, *more = sys.argv[1:]
+    anyio.run(run_guard, BusAt((url,), Subjects(prefix)), Guarding((strict() if more else hosted(),)))

@@ -14,7 +14,7 @@ import pytest
 
 from callboard.actors.actor import running
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import ModelResponded, RunKilled, RunSteered
+from callboard.bus.messages import ModelResponded, RunKilled, RunPaused, RunSteered, SignalReceived
 from callboard.guards.sidecar import pulse
 from callboard.guards.sidecar.judge import created_in, watched
 from callboard.guards.sidecar.sidecar import Sidecar
@@ -22,8 +22,8 @@ from tests.guards.sidecar.watchers import Limit, hosted, journalist, sidecar
 from tests.support.bus import bus_url, fresh_bus
 from tests.support.program import environment
 
-WRITES = 14
-"""Of a run with six answers: a nudge, a kill, an event for each of nine verdicts, and some marks."""
+WRITES = 17
+"""Of a run with six answers: a nudge, a pause, a kill, an event for each of ten verdicts, and some marks."""
 
 
 class Crash(Exception):
@@ -101,6 +101,8 @@ async def test_at_whatever_write_a_guard_dies_everything_is_done_and_said_once(s
             async def write():
                 for number in range(1, 7):
                     await here.append(key, ModelResponded(call=f"m{number}"))
+                    if number == 2:
+                        await here.signal(key, SignalReceived(name="pause"))
                 written.set()
 
             async def judged():
@@ -111,11 +113,17 @@ async def test_at_whatever_write_a_guard_dies_everything_is_done_and_said_once(s
                 group.start_soon(write)
                 await live(subjects, Fuse(crash, stored), judged)
             await live(subjects, Fuse(1 + crash * 7 % 5, not stored), judged)
-            await live(subjects, Fuse(0, stored), judged)
+
+            async def marked():
+                await judged()
+                await here.until_marked(here.last[key], key)
+
+            await live(subjects, Fuse(0, stored), marked)
             entries = tuple(await here.bus.journals.read(key))
             assert sorted(event.id for event in await here.said()) == batch(key, entries), crash
             assert len(await here.done(key, RunKilled)) == 1, crash
             assert len(await here.done(key, RunSteered)) == 1, crash
+            assert len(await here.done(key, RunPaused)) == 1, crash
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
@@ -127,8 +135,8 @@ async def test_at_whatever_write_a_guard_dies_everything_is_done_and_said_once(s
 class Guards:
     """Guard processes that can be killed and are started again."""
 
-    def __init__(self, prefix: str) -> None:
-        self._command = [sys.executable, "-m", "tests.guards.sidecar.guard_main", bus_url(), prefix]
+    def __init__(self, prefix: str, *more: str) -> None:
+        self._command = [sys.executable, "-m", "tests.guards.sidecar.guard_main", bus_url(), prefix, *more]
         self.processes: list[subprocess.Popen] = []
 
     def start(self) -> subprocess.Popen:

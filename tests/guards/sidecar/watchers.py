@@ -60,6 +60,12 @@ class Limit(Guard[int]):
                 return state, ()
 
 
+class Strict(Limit):
+    """Runs wait for it."""
+
+    missing = "closed"
+
+
 def _asked_for(name: str) -> Sequence[Verdict]:
     """A signal ``pause-2``, ``throttle``, ``deny``, ``raise``, … makes the guard say just that."""
     what, _, seconds = name.partition("-")
@@ -74,6 +80,11 @@ def hosted(guard: Guard[Any] | None = None, mode: Any = "enforce", *, name: str 
     """One guard for every run."""
     made = Limit() if guard is None else guard
     return Hosted(name, lambda _: (made, mode), **more)
+
+
+def strict() -> Hosted:
+    """A guard that runs wait for, and that kills nobody."""
+    return hosted(Strict(kill_at=10**6, nudge_at=10**6), missing="closed")
 
 
 class Journalist:
