@@ -42,6 +42,9 @@ from callboard.guards.kit import Guard, Seen, Verdict
 _DOLLARS: Final = UNITS.index("usd_micros")
 _MODEL_UNITS: Final = range(UNITS.index("tool_calls"))
 _NOTHING: Final = Amount()
+_NO_CAPS: Final = Bounds()
+_EMPTY: Final = Content()
+_SHORT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Audit:
     """
 
     run: RunState = EMPTY
+    caps: Bounds = Bounds()
     over: int = 0
     finished: bool = False
     killed: bool = False
@@ -80,44 +84,49 @@ class BudgetGuard(Guard[Audit]):
         """The books go on as they are recorded, whatever is said."""
         before = state.run
         # several events of an entry are folded one by one; a steer or a raise counts once by the id of its record
-        identity = f"{seen.record}/{seen.place}"
-        record = Record.model_construct(id=identity, owner=seen.owner, events=(_slim(seen.event),))
-        run = fold(before.evolve(sequence=seen.sequence - 1), seen.sequence, record)
-        state = replace(state, run=run)
-        said: list[Verdict] = []
+        identity = f"{seen.record[:56]}-{seen.place}" if seen.place else seen.record or "-"
+        record = Record(id=identity, owner=seen.owner, events=(_slim(seen.event),))
+        run = fold(before.evolve(sequence=seen.sequence - 1, turns=()), seen.sequence, record)
         if run.accounts is before.accounts and run.created is before.created:
-            return state, said
-        state = self._asked(state, before, seen, said)
-        state = self._booked(state, before, seen, said)
-        return self._burning(state, before, seen, said), said
+            return replace(state, run=run), ()
+        known = run.created is before.created and run.accounts.raised is before.accounts.raised
+        caps = state.caps if known else caps_of(run, self._settings)
+        if caps == _NO_CAPS:
+            return replace(state, run=run, caps=caps), ()
+        said: list[Verdict] = []
+        over, finished, killed = self._asked(state, seen, said)
+        state = Audit(run, caps, over, finished, killed, state.told, state.charges)
+        told = self._booked(state, before, seen, said)
+        charges, told = self._burning(state, told, before, seen, said)
+        return Audit(run, caps, over, finished, killed, told, charges), said
 
-    # ---- a call starts ---------------------------------------------------------------------------------------------
-    def _asked(self, state: Audit, before: RunState, seen: Seen, said: list[Verdict]) -> Audit:
-        event = seen.event
+    # ---- a call starts ------------------------------------------------------------------------------------------
+    def _asked(self, state: Audit, seen: Seen, said: list[Verdict]) -> tuple[int, bool, bool]:
+        """``over``, ``finished`` and ``killed`` as they are after this event."""
+        event, over, finished, killed = seen.event, state.over, state.finished, state.killed
         if isinstance(event, BudgetRaised):
-            return replace(state, over=0, finished=False)
+            return 0, False, killed
         if isinstance(event, ModelResponded):
-            return replace(state, finished=state.over > 0)
-        if not isinstance(event, ModelRequested | ToolRequested) or _again(before, event, seen.owner):
-            return state
+            return over, over > 0, killed
+        if not isinstance(event, ModelRequested | ToolRequested) or killed or _again(state.run, event, seen.owner):
+            return over, finished, killed
         if not self._instead and self._settings.mode != "enforce":
-            return state
-        found = self._overdraft(before, event)
-        went_on = state.finished or (found is not None and 0 < state.over < seen.sequence)
-        if state.killed or not (went_on or (found is not None and not state.over)):
-            return state
-        if went_on:
-            said.append(Verdict("kill", self._went_on(event.call), evidence=(state.over, seen.sequence)))
-            return replace(state, killed=True)
-        assert found is not None
+            return over, finished, killed
+        found = self._overdraft(state, event)
+        if finished or (found is not None and 0 < over < seen.sequence):
+            said.append(Verdict("kill", self._went_on(event.call), evidence=(over, seen.sequence)))
+            return over, finished, True
+        if found is None or over:
+            return over, finished, killed
         said.append(self._refused(found, event.call, seen.sequence))
-        return replace(state, over=seen.sequence, killed=self._settings.hard)
+        return seen.sequence, finished, self._settings.hard
 
-    def _overdraft(self, run: RunState, event: ModelRequested | ToolRequested) -> Over | None:
+    def _overdraft(self, state: Audit, event: ModelRequested | ToolRequested) -> Over | None:
         wanted = tally(TOOL) if isinstance(event, ToolRequested) else tally(event.reserved)._replace(model_calls=1)
+        run = state.run
         wrap_up = not self._instead and isinstance(event, ModelRequested) and event.wrap_up
         spent = run.accounts.spent if self._instead else _at_least(run, event)
-        found = overdraft(spent, wanted, caps_of(run, self._settings), self._settings, wrap_up=wrap_up)
+        found = overdraft(spent, wanted, state.caps, self._settings, wrap_up=wrap_up)
         return None if found is None else Over("run", *found)
 
     def _refused(self, found: Over, call: str, sequence: int) -> Verdict:
@@ -134,17 +143,16 @@ class BudgetGuard(Guard[Audit]):
         return f"its budget is used up, and its worker lets it go on with {call}"
 
     # ---- a call ends -----------------------------------------------------------------------------------------------
-    def _booked(self, state: Audit, before: RunState, seen: Seen, said: list[Verdict]) -> Audit:
+    def _booked(self, state: Audit, before: RunState, seen: Seen, said: list[Verdict]) -> frozenset[str]:
         """What there is to say about the books, each of it once."""
         told = state.told
-        for mark, verdict in self._statements(state.run, before, seen):
+        for mark, verdict in self._statements(state.run, before, state.caps, seen):
             if mark not in told:
                 told |= {mark}
                 said.append(verdict)
-        return replace(state, told=told)
+        return told
 
-    def _statements(self, run: RunState, before: RunState, seen: Seen) -> Iterator[tuple[str, Verdict]]:
-        caps = caps_of(run, self._settings)
+    def _statements(self, run: RunState, before: RunState, caps: Bounds, seen: Seen) -> Iterator[tuple[str, Verdict]]:
         if self._instead:
             for notice in notices(run.accounts.spent, caps, self._settings):
                 action: Action = "nudge" if notice.share >= self._settings.steer_at else "warn"
@@ -160,15 +168,16 @@ class BudgetGuard(Guard[Audit]):
                 yield f"above/{unit}/{cap}", verdict
 
     # ---- and how fast ----------------------------------------------------------------------------------------------
-    def _burning(self, state: Audit, before: RunState, seen: Seen, said: list[Verdict]) -> Audit:
+    def _burning(
+        self, state: Audit, told: frozenset[str], before: RunState, seen: Seen, said: list[Verdict]
+    ) -> tuple[Charges, frozenset[str]]:
         """Warn when its dollars will be used up soon, once for each time that is set."""
-        run, within = state.run, self._settings.burn_within
-        cap, now = caps_of(run, self._settings).usd_micros, run.accounts.settled.usd_micros
+        run, within, soonest = state.run, self._settings.burn_within, None
+        cap, now = state.caps.usd_micros, run.accounts.settled.usd_micros
         if cap is None or (run.created is before.created and now == before.accounts.settled.usd_micros):
-            return state
+            return state.charges, told
         charges = charged(state.charges, seen.at, now, within=within)
         left = cap - run.accounts.spent.usd_micros
-        told, soonest = state.told, None
         for each in sorted(within, reverse=True):
             mark, seconds = f"burn/{each}/{cap}", lasts(charges, left, within=each)
             if seconds is not None and mark not in told:
@@ -178,20 +187,22 @@ class BudgetGuard(Guard[Audit]):
             reason = f"at its present rate its {shown('usd_micros', cap)} will be used up in {duration(soonest[1])}"
             threshold, value = soonest[0], round(soonest[1], 1)
             said.append(Verdict("warn", reason, evidence=(seen.sequence,), threshold=threshold, value=value))
-        return replace(state, charges=charges, told=told)
+        return charges, told
 
 
 def _slim(event: Event) -> Event:
     """Without what the books do not need: a guard process keeps the state of thousands of runs."""
-    match event:
-        case RunCreated():
-            return event.model_copy(update={"input": Content(), "spec": None})
-        case ModelResponded():
-            return event.model_copy(update={"text": Content(), "tool_calls": ()})
-        case ToolReturned() | ChildFinished():
-            return event.model_copy(update={"result": Content()})
-        case _:
-            return event
+    if isinstance(event, RunCreated):
+        return event.model_copy(update={"input": _EMPTY, "spec": None})
+    if isinstance(event, ModelResponded):
+        return event if _short(event.text) else event.model_copy(update={"text": _EMPTY})
+    if isinstance(event, ToolReturned | ChildFinished):
+        return event if _short(event.result) else event.model_copy(update={"result": _EMPTY})
+    return event
+
+
+def _short(content: Content) -> bool:
+    return content.value is None or (isinstance(content.value, str) and len(content.value) < _SHORT)
 
 
 def _again(before: RunState, event: ModelRequested | ToolRequested, owner: str) -> bool:

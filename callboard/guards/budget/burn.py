@@ -6,9 +6,10 @@ still. A run that is younger than the longer window has no rate yet, so short ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
 from datetime import datetime
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 _LONGER: Final = 1 / 2
 _SHORTER: Final = 1 / 10
@@ -17,11 +18,10 @@ _GRAIN: Final = 1 / 4
 """Of the shortest window: charges so close together are one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What the run's own calls had used by then, in micro-dollars."""
+class Charge(NamedTuple):
+    """At ``at`` (seconds since the epoch) the run's own calls had used so much, in micro-dollars."""
 
-    at: datetime
+    at: float
     total: int
 
 
@@ -32,12 +32,10 @@ def charged(before: Charges, at: datetime, total: int, *, within: tuple[float, .
     """With one more. Kept are those of the longest window, and one before it, to tell what it began with."""
     if not within:
         return ()
-    found = [*before, Charge(at, total)]
-    if len(found) > 2 and _seconds(found[-3], at) < min(within) * _SHORTER * _GRAIN:  # noqa: PLR2004 - two and this one
-        del found[-2]
-    window = max(within) * _LONGER
-    first = max((n for n, each in enumerate(found) if _seconds(each, at) >= window), default=0)
-    return tuple(found[first:])
+    last = Charge(at.timestamp(), total)
+    close = len(before) > 1 and last.at - before[-2].at < min(within) * _SHORTER * _GRAIN
+    found = (*(before[:-1] if close else before), last)
+    return found[max(0, _begun(found, max(within) * _LONGER)) :]
 
 
 def lasts(charges: Charges, left: int, *, within: float) -> float | None:
@@ -45,19 +43,15 @@ def lasts(charges: Charges, left: int, *, within: float) -> float | None:
 
     There is at least one of ``charges``.
     """
-    rates = [_rate(charges, within * part) for part in (_LONGER, _SHORTER)]
-    known = [rate for rate in rates if rate is not None]
-    if left <= 0 or len(known) < len(rates) or min(known) * within < left:
+    longer = _begun(charges, within * _LONGER)
+    if longer < 0 or left <= 0:
         return None
-    return left / min(known)
+    shorter, now = _begun(charges, within * _SHORTER), charges[-1].total
+    over_long, over_short = (now - charges[longer].total) / _LONGER, (now - charges[shorter].total) / _SHORTER
+    most = min(over_long, over_short)  # what would be used ``within`` at the lower rate
+    return None if most < left else within * left / most
 
 
-def _rate(charges: Charges, window: float) -> float | None:
-    """Micro-dollars a second over the last ``window`` seconds; None: nobody knows what it began with."""
-    last = charges[-1]
-    before = [each for each in charges if _seconds(each, last.at) >= window]
-    return (last.total - before[-1].total) / window if before else None
-
-
-def _seconds(charge: Charge, until: datetime) -> float:
-    return (until - charge.at).total_seconds()
+def _begun(charges: Charges, window: float) -> int:
+    """The place of the charge that the last ``window`` seconds begin with; -1: nobody knows."""
+    return bisect_right(charges, charges[-1].at - window, key=itemgetter(0)) - 1
