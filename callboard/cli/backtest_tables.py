@@ -23,7 +23,7 @@ _ROWS: Final = 40
 
 def print_report(report: Report) -> None:
     """Counts of verdicts, the runs that it would have touched, and what it comes to."""
-    skipped = f" · {report.skipped} others were left out" if report.skipped else ""
+    skipped = f" · left out: {report.skipped}" if report.skipped else ""
     ended = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.most_common())
     say(
         f"{report.guard}: {_runs(report.runs)} ({ended}){skipped}"

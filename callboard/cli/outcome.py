@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
+import anyio
 from rich.console import Console
 from rich.text import Text
 
@@ -25,13 +26,30 @@ if TYPE_CHECKING:
     from callboard.cli.screen import Screen
 
 
+_SILENCE: Final = 3.0
+"""Seconds after which somebody who waits for a run is told that it has not begun."""
+
+
 async def show_progress(shared: Shared, board: Board, run: Run, screen: Screen) -> None:
     """Show the run and its children until it is over; with ``--json`` only wait."""
+    begun = anyio.Event()
+
+    async def say_if_not() -> None:
+        with anyio.move_on_after(_SILENCE):
+            await begun.wait()
+        if not begun.is_set():
+            text = "queued: no worker has it yet, `callboard doctor` says why"
+            screen.console.print(f"· {text}", style="yellow", markup=False)
+
     with screen.watching():
-        async with follow_tree(board, run) as events:
+        async with anyio.create_task_group() as group, follow_tree(board, run) as events:
+            if not shared.json:
+                group.start_soon(say_if_not)
             async for event in events:
+                begun.set()
                 if not shared.json:
                     screen.show(event)
+            begun.set()
     if not shared.json:
         screen.console.print(screen.total(), style="dim", markup=False)
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from callboard.actors.fold import replay
 from callboard.bus.guard_words import Action
 from callboard.bus.messages import (
+    TERMINAL,
     ModelFailed,
     ModelLateUsage,
     ModelRequested,
@@ -166,11 +167,12 @@ def spec_of(created: RunCreated) -> AgentSpec:
 
 def spent_behind(entries: Iterable[Stored], said: Said) -> Spent:
     """What was used by the entries behind the one that ``said`` rests on."""
-    spent = Spent()
+    spent, over = Spent(), False
     for entry in entries:
         if entry.record is None or entry.sequence <= said.event.sequence:
             continue
-        seconds = 0.0 if entry.at is None else (entry.at - said.at).total_seconds()
+        seconds = 0.0 if entry.at is None or over else (entry.at - said.at).total_seconds()
+        over = over or any(event.type in TERMINAL for event in entry.record.events)
         for event in entry.record.events:
             match event:
                 case ModelRequested():

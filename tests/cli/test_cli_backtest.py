@@ -113,7 +113,7 @@ def test_a_threshold_a_tenant_and_an_agent_can_be_chosen(recorded: str, folder: 
     silent = do(recorded, folder, "guards.py:Chatty", "--set", "limit=9")
     assert "it would have said nothing" in silent.stdout
     nobody = do(recorded, folder, "guards.py:Chatty", "--agent", "nobody")
-    assert nobody.stdout.startswith("chatty: no runs · 4 others were left out")
+    assert nobody.stdout.startswith("chatty: no runs · left out: 4")
 
 
 def test_a_guard_of_the_configuration_is_tried_on_its_agents(recorded: str, folder: Path) -> None:

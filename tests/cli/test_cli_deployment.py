@@ -234,6 +234,16 @@ def test_the_doctor_sees_what_is_wrong(up: Up) -> None:
     assert up.ask("kill", run)["known"] is True
 
 
+def test_who_watches_a_run_that_no_worker_takes_up_is_told(up: Up) -> None:
+    run = up.submit("nobody-at-all", "x")
+    watching = subprocess.Popen(command("watch", run), cwd=up.cwd, env=environment(), stderr=subprocess.PIPE, text=True)
+    assert watching.stderr is not None
+    assert watching.stderr.readline() == "· queued: no worker has it yet, `callboard doctor` says why\n"
+    assert up.do("kill", run).exit_code == 0
+    assert watching.communicate(timeout=30)[0] is None
+    assert watching.returncode == 4
+
+
 async def _publish(url: str, subject: str, payload: bytes) -> None:
     async with connect(url, name="test") as connection:
         await connection.publish(subject, payload)

@@ -76,6 +76,12 @@ def test_a_run_that_would_have_been_killed_tells_where_and_what_it_would_have_sa
     assert trial.saved == Spent(model_calls=2, tool_calls=3, tokens=222, usd_micros=2_000, seconds=11.0)
 
 
+def test_no_time_is_saved_behind_the_end_of_a_run() -> None:
+    entries = turns(6, FAILED)
+    late = replace(journal(claimed(), RunKilled())[-1], sequence=entries[-1].sequence + 1, at=NOW)
+    assert tried((*entries, late)).saved == tried(entries).saved
+
+
 def test_a_kill_of_a_run_that_finished_well_is_a_false_alarm() -> None:
     trial = tried(turns(6))
     assert (trial.outcome, trial.killed, trial.false_alarm) == ("completed", True, True)
@@ -104,7 +110,7 @@ def test_what_failed_or_came_late_was_paid_for_too() -> None:
     )
     entries = (*turns(4, None), *(replace(entry, sequence=entry.sequence + 17) for entry in journal(*more)))
     saved = tried(tuple(replace(entry, at=at(entry.sequence)) for entry in entries)).saved
-    assert saved == Spent(model_calls=1, tool_calls=1, tokens=12, usd_micros=70, seconds=7.0)
+    assert saved == Spent(model_calls=1, tool_calls=1, tokens=12, usd_micros=70, seconds=5.0)
 
 
 def test_time_passes_between_entries_and_after_the_last_one_of_an_open_run() -> None:
