@@ -17,7 +17,7 @@ from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
 from callboard.actors.decide import CallModel, CallTools, next_turn
-from callboard.actors.gate import Ask, Refusal
+from callboard.actors.gate import Ask, Ending, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted, passing
 from callboard.actors.replies import reply_of
@@ -66,6 +66,10 @@ async def call_model(
         return
     if isinstance(answer, Refusal):
         await owner.append(_denied(command.call, answer))
+        return
+    if command.wrap_up and owner.view.denied is None:  # somebody has raised the budget: it is not the last turn
+        with anyio.CancelScope(shield=True):
+            await owner.gate.done(ask, answer, Ending("unstarted"))
         return
     intent = ModelRequested(
         call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up

@@ -9,22 +9,36 @@ import pytest
 
 from callboard.actors import effects
 from callboard.actors.fold import replay
+from callboard.actors.gate import Answer, Ask, Ending, Grant, NoGate, Refusal
+from callboard.actors.worker import Worker
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import Amount, ModelRequested, ModelResponded, RunClaimed, RunFailed, RunKilled, Usage
-from callboard.bus.ports import Balance
+from callboard.bus.messages import (
+    Amount,
+    BudgetRaised,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    Record,
+    RunClaimed,
+    RunFailed,
+    RunKilled,
+    Usage,
+)
+from callboard.bus.ports import Balance, Journals
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import SharedBudget
 from callboard.guards.budget.core import needs, over
 from callboard.guards.budget.gate import BudgetGates
 from callboard.guards.budget.scopes import RuntimeCap, cap_key
 from callboard.guards.budget.shared import Books, SharedRun
+from callboard.models.registry import open_model
 from callboard.tools.tool import tool
 from tests.guards.budget.asks import KEY, ask, spec_of
 from tests.guards.budget.house import house, spender, turn, uses
 from tests.guards.budget.test_budget_children import delegates
 from tests.guards.budget.test_budget_shared import balance, month
 from tests.support.bus import bus_url, fresh_bus
-from tests.support.fleet import CLOCK
+from tests.support.fleet import CLOCK, ports
 from tests.support.journals import claimed, journal
 
 
@@ -122,6 +136,43 @@ async def test_a_cap_that_is_no_more_keeps_nothing_of_a_call_that_was_killed():
         kept = spec.model_dump(mode="json", exclude_defaults=True)
         await gate.leave(replay(journal(claimed(spec=kept), intent, RunKilled())))
         assert await bus.ledger.read(KEY.tenant, account.name) == Balance(500)
+
+
+class Generous(NoGate):
+    """Refuses the first call, and gives more while the turn that wraps up is asked for."""
+
+    def __init__(self, journals: Journals) -> None:
+        self.journals, self.raised = journals, anyio.Event()
+        self.asked: list[bool] = []
+        self.ended: list[str] = []
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        if record is not None and any(isinstance(event, BudgetRaised) for event in record.events):
+            self.raised.set()
+
+    async def admit(self, ask: Ask) -> Answer:
+        self.asked.append(ask.wrap_up)
+        if len(self.asked) == 1:
+            return Refusal("budget", Problem(kind="budget", message="no more"), wrap_up=True)
+        if ask.wrap_up:
+            raised = Record(id="raised", at=CLOCK.now(), events=(BudgetRaised(more=Amount(usd_micros=1)),))
+            await self.journals.signal(ask.key, raised)
+            with anyio.fail_after(20):
+                await self.raised.wait()
+        return Grant()
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        self.ended.append(ending.how)
+
+
+async def test_a_turn_is_not_the_last_one_if_more_is_given_before_it_starts():
+    async with house(workers=0) as board, open_bus(bus_url(), subjects=board.subjects, name="own", echo=False) as own:
+        gate, agent = Generous(board.bus.journals), spender("slow", turn(text="done"))
+        asking = replace(ports(own), gates=gate)
+        async with Worker({"slow": agent}, asking, name="w", slots=1, open_model=open_model):
+            state = await board.over(await board.submit("slow", "go"))
+        assert (state.outcome, state.wrapped) == ("completed", False)
+        assert (gate.asked, gate.ended) == ([False, True, False], ["unstarted", "done"])
 
 
 def test_an_intent_that_is_written_once_more_is_not_counted_twice():
