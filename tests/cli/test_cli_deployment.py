@@ -187,7 +187,7 @@ def test_a_run_that_is_queued_can_be_paused_and_is_held_when_it_comes(up: Up) ->
     assert "it is queued: it is held before its first step" in up.do("pause", run, "--reason", "not yet").stdout
     (up.cwd / "later.yaml").write_text(CONFIG.replace("hello:", "later:").replace("functions: [jobs.py]", ""))
     with started("worker", "later.yaml", "--url", up.url, cwd=up.cwd):
-        wait_until(lambda: up.state(run)["status"] == "suspended")
+        wait_until(lambda: up.state(run)["status"] == "suspended", within=30)
         assert up.do("resume", run).exit_code == 0
         assert up.do("watch", run).stdout == "Hello, Ada.\n"
 

@@ -79,7 +79,7 @@ def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_the
             command("watch", run, *here.where), cwd=here.cwd, env=environment(), stderr=subprocess.PIPE, text=True
         )
         assert watching.stderr is not None
-        wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run))
+        wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run), within=30)
         (held,) = here.ask("runs", "show", run)["holds"]
         assert (held["kind"], held["guard"], held["reason"]) == (
             "guard", "careful", "none of its processes is heard")  # fmt: skip
@@ -93,12 +93,12 @@ def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_the
         assert _row(here, "stuck") == ["stuck", "never", "seen", "runs", "go", "on", "without", "it"]
 
         with started(*guard, cwd=here.cwd) as first:
-            wait_until(lambda: here.turns(run) > 1)
+            wait_until(lambda: here.turns(run) > 1, within=30)
             assert here.ask("runs", "show", run)["holds"] == []
             assert _row(here, "careful")[1] == "alive"
             os.kill(first.pid, signal.SIGKILL)
             first.wait(10)
-            wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run))
+            wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run), within=30)
         stopped = here.turns(run)
         assert _row(here, "careful")[1] == "missing"
         assert 1 < stopped < 12
