@@ -27,11 +27,11 @@ ANOTHER_TRY: Final = 0.4
 """The same call, and the fault lies elsewhere and will pass."""
 WAITING: Final = 0.15
 """It says that it is not ready. A tool that polls says so in advance, and is judged by time."""
-COUNTING: Final = 0.3
+COUNTING: Final = 0.4
 """A long result of which only numbers, or words of the call, are new."""
 FAINT: Final = 0.1
 """The same short answer to something new: rows of a table may well be alike."""
-IN_VAIN: Final = 0.15
+IN_VAIN: Final = 0.2
 """A check after a change that says the same as after the last one; twice that after the next one, and so on."""
 BY_ITSELF: Final = 0.3
 """So much less counts a call whose results have changed without anybody's doing: logs, counters, jobs."""

@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Final
 
-from tests.guards.loop import families, fresh, held_out, recorded, unseen
+from tests.guards.loop import families, fresh, held_out, recorded, transcribed, unseen
 from tests.guards.loop.evaluation import Row, evaluate, summary, table
 
 SETS: Final[tuple[tuple[str, ModuleType], ...]] = (
@@ -15,6 +15,7 @@ SETS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("3 fresh, after the corrections", fresh),
     ("4a after recorded runs, for tuning", recorded),
     ("4b after recorded runs, kept away from the tuning", unseen),
+    ("5 recorded runs, transcribed", transcribed),
 )
 
 

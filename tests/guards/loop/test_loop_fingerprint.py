@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from callboard.bus.messages import Blob, Content, Problem
 from callboard.guards.loop.declared import kinds_in
-from callboard.guards.loop.fingerprint import call_key, outcome_of, text_key
+from callboard.guards.loop.fingerprint import call_key, outcome_of, said_in, text_key
+from callboard.guards.loop.known import Pieces
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.mood import mood_of
 from callboard.guards.loop.repetition import repeated
+from tests.guards.loop.trace import words
 
 UUIDS = ("0b7e9c1a-3c55-4f0e-9d4e-0a4a8a1f2b3c", "ffffffff-aaaa-4bbb-8ccc-dddddddddddd")
 JSON = st.recursive(
@@ -108,6 +110,60 @@ def test_long_results_count_by_head_tail_and_a_print_of_the_middle():
     assert outcome(text[:9_000] + "12:13" + text[9_000:]).same == outcome(text[:9_000] + "14:15" + text[9_000:]).same
 
 
+def test_a_long_result_is_known_by_its_pieces_whatever_their_order():
+    hits = [{"title": f"what {words(random.Random(n), 6)}", "url": f"https://{n}.test"} for n in range(9)]
+    known = Pieces() | outcome({"results": hits}).pieces
+    assert known.new(outcome({"results": hits[7:2:-1]}).pieces, enough=99) == (0, 0)
+    another = {"title": "quite another thing", "url": "https://9.test"}
+    other = outcome({"results": [*hits[:5], another]}).pieces
+    assert known.new(other, enough=99) == (2, 1), "the number of the address is new, its words are not"
+
+
+def test_a_piece_is_faint_without_its_numbers_or_the_words_of_the_call():
+    filler = "a line that is always there and says nothing at all " * 5
+    first = outcome(f"{filler}\nno such file: /a/b.py (12)", arguments={"path": "/a/b.py"})
+    known = Pieces() | first.pieces
+    for text, arguments, expected in (
+        ("no such file: /a/b.py (13)", {"path": "/a/b.py"}, (1, 0)),
+        ("no such file: /other.py (12)", {"path": "/other.py"}, (1, 0)),
+        ("no such file: /other.py (12)", {"path": "x"}, (1, 1)),
+        ("no such file: /a/b.py (12)", {"path": "x"}, (0, 0)),
+    ):
+        assert known.new(outcome(f"{filler}\n{text}", arguments=arguments).pieces, enough=9) == expected
+
+
+def test_words_of_a_call_are_one_gap_however_many_they_are():
+    shapes = {
+        outcome(f"old_str `{old}` did not appear in a.py", arguments={"old": old, "path": "a.py"}).shape
+        for old in ("one", "def two", "three more words here")
+    }
+    assert len(shapes) == 1
+    assert outcome("unknown command 'f'").shape == outcome("unknown command 'q'", arguments="q").shape
+
+
+def test_counting_stops_when_there_is_enough_that_is_new():
+    pieces = outcome("\n".join(f"{words(random.Random(n), 5)} and more" for n in range(40))).pieces
+    assert Pieces().new(pieces, enough=3) == (3, 3)
+
+
+def test_what_is_remembered_of_pieces_is_bounded_and_forgets_the_oldest():
+    old, rest = [(1, 1, 1)], [(n * 2_654_435_761 % 2**32,) * 3 for n in range(2, 9_000)]
+    known = Pieces() | old
+    assert (known | old) is known
+    for piece in rest:
+        known = known | [piece]
+    assert known.new(rest[-900:], enough=999) == (0, 0)
+    assert known.new(old, enough=9) == (1, 1)
+    assert len(known.young) + len(known.old) == 16_384
+
+
+def test_what_says_much_is_cut_into_sentences():
+    assert said_in("Short.") == ()
+    text = " ".join(f"{words(random.Random(n), 9)}." for n in range(6))
+    assert len(said_in(text)) == 6
+    assert said_in(text) == said_in(text.replace(" ", "  "))
+
+
 def test_content_in_the_object_store_counts_by_its_hash():
     blobs = [Blob(sha256=each * 64, size=40_000) for each in "ab"]
     assert outcome("preview", blob=blobs[0]).same != outcome("preview", blob=blobs[1]).same
@@ -140,6 +196,9 @@ def test_deep_json_in_a_text_is_a_text():
         ("[]", "empty"), ("No matches found.", "empty"), ("false", "empty"), ("404 page not found", "empty"),
         ("Incorrect password", "bad"), ('{"status":401}', "bad"), ("cannot do that", "bad"),
         ("Error: " + "x" * 500, "bad"),
+        ("x" * 500 + " 31 passed in 2.1s", "good"), ("x " * 300 + "1 failed, 3 passed", "bad"),
+        ("lint fail 3s\nbuild in_progress 9s", "waiting"), ("1 row affected", "good"), ("unchanged", "good"),
+        ('{"status":201}', "good"),
         ("HTTP 503: temporarily unavailable", "transient"), ("Too many requests", "transient"),
     ],
 )  # fmt: skip

@@ -14,12 +14,14 @@ from callboard.guards.loop.fingerprint import outcome_of, said_in
 from callboard.guards.loop.guard import LoopGuard
 from callboard.guards.loop.plain import HEAD, TAIL, canonical
 from callboard.guards.loop.state import CALLS, RESULTS, TOOLS
-from tests.guards.loop import families, fresh, held_out
+from tests.guards.loop import families, fresh, held_out, transcribed
 from tests.guards.loop.__main__ import SETS, main, rows_of
 from tests.guards.loop.evaluation import judge, share, table
 from tests.guards.loop.trace import KEY, Call, Trace, words
 
-RUNS = 4
+RUNS = 3
+SET_LEAST = 0.8
+"""One set by itself: the transcribed runs are six, and one of them is short."""
 MOST = HEAD + TAIL + 100
 EVERY = tuple(family for _, module in SETS for family in (*module.DEGENERATE, *module.HEALTHY))
 CALL = st.builds(
@@ -49,12 +51,27 @@ def run_of(steps, seed=0):
     return run
 
 
-@pytest.mark.parametrize(("name", "module"), SETS)
-def test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught(name, module):
-    rows = rows_of(module, runs=RUNS, seed=11)
-    assert share(rows, "healthy") <= 0.01, table(rows)
-    assert share(rows, "degenerate") >= (0.9 if name.startswith("4") else 0.95), table(rows)
-    assert share(rows, "healthy", lambda row: row.nudged) <= 0.05, table(rows)
+def test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught():
+    found = {name: rows_of(module, runs=RUNS, seed=11) for name, module in SETS}
+    every = [row for rows in found.values() for row in rows]
+    assert share(every, "healthy") <= 0.01, table(every)
+    assert share(every, "degenerate") >= 0.95, table(every)
+    assert share(every, "healthy", lambda row: row.nudged) <= 0.03, table(every)
+    for rows in found.values():
+        assert share(rows, "healthy") <= 0.01, table(rows)
+        assert share(rows, "degenerate") >= SET_LEAST, table(rows)
+
+
+@pytest.mark.parametrize("family", transcribed.DEGENERATE)
+def test_recorded_loops_are_killed_unless_they_end_before_they_could_be(family):
+    judged = judge(family(random.Random(11)).seen)
+    assert judged.first("nudge")
+    assert bool(judged.first("kill")) == (family is not transcribed.listing_again), "eleven turns, two lists"
+
+
+@pytest.mark.parametrize("family", transcribed.HEALTHY)
+def test_recorded_runs_that_got_somewhere_are_left_alone(family):
+    assert judge(family(random.Random(11)).seen).verdicts == ()
 
 
 @given(st.lists(STEP, max_size=30), st.data())
@@ -151,7 +168,7 @@ HUGE = st.sampled_from(("many words, 12 of them at 10:11:12, and so on. ", "line
 
 
 @given(HUGE, st.sampled_from((str, lambda text: [text], lambda text: {"out": text}, lambda text: text.split(" "))))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_work_is_bounded_whatever_the_size_of_a_result(text, within):
     """All expressions run over what ``canonical`` leaves, and the pieces are cut out of it."""
     value = within(text)
