@@ -13,19 +13,23 @@ import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
+from callboard.actors.fold import EMPTY
 from callboard.app.guards_alive import guards_alive
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.guard_messages import GuardEvent, Pulse
+from callboard.bus.messages import ChildSpawned, Content, Wait
 from callboard.bus.service import Service, announced
 from callboard.bus.subjects import Subjects
 from callboard.cli.guards_tables import print_alive
 from callboard.cli.instants import instant
 from callboard.cli.main import app
 from callboard.cli.shared import Shared
-from callboard.cli.verdicts import verdict_line
+from callboard.cli.teller import waits_for
+from callboard.cli.verdicts import hold_line, verdict_line
 from callboard.cli.watch_all import watch_all
 from callboard.errors import ConfigError
 from callboard.guards.breaker.circuit import Circuit
+from callboard.guards.pulses import HOLD
 from tests.support.bus import bus_url, delete_streams
 from tests.support.program import started, wait_until
 
@@ -209,6 +213,19 @@ def test_circuits_that_are_not_closed_are_shown(prefix: str) -> None:
 def test_a_verdict_is_one_line_that_moves_no_cursor() -> None:
     line = verdict_line("_", said(1, run="", agent="", reason="two\nlines\x1b[2J", call="m1.0", mode="shadow"))
     assert line.text == "loop kill [shadow]  all tenants m1.0  two lines�[2J"
+
+
+def test_what_a_closed_guard_says_is_told_on_the_runs_own_screen() -> None:
+    held = hold_line(said(1, action="pause", data={HOLD: "it is behind\x1b[2J"}))
+    assert (held.sign, held.text) == ("⏸", "waits for guard loop: it is behind�[2J")
+    back = hold_line(said(1, action="observe", data={HOLD: ""}))
+    assert (back.sign, back.text) == ("▶", "guard loop has caught up: the run goes on")
+
+
+def test_what_a_suspended_run_waits_for_is_told_by_its_childrens_agents() -> None:
+    spawned = ChildSpawned(child="r1-c", agent="helper", call="t1", input=Content())
+    state = EMPTY.evolve(children={"r1-c": spawned}, waits=((Wait(kind="child", name="r1-c"),),))
+    assert waits_for(state) == "helper"
 
 
 def test_instants_are_ago_or_absolute() -> None:
