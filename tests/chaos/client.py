@@ -30,8 +30,16 @@ WEIGHTS = {
     "asker": 3,
     "parent": 1,
     "looper": 2,
-    "spender": 2,
+    "gossip": 1,
+    "spender": 1,
+    "squanderer": 1,
+    "breeder": 1,
+    "swarm": 1,
+    "ping": 1,
+    "hurried": 1,
 }
+PATIENT = {"hanger": 2, "dawdler": 2, "caller": 6}
+"""Agents that take their time to end: none of them begins shortly before the faults stop."""
 
 
 @dataclass
@@ -46,9 +54,10 @@ class Client:
     twice: int = 0
     signals: int = 0
 
-    async def submit(self, number: int) -> None:
+    async def submit(self, number: int, *, late: bool) -> None:
         """One task, published until it is accepted; every fourth with an idempotency key, and then two times."""
-        agent = self.chance.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
+        weights = WEIGHTS if late else WEIGHTS | PATIENT
+        agent = self.chance.choices(tuple(weights), tuple(weights.values()))[0]
         lane, keyed = self.chance.choice(LANES), self.chance.random() < 0.25
         run = None if keyed else f"run{number}"
         task = Task(input=number, key=f"key{number}" if keyed else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ from callboard.actors.code import AgentCode
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
 from callboard.bus.subjects import RunKey
-from callboard.config.guards import BudgetSettings, GuardSettings, LoopSettings, Price, RunBudget
 from callboard.config.spec import Limits
 from callboard.errors import RunFailed, RunKilled, ToolError
 from callboard.tools import Resolution, ToolContext, run_command, tool
 from tests.chaos.starts import RECORDER
+from tests.chaos.wayward import LIMITS, wayward
 from tests.support.fleet import function, scripted
 
-LIMITS = {"attempts": 100}  # a storm of kills is no poison
 BOOKED = Path("booked")
 SLOW = 60.0
 
@@ -150,28 +148,10 @@ def chaos_code() -> dict[str, AgentCode]:
             "boss", _delegates("clerk", "teller"), _together("pay"), {"text": "ok"},
             tools=(pay,), team=("clerk", "teller"), **LIMITS,
         ),
-        _looper(),
-        _spender(),
+        *wayward(),
         *(function(code) for code in (job, sleeper, asker, parent)),
     )  # fmt: skip
     return {code.spec.name: code for code in agents}
-
-
-def _looper() -> AgentCode:
-    """It never stops by itself. Its guard is closed: while no process judges it, it makes no turn."""
-    code = scripted("looper", _together("look"), tools=(look,), loop=True, **LIMITS)
-    guards = GuardSettings(loop=LoopSettings(missing="closed"))
-    return replace(code, spec=code.spec.model_copy(update={"guards": guards}))
-
-
-def _spender() -> AgentCode:
-    """Its third turn is more than its budget allows."""
-    code = scripted(
-        "spender", {**_together("fetch"), "usage": {"input": 1_000, "output": 100}}, tools=(fetch,), loop=True, **LIMITS
-    )
-    model = code.spec.model.model_copy(update={"price": Price(input=3, output=15), "max_output": 100})
-    guards = GuardSettings(budget=BudgetSettings(run=RunBudget(usd=0.014)))
-    return replace(code, spec=code.spec.model_copy(update={"model": model, "guards": guards}))
 
 
 # ---- to be killed -------------------------------------------------------------------------------------------------

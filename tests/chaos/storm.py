@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,13 +17,14 @@ from callboard.actors.fold import replay
 from callboard.actors.history import Violation
 from callboard.actors.state import RunState
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import RunCompleted, RunCreated, RunFailed, RunKilled
-from callboard.bus.ports import Stored
+from callboard.bus.messages import RunCreated
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.errors import BusError
 from tests.chaos.client import Client
 from tests.chaos.evidence import Evidence, collect, queued
+from tests.chaos.judgement import ended_by, misjudged
 from tests.chaos.schedule import Fault, schedule
+from tests.chaos.wayward import DEAD
 from tests.chaos.zygote import Process, Role, Zygote, zygote
 
 LOOKS_EVERY = 0.25
@@ -41,7 +43,10 @@ class Servers(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long, how much, and how long everything may take to end once the faults have stopped."""
+    """How long, how much, and how long everything may take to end once the faults have stopped.
+
+    It takes two to five seconds when the machine has nothing else to do; ``calm`` is for one that has.
+    """
 
     seconds: float
     seed: int
@@ -50,17 +55,21 @@ class Plan:
     dispatchers: int = 2
     guards: int = 2
     ack_wait: float = 2.0
-    calm: float = 5.0
+    calm: float = 60.0
     down: float = 0.6
     gap: float = 0.5
     mutant: str = ""
+    outage: tuple[float, float] = (1.0, 8.0)
+    """When the provider of one model is dead."""
+    patience: float = 9.0
+    """Agents that take their time begin no later than so long before the end."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         return schedule(self.seed, self.seconds, ack_wait=self.ack_wait, down=self.down, gap=self.gap)
 
 
-IN_CLUSTER: dict[str, Any] = {"rate": 3.0, "ack_wait": 15.0, "calm": 60.0, "down": 6.0, "gap": 10.0}
+IN_CLUSTER: dict[str, Any] = {"rate": 3.0, "ack_wait": 15.0, "down": 6.0, "gap": 10.0}
 """What of a plan differs on three servers, whose leader elections take up to 9 s."""
 
 
@@ -81,6 +90,7 @@ class Outcome:
     last: float
     left_open: tuple[str, ...]
     guarded: Counter[str]
+    said: Counter[str]
     violations: tuple[Violation, ...]
     wrong: tuple[str, ...]
 
@@ -92,35 +102,12 @@ class Outcome:
         head = (
             f"{self.runs} runs, {self.children} children: {dict(self.outcomes)}; {self.starts} effects started; "
             f"claims per run {dict(sorted(self.attempts.items()))}; {self.receipts} receipts {dict(self.settled)}; "
-            f"ended by guards {dict(self.guarded)}; {self.twice} submitted twice, {self.signals} signals; "
+            f"ended by guards {dict(self.guarded)}, who said {dict(self.said)}; "
+            f"{self.twice} submitted twice, {self.signals} signals; "
             f"faults {dict(self.faults)}; "
             f"the last run ended {self.last:+.2f} s after them"
         )
         return "\n".join([head, *self.left_open, *map(str, self.violations), *self.wrong])
-
-
-def misjudged(key: RunKey, state: RunState, entries: Sequence[Stored]) -> list[str]:
-    """What is wrong about the end of a run, with guards that stop those that misbehave, and nobody else."""
-    agent = state.created.agent if state.created is not None else ""
-    kills = [
-        event
-        for entry in entries
-        for event in (entry.record.events if entry.record else ())
-        if isinstance(event, RunKilled) and event.guard
-    ]
-    wrong = [f"{key} was killed {len(kills)} times by guards"] if len(kills) > 1 else []
-    match state.terminal:
-        case RunFailed(guard="budget") if agent == "spender":
-            pass
-        case RunKilled(guard="loop") if agent == "looper":
-            pass
-        case RunFailed():
-            wrong.append(f"{key} ({agent}) failed: {state.terminal}")
-        case RunKilled(guard=str() as guard) if guard:
-            wrong.append(f"{key} ({agent}) was killed by {guard}: {state.terminal.reason}")
-        case RunCompleted() if agent in {"looper", "spender"}:
-            wrong.append(f"{key} ({agent}) completed")
-    return wrong
 
 
 @dataclass
@@ -156,13 +143,14 @@ class Storm:
                 async with anyio.create_task_group() as storm:
                     storm.start_soon(self._submit, client)
                     storm.start_soon(self._rage, client)
+                    storm.start_soon(self._outage)
                 quiet = time.time()
                 self.tell("the faults have stopped")
                 with anyio.move_on_after(self.plan.calm + 1):
                     while client.open:  # noqa: ASYNC110 - the client looks again and again
                         await anyio.sleep(0.05)
                 left = client.open
-                with anyio.move_on_after(self.plan.ack_wait + 1):
+                with anyio.move_on_after(self.plan.ack_wait + self.plan.calm):
                     while await queued(bus):  # noqa: ASYNC110 - nothing announces an empty queue
                         await anyio.sleep(0.1)
                 beside.cancel_scope.cancel()
@@ -186,8 +174,15 @@ class Storm:
             while (now := time.time() - self.began) < until:
                 while number < now * self.plan.rate:
                     number += 1
-                    group.start_soon(client.submit, number)
+                    group.start_soon(partial(client.submit, number, late=now > until - self.plan.patience))
                 await anyio.sleep(0.02)
+
+    async def _outage(self) -> None:
+        begin, end = self.plan.outage
+        await anyio.sleep(begin)
+        (self.folder / DEAD).touch()
+        await anyio.sleep(end - begin)
+        (self.folder / DEAD).unlink()
 
     async def _rage(self, client: Client) -> None:
         async with anyio.create_task_group() as group:
@@ -268,7 +263,8 @@ class Storm:
             last=max(ended, default=quiet) - quiet,
             left_open=tuple(f"open {self.plan.calm} s after the faults: {each}" for each in left),
             violations=evidence.violations(client.receipts),
-            guarded=Counter(guard for state in states.values() if (guard := getattr(state.terminal, "guard", ""))),
+            guarded=Counter(by for state in states.values() if (by := ended_by(state))),
+            said=Counter(f"{event.guard} {event.action}" for event in evidence.said),
             wrong=(
                 *evidence.repeated(),
                 *evidence.said_twice(),

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.judgement import STOPPED
 from tests.chaos.servers import one_server
 from tests.chaos.storm import Plan, Storm
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-async def test_no_promise_is_broken_in_a_storm_and_every_run_is_over_five_seconds_later(tmp_path: Path) -> None:
+async def test_no_promise_is_broken_in_a_storm_and_every_run_is_over_soon_after_it(tmp_path: Path) -> None:
     plan = Plan(seconds=22, seed=1)
     print(f"seed {plan.seed}", *plan.faults, sep="\n")
     async with one_server(tmp_path) as servers:
@@ -20,5 +21,6 @@ async def test_no_promise_is_broken_in_a_storm_and_every_run_is_over_five_second
     print(outcome)
     assert outcome.ok, str(outcome)
     assert outcome.runs >= 150
-    assert outcome.guarded["loop"] >= 1, "no run was ended by the loop guard"
-    assert outcome.guarded["budget"] >= 1, "no run was ended by its budget"
+    missing = {*STOPPED.values()} - {*outcome.guarded}
+    assert not missing, f"no run was ended by {missing}"
+    assert outcome.said["breaker warn"] >= 1, "no circuit opened for the dead provider"

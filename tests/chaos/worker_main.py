@@ -16,18 +16,18 @@ import anyio
 from callboard.actors import effects, run_context
 from callboard.actors.code import AgentCode
 from callboard.actors.gate import NoGate
+from callboard.actors.groups import alone
 from callboard.actors.worker import Drain, Worker
 from callboard.app.agents import load_agents
 from callboard.app.gates import worker_gates
-from callboard.app.guards import Guarding
 from callboard.bus import storage
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.clock import SystemClock
-from callboard.config.guards import Breaker
 from callboard.config.loader import load
 from callboard.config.spec import ModelChoice
-from callboard.errors import BusUnreachable
+from callboard.errors import BusError, BusUnreachable, ModelError
+from callboard.guards.rate.limiter import rate_child
 from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.log import configure
 from callboard.models.port import ChatReply, ChatRequest, Delta
@@ -36,6 +36,7 @@ from callboard.supervisors.dispatcher import Dispatcher
 from tests.chaos import mutants
 from tests.chaos.code import chaos_code, kill_code
 from tests.chaos.starts import RECORDER
+from tests.chaos.wayward import DEAD, GUARDING
 from tests.chaos.zygote import Role
 from tests.support.fleet import ports
 
@@ -107,22 +108,26 @@ async def _dispatch(role: Role, bus: Bus) -> None:
 
 
 async def _judge(role: Role, bus: Bus) -> None:
-    await Sidecar(bus, GUARDING.hosted, replica=role.name).run(anyio.Event())
+    with alone(BusError):
+        async with anyio.create_task_group() as group:
+            group.start_soon(rate_child(bus, GUARDING.rate_limits, name=role.name), anyio.Event())
+            await Sidecar(bus, GUARDING.hosted, replica=role.name).run(anyio.Event())
 
 
 LIVES = {"worker": _work, "dispatcher": _dispatch, "guard": _judge}
-GUARDING = Guarding(breaker=Breaker(mode="shadow"))
-"""One model plays for everybody, and some of its calls are meant to fail."""
 
 
 class RecordedModel:
     """A model whose calls are recorded like every other effect."""
 
     def __init__(self, choice: ModelChoice) -> None:
+        self._choice = choice
         self._model = open_model(choice)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         RECORDER(RunKey(TENANT, request.run), request.call)
+        if self._choice.name == DEAD and os.path.exists(DEAD):  # noqa: ASYNC240, PTH110 - a moment
+            raise ModelError("network", "nobody answers", retryable=True)
         async for piece in self._model.stream(request):
             yield piece
 
