@@ -255,4 +255,4 @@ def _underestimated(before: RunState, seen: Seen, caps: Bounds) -> Iterator[tupl
             unit, call = UNITS[at], before.calls[event.call]
             reason = f"{event.call} used {shown(unit, cost[at])}, and {shown(unit, held[at])} was reserved for it"
             evidence = (call.sequence, seen.sequence)
-            yield "underestimated", Verdict("warn", reason, evidence=evidence, call=event.call)
+            yield "underestimated", Verdict("observe", reason, evidence=evidence, call=event.call)

@@ -204,7 +204,7 @@ def test_a_call_that_used_more_than_was_reserved_is_said_once_with_both_entries(
     more = Usage(cost_usd_micros=130_000)
     failed = ModelFailed(call="m2", problem=PROBLEM, usage=more)
     (found,) = audited(settings, journal(claimed(), *call(1), call(2)[0], failed, *call(3, usage=more)))
-    assert (found.action, found.evidence, found.call) == ("warn", (4, 5), "m2")
+    assert (found.action, found.evidence, found.call) == ("observe", (4, 5), "m2")
     assert found.reason == "m2 used $0.13, and $0.12 was reserved for it"
     assert said(settings_of({"model_calls": 9}), *call(1, usage=more)) == []
 
@@ -213,7 +213,7 @@ def test_charges_above_the_cap_are_said_once_for_each_cap() -> None:
     settings = settings_of({"usd": 0.2})
     dear = Usage(cost_usd_micros=250_000)
     raised = BudgetRaised(more=Amount(usd_micros=100_000))
-    assert said(settings, *call(1, usage=dear)) == [("warn", 3), ("warn", 3)]
+    assert said(settings, *call(1, usage=dear)) == [("observe", 3), ("warn", 3)]
     again = audited(settings, journal(claimed(), *call(1, usage=dear), raised, *call(2, held=Amount(), usage=dear)))
     assert again[1].reason == "it has used $0.25, and its cap is $0.20"
     assert [each.threshold for each in again if "cap is" in each.reason] == [200_000, 300_000]
