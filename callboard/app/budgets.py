@@ -115,7 +115,7 @@ async def costs(bus: Bus, only: Filter) -> tuple[list[Line], list[SharedAccount]
 async def compare(bus: Bus) -> tuple[int, tuple[Drift, ...]]:
     """Compare the counters of this day and month with the journals: how many there are, and those that are wrong.
 
-    What is wrong is said on the bus, so that alerts hear of it.
+    What is wrong is said on the bus too.
     """
     now = bus.clock.now()
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
