@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -19,16 +19,27 @@ class Announcer(Protocol):
 
     def in_window(self, published: float) -> bool: ...
 
+    async def announce(self, intents: Sequence[Fact]) -> float: ...
+
+    def released(self) -> None: ...
+
     async def arm(self, intents: Sequence[Fact]) -> float: ...
 
 
 @dataclass(slots=True)
 class Armed:
-    """Intents whose effects may start now. One that starts in a task or thread of its own asks at the last moment."""
+    """``async with`` intents whose effects may start now. One that starts in a task or thread of its own asks again."""
 
     owner: Announcer
     intents: Sequence[Fact]
-    published: float
+    published: float = 0.0
+
+    async def __aenter__(self) -> Self:
+        self.published = await self.owner.announce(self.intents)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.owner.released()
 
     def only(self, intent: Fact) -> Armed:
         """The same for one of them."""
@@ -40,9 +51,10 @@ class Armed:
 
     async def opened(self, *, within: float) -> bool:
         """Whether it may start, after announcing it again if need be, for which there are ``within`` seconds."""
-        with anyio.move_on_after(within):
-            while not self.is_open():
-                await self.reopen()
+        if not self.is_open():
+            with anyio.move_on_after(within):
+                while not self.is_open():
+                    await self.reopen()
         return self.is_open()
 
     async def reopen(self) -> None:

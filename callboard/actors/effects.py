@@ -19,7 +19,7 @@ from callboard.actors.conversation import conversation
 from callboard.actors.decide import CallModel, CallTools, next_turn
 from callboard.actors.gate import Ask, Ending, Refusal
 from callboard.actors.owner import Owner
-from callboard.actors.passage import Passage, admitted, passing
+from callboard.actors.passage import Passage, admitted
 from callboard.actors.replies import reply_of
 from callboard.actors.state import Call
 from callboard.bus.messages import (
@@ -74,7 +74,7 @@ async def call_model(
     intent = ModelRequested(
         call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up
     )
-    async with passing(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
+    async with Passage(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
             return
         if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
@@ -185,7 +185,7 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
             if isinstance(answer, Refusal):
                 refuse_tool(owner, intent.call, answer)
             else:
-                passage = await passages.enter_async_context(passing(owner.gate, ask, answer, ports.clock))
+                passage = await passages.enter_async_context(Passage(owner.gate, ask, answer, ports.clock))
                 granted.append((asked, intent, passage))
         if granted:
             await _run_tools(owner, granted, spec=spec, code=code, ports=ports)

@@ -80,6 +80,14 @@ def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
     return state
 
 
+def foresee(state: RunState, owner: str, events: Iterable[Event]) -> RunState:
+    """``state`` as it will be once its ``owner`` has written ``events``."""
+    state = state.evolve(sequence=state.sequence + 1, entries=state.entries + 1)
+    for event in events:
+        state = _apply(state, state.sequence, owner, event)
+    return state
+
+
 def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState:
     if state.terminal is not None:
         return _information(state, event)

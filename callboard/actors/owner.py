@@ -7,8 +7,7 @@ a terminal raises ``OwnershipLost``, and nothing of this owner is ever written a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
@@ -16,7 +15,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from callboard.actors.armed import Armed
 from callboard.actors.decide import MAX_ENTRIES
-from callboard.actors.fold import fold, replay, terminal_of
+from callboard.actors.fold import fold, foresee, replay, terminal_of
 from callboard.actors.gate import NoGate, RunGate
 from callboard.actors.ownership import Fact, OwnershipLost, Paused, Ticket
 from callboard.actors.pauses import in_force
@@ -109,17 +108,14 @@ class Owner:
             raise OwnershipLost(self.state)
         return ticket.armed_at
 
-    @asynccontextmanager
-    async def armed(self, *intents: Fact) -> AsyncGenerator[Armed]:
-        """Write intents until a write was acknowledged within the start window; the body starts the effect at once."""
-        if self.leaving:
-            await anyio.sleep_forever()  # until the worker cancels the run
-        self.in_flight += 1
-        try:
-            yield Armed(self, intents, await self.arm(intents))
-        finally:
-            self.in_flight -= 1
-            self._quiet.set()
+    def armed(self, *intents: Fact) -> Armed:
+        """``async with``: write intents until a write was acknowledged within the start window, then start at once."""
+        return Armed(self, intents)
+
+    def released(self) -> None:
+        """An effect is over, or was not announced after all."""
+        self.in_flight -= 1
+        self._quiet.set()
 
     async def quiet(self) -> None:
         """Return when no effect runs."""
@@ -127,8 +123,19 @@ class Owner:
             self._quiet = anyio.Event()
             await self._quiet.wait()
 
+    async def announce(self, intents: Sequence[Fact]) -> float:
+        """What ``armed`` does at first: nobody says that the run is quiet from here until ``released``."""
+        if self.leaving:
+            await anyio.sleep_forever()  # until the worker cancels the run
+        self.in_flight += 1
+        try:
+            return await self.arm(intents)
+        except BaseException:
+            self.released()
+            raise
+
     async def arm(self, intents: Sequence[Fact]) -> float:
-        """What ``armed`` does at first. Returns the monotonic instant before the publish that was in time."""
+        """Returns the monotonic instant before the publish that was in time."""
         while True:
             published = await self.append(*intents)
             await checkpoint_if_cancelled()
@@ -140,9 +147,14 @@ class Owner:
         """May an effect start now whose intent was on its way at ``published``?"""
         return self._clock.monotonic() - published <= START_WINDOW
 
+    @property
+    def behind(self) -> bool:
+        """Is anything deferred that is not on its way already?"""
+        return len(self._waiting) > self._on_their_way
+
     async def flush(self) -> None:
-        """Write what is deferred, if anything is that is not on its way already."""
-        if len(self._waiting) > self._on_their_way:
+        """Write what is deferred."""
+        if self.behind:
             with anyio.CancelScope(shield=True):
                 async with self._lock:
                     await self._flush()
@@ -206,7 +218,9 @@ class Owner:
             raise self.ended
         if not self.view.owns(self.token):
             raise OwnershipLost(self.state)
-        record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
+        record = Record.model_construct(  # each event was validated when it was made
+            id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events)
+        )
         while True:
             family, parent = self._family(record)
             self._on_their_way = len(tickets)
@@ -256,7 +270,7 @@ class Owner:
         """What the headers of a terminal say, so that the dispatcher need not read the journal of every run."""
         if not terminal_of(record):
             return "", ""
-        after = fold(self.state, self.state.sequence + 1, record)
+        after = foresee(self.state, self.token, record.events)
         parent = after.created.parent.run if after.created and after.created.parent else ""
         return "" if parent or after.unfinished else "none", parent
 
@@ -269,9 +283,7 @@ class Owner:
         self.view = self._imagine(self.state, self.unwritten)
 
     def _imagine(self, state: RunState, facts: Sequence[Fact]) -> RunState:
-        if not facts:
-            return state
-        return fold(state, state.sequence + 1, Record(id="-", owner=self.token, events=tuple(facts)))
+        return foresee(state, self.token, facts) if facts else state
 
 
 def _nobody() -> None:

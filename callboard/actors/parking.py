@@ -52,8 +52,9 @@ class Parking:
 
     def wake(self) -> None:
         """Something has changed: let the waiting branches look again."""
-        self._moved.set()
-        self._moved = anyio.Event()
+        if self._groups:  # else nobody waits, and every step comes here
+            self._moved.set()
+            self._moved = anyio.Event()
 
     @contextmanager
     def holding(self) -> Generator[None]:

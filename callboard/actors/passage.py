@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import anyio
 
@@ -20,7 +19,10 @@ _SILENT: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Passage:
-    """A granted effect. ``start`` it when it starts, ``end`` it when it is over; who forgets is cut off."""
+    """``async with`` an effect that was granted: ``start`` it when it starts, ``end`` it when it is over.
+
+    The gates hear of its end in any case: one that was cancelled, or never started, is cut off.
+    """
 
     gate: RunGate
     ask: Ask
@@ -49,9 +51,12 @@ class Passage:
             )
         )
 
-    async def cut_off(self) -> None:
-        """It was cancelled, or never started. Nothing if it has ended."""
-        await self._tell(Ending("unstarted" if self._since is None else "cancelled", self._seconds()))
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._over:
+            await self._tell(Ending("unstarted" if self._since is None else "cancelled", self._seconds()))
 
     def _seconds(self) -> float:
         return 0.0 if self._since is None else self.clock.monotonic() - self._since
@@ -69,13 +74,3 @@ async def admitted(gate: RunGate, ask: Ask, *, within: float) -> Answer | None:
     with anyio.move_on_after(within):
         return await gate.admit(ask)
     return None
-
-
-@asynccontextmanager
-async def passing(gate: RunGate, ask: Ask, grant: Grant, clock: Clock) -> AsyncGenerator[Passage]:
-    """An effect that was granted. The gates hear of its end in any case."""
-    passage = Passage(gate, ask, grant, clock)
-    try:
-        yield passage
-    finally:
-        await passage.cut_off()

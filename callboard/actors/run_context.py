@@ -23,7 +23,7 @@ from callboard.actors.gate import Ask, Grant
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
-from callboard.actors.passage import Passage, passing
+from callboard.actors.passage import Passage
 from callboard.actors.pauses import with_alarms
 from callboard.actors.spawning import child_of, free_at, refused
 from callboard.actors.standstill import HELD_SECONDS, until_go
@@ -187,15 +187,14 @@ class RunContext:
                     yield
             finally:
                 self._over = True
-                self._write_now()
                 if self._timer is not None:
                     self._timer.cancel()
+                self._write_now()
 
     async def _write_facts(self) -> None:
         while not self._over:
             await self._unwritten.wait()
             self._unwritten = anyio.Event()
-            self._timer = None
             if not self._over:
                 await self._owner.flush()
 
@@ -205,7 +204,9 @@ class RunContext:
             self._timer = asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._write_now)
 
     def _write_now(self) -> None:
-        self._unwritten.set()
+        self._timer = None
+        if self._owner.behind or self._over:
+            self._unwritten.set()
 
     async def _known(self, call: str, name: str) -> Call | None:
         """The call if it has its outcome, None if it may be performed. A doubt that a person resolves is waited for."""
@@ -240,7 +241,7 @@ class RunContext:
         with self._parking.holding():
             answer = await self._owner.gate.admit(ask)
             if isinstance(answer, Grant):
-                async with passing(self._owner.gate, ask, answer, self._ports.clock) as passage:
+                async with Passage(self._owner.gate, ask, answer, self._ports.clock) as passage:
                     value, problem = await self._effect(work, intent, passage, timeout)
             else:
                 value, problem = None, answer.problem

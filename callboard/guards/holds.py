@@ -36,6 +36,7 @@ _SAID_AFTER: Final = 0.25
 _LOOK_SECONDS: Final = 0.5
 _SAID_EVERY: Final = 60.0
 _EVERYBODY: Final = "_"
+_GRANT: Final = Grant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ class _RunHolds:
     key: RunKey
     partition: int
     _guards: tuple[_Awaited, ...] | None = None
+    _looked: float = -_LOOK_SECONDS
+    """When this run last looked for its open guards (monotonic): they hold nothing, so that may be a moment ago."""
     _entries: deque[int] = field(default_factory=lambda: deque[int](maxlen=CREDIT + 1))
 
     def folded(self, sequence: int, record: Record | None) -> None:  # noqa: ARG002 - the port's
@@ -139,12 +142,15 @@ class _RunHolds:
     async def admit(self, ask: Ask) -> Answer:
         if self._guards is None:
             self._guards = tuple(_of(self.holds.hosted, ask.spec))
+        now = self.holds.clock.monotonic()
+        look = now - self._looked >= _LOOK_SECONDS
         for guard in self._guards:
             if guard.closed:
                 await self._until_judged(guard, ask)
-            elif self.holds.pulses.missing(guard.name, self.partition, self.holds.clock.monotonic()):
+            elif look and self.holds.pulses.missing(guard.name, self.partition, now):
                 self.holds.warn(guard, ask)
-        return Grant()
+        self._looked = now if look else self._looked
+        return _GRANT
 
     async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Nothing was taken."""

@@ -16,7 +16,7 @@ import anyio
 
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
 from callboard.actors.state import RunState
-from callboard.bus.messages import Problem, Record, RunKilled, RunPaused
+from callboard.bus.messages import Event, Problem, Record, RunKilled, RunPaused
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
@@ -54,26 +54,28 @@ class _RunReducers:
     _kept: list[tuple[int, Record, datetime]] = field(default_factory=list[tuple[int, Record, datetime]])
     """The entries, for guards that sleep, and before the first effect asked for all of them."""
     _last: int = 0
+    _awake: Sequence[Previewer] = ()
+    _asleep: Sequence[Previewer] = ()
 
     def folded(self, sequence: int, record: Record | None) -> None:
         self._last = sequence
         if record is None or self._guards == ():
             return
         now = self.gates.clock.now()
-        awake = [] if self._guards is None else [guard for guard in self._guards if guard.awake]
-        for guard in awake:
+        for guard in self._awake:
             self._show(guard, sequence, record, now)
-        if self._guards is None or len(awake) < len(self._guards):
+        if self._asleep or self._guards is None:
             self._kept.append((sequence, record, now))
-            self._rouse([record])
+            self._rouse(record.events)
 
     async def admit(self, ask: Ask) -> Answer:
-        guards = [guard for guard in self._of(ask.spec) if guard.awake]
-        if not guards:
+        if self._guards is None:
+            self._meet(tuple(_asked(self.gates.hosted, ask.spec, self.key)))
+        if not self._awake:
             return _GRANT
         now = self.gates.clock.now()
         events = ahead(ask, self._last, now)
-        judged = [each for guard in guards if (each := guard.judge(ask.call, events))]
+        judged = [each for guard in self._awake if (each := guard.judge(ask.call, events))]
         for each in judged:
             self.gates.say(ask.key.tenant, said(ask, each, at=now, sequence=self._last))
         return await self._act(ask, [each for each in judged if each.acts])
@@ -84,22 +86,25 @@ class _RunReducers:
     async def leave(self, state: RunState) -> None:
         """Nothing is left."""
 
-    def _of(self, spec: AgentSpec) -> tuple[Previewer, ...]:
-        if self._guards is None:
-            self._guards = tuple(_asked(self.gates.hosted, spec, self.key))
-            for guard in self._guards:
-                if guard.awake:
-                    self._catch_up(guard)
-            self._rouse([record for _, record, _ in self._kept])
-        return self._guards
+    def _meet(self, guards: tuple[Previewer, ...]) -> None:
+        self._guards = guards
+        self._sort()
+        for guard in self._awake:
+            self._catch_up(guard)
+        self._rouse([event for _, record, _ in self._kept for event in record.events])
 
-    def _rouse(self, records: Sequence[Record]) -> None:
-        """Let those that ``records`` wake see all that has happened; forget it when nobody sleeps any more."""
-        for guard in self._guards or ():
-            if not guard.awake and any(guard.guard.wakes(event) for record in records for event in record.events):
-                guard.awake = True
-                self._catch_up(guard)
-        if self._guards is not None and all(guard.awake for guard in self._guards):
+    def _sort(self) -> None:
+        guards = self._guards or ()
+        self._awake = [guard for guard in guards if guard.awake]
+        self._asleep = [guard for guard in guards if not guard.awake]
+
+    def _rouse(self, events: Sequence[Event]) -> None:
+        """Let those that ``events`` wake see all that has happened; forget it when nobody sleeps any more."""
+        for guard in [guard for guard in self._asleep if any(map(guard.guard.wakes, events))]:
+            guard.awake = True
+            self._catch_up(guard)
+            self._sort()
+        if not self._asleep and self._guards is not None:
             self._kept.clear()
 
     def _catch_up(self, guard: Previewer) -> None:

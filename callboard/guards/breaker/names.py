@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -27,8 +26,7 @@ _READABLE: Final = 40
 _ACTIONS: Final[Mapping[str, Action]] = {"open": "warn"}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What has a circuit: a model, for all tenants, or a tool of one tenant's runs. ``tenant`` ``_`` is all of them."""
 
     tenant: str

@@ -72,8 +72,9 @@ class Notice:
 
 def unpriced(ask: Ask, *, shared: bool) -> Problem | None:
     """Why a call of a model without a known price must not start when there is a cap in dollars, or a shared one."""
-    capped = shared or caps_of(ask.state, ask.spec.guards.budget).usd_micros is not None
-    if not capped or ask.request is None or price_of(ask.request.model) is not None:
+    if ask.request is None or price_of(ask.request.model) is not None:
+        return None
+    if not shared and caps_of(ask.state, ask.spec.guards.budget).usd_micros is None:
         return None
     message = f"nobody knows what {ask.name!r} costs, and there is a budget in dollars"
     return Problem(kind="unknown_price", message=message, hint="set the model's price, or the budget's usd to null")
@@ -104,8 +105,9 @@ def refusal(found: Over, settings: BudgetSettings, *, wrap_up: bool) -> Refusal:
 
 def notices(spent: Tally, caps: Bounds, settings: BudgetSettings) -> Iterator[Notice]:
     """Every share of a cap of the run that is used up."""
+    first = min((*settings.warn_at, settings.steer_at))  # mostly nothing is due, and this is asked for each call
     for unit, used, cap in zip(UNITS, spent, caps, strict=True):
-        if cap is not None:
+        if cap is not None and used >= first * cap:
             yield from shares("run", unit, used=used, cap=cap, settings=settings)
 
 
