@@ -85,7 +85,7 @@ class LoopGuard(Guard[LoopState]):
             case RunCreated():
                 return self._created(event, seen)
             case RunClaimed():
-                return replace(state, owner=seen.owner), ()
+                return replace(state, owner=seen.owner, turn=_again(state.turn)), ()
             case ModelRequested():
                 told = state.ladder.heard
                 return (state if state.told == told else replace(state, told=told)), ()
@@ -228,3 +228,14 @@ class LoopGuard(Guard[LoopState]):
         if person.again >= _SCRIPT * self._settings.repeats:
             return replace(state, person=person, asked=True)
         return replace(state, person=person, asked=True, streak=Streak(), ladder=Ladder(), polled=False)
+
+
+def _again(turn: Turn | None) -> Turn | None:
+    """The turn in the hands of another owner: what was begun before may be denied to it. Children go on."""
+    if turn is None:
+        return None
+    waiting = {
+        call: replace(asked, started=asked.started and asked.kind == "delegate")
+        for call, asked in turn.waiting.items()
+    }  # fmt: skip
+    return replace(turn, waiting=waiting)

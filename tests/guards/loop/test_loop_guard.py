@@ -92,6 +92,19 @@ def test_a_denied_call_counts_as_the_same_result_again():
     assert [each.action for each in judge(seen).verdicts] == ["nudge", "kill"]
 
 
+def test_a_call_that_a_lost_worker_had_begun_and_that_is_denied_to_the_next_one_is_no_news():
+    run = repeat(3)
+    call = ToolCall(id="m4.0", name="search", arguments={"q": "x"})
+    run._write(ModelResponded(call="m4", tool_calls=(call,)), ToolRequested(call="m4.0", tool="search"))
+    run._write(RunClaimed(task=1), owner="w2")
+    run._write(ToolReturned(call="m4.0", problem=Problem(kind="denied", message="not again")), owner="w2")
+    guard = LoopGuard()
+    state = guard.start(KEY)
+    for each in run.seen:
+        state, _ = guard.observe(state, each)
+    assert (state.ladder.rung, state.ladder.unheeded, state.streak.turns) == ("nudged", 1.0, 3)
+
+
 def test_a_circle_of_steps_is_seen_at_its_third_round():
     run = trace()
     for n in range(9):
