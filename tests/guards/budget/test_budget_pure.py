@@ -26,6 +26,7 @@ from callboard.bus.messages import (
     ModelRequested,
     ModelResponded,
     Problem,
+    RunClaimed,
     RunKilled,
     RunSteered,
     ToolReturned,
@@ -283,6 +284,8 @@ def test_what_is_charged_for_failures_and_for_what_the_end_cut_off():
     assert [(each.call, each.attempt, each.usage) for each in unstarted(pending, T0)] == [
         (f"m{n}", n, Usage()) for n in (1, 2, 3)
     ]
+    taken_over = replay(journal(claimed(), ModelRequested(call="m1"), ("o2", RunClaimed(task=1))))
+    assert unstarted(taken_over, T0) == ()
     assert unborn("a", None, T0).outcome == "killed"
 
 
