@@ -3,8 +3,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.bus import SESSION
+
+settings.register_profile("callboard", deadline=None)  # how fast the machine is proves nothing
+settings.load_profile("callboard")
 
 
 @pytest.fixture(scope="session", autouse=True)
