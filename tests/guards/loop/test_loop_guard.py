@@ -487,3 +487,29 @@ def test_the_worker_asks_it_once_the_model_was_told_by_it():
     assert guard.wakes(RunSteered(text="note", guard="loop"))
     assert not guard.wakes(RunSteered(text="note", guard="budget"))
     assert not guard.wakes(ToolReturned(call="m1.0"))
+
+
+def test_a_persons_yes_counts_however_often_it_was_said_while_something_was_new():
+    run = trace()
+    for n in range(20):
+        run.person("yes").turn(Call("open", {"page": n}, words(run.rng, 20)))
+    for _ in range(2):
+        for _ in range(4):
+            run.turn(replace(SEARCH))
+        run.person("yes")
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 23), ("nudge", 27)]
+
+
+def test_calls_of_a_batch_may_fail_between_others_that_do_not():
+    run = trace()
+    for n in range(60):
+        run.turn(Call("head", {"url": f"/{n}"}, {"status": 404} if n % 2 else {"status": 200}))
+    assert said(run) == []
+
+
+def test_long_words_that_were_said_before_are_no_news_whatever_stands_before_them():
+    run = trace()
+    paragraph = " ".join(f"{words(run.rng, 9)}." for _ in range(5))
+    for _ in range(12):
+        run.says(f"{words(run.rng, 3)}. {paragraph}")
+    assert said(run) == [("nudge", 6), ("kill", 10)]
