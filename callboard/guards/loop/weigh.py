@@ -32,7 +32,7 @@ COUNTING: Final = 0.4
 FAINT: Final = 0.1
 """The same short answer to something new: rows of a table may well be alike."""
 IN_VAIN: Final = 0.2
-"""A check after a change that says the same as after the last one; twice that after the next one, and so on."""
+"""For each time that a check after a change has said the same."""
 BY_ITSELF: Final = 0.3
 """So much less counts a call whose results have changed without anybody's doing: logs, counters, jobs."""
 _MOVES: Final = 2
