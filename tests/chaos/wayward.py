@@ -23,6 +23,7 @@ from callboard.config.guards import (
     Price,
     RateLimit,
     RunBudget,
+    SharedBudget,
     StuckSettings,
 )
 from callboard.config.spec import AgentSpec, Limits
@@ -116,11 +117,12 @@ def _asking(model: str, **limits: Any) -> AgentCode:
 
 
 def _spender(name: str, *, hard: bool) -> AgentCode:
-    """Its third turn is more than its budget allows."""
+    """Its third turn is more than its budget allows. What all of them use is counted on the bus."""
     turn = _calls("stare", usage={"input": 1_000, "output": 100})
     code = scripted(name, turn, tools=(stare,), loop=True, **LIMITS)
     model = code.spec.model.model_copy(update={"price": Price(input=3, output=15), "max_output": 100})
-    budget = BudgetSettings(run=RunBudget(usd=0.014), hard=hard)
+    shared = SharedBudget(usd=900_000, model_calls=1_000_000, tool_calls=1_000_000)
+    budget = BudgetSettings(run=RunBudget(usd=0.014), hard=hard, agent=shared)
     return _guarded(replace(code, spec=code.spec.model_copy(update={"model": model})), budget=budget)
 
 
