@@ -19,7 +19,7 @@ from tests.guards.loop.__main__ import SETS, main, rows_of
 from tests.guards.loop.evaluation import judge, share, table
 from tests.guards.loop.trace import KEY, Call, Trace, words
 
-RUNS = 3
+RUNS = 2
 SET_LEAST = 0.8
 """One set by itself: the transcribed runs are six, and one of them is short."""
 MOST = HEAD + TAIL + 100
@@ -51,6 +51,7 @@ def run_of(steps, seed=0):
     return run
 
 
+@pytest.mark.timeout(300)
 def test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught():
     found = {name: rows_of(module, runs=RUNS, seed=11) for name, module in SETS}
     every = [row for rows in found.values() for row in rows]
@@ -180,6 +181,7 @@ def test_work_is_bounded_whatever_the_size_of_a_result(text, within):
     assert len(said_in(text)) <= MOST // 4
 
 
+@pytest.mark.timeout(300)
 def test_the_evaluation_prints_a_table(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["loop", "1", "2"])
     main()
