@@ -18,7 +18,7 @@ async def pack(value: JsonValue, blobs: Blobs, *, limit: int = INLINE_BYTES) -> 
     """``value`` as content of at most ``limit`` bytes: itself, or a preview and the reference to the whole."""
     capped = cap(value, limit)
     if not capped.truncated:
-        return Content.model_construct(value=value)  # it is JSON: nothing is left to validate
+        return Content(value=value)
     return Content(value=capped.preview, blob=await blobs.put(value))
 
 

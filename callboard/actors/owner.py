@@ -218,9 +218,7 @@ class Owner:
             raise self.ended
         if not self.view.owns(self.token):
             raise OwnershipLost(self.state)
-        record = Record.model_construct(  # each event was validated when it was made
-            id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events)
-        )
+        record = Record(id=self._clock.new_id(), owner=self.token, at=self._clock.now(), events=tuple(events))
         while True:
             family, parent = self._family(record)
             self._on_their_way = len(tickets)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, JsonValue, ValidationError
 
@@ -69,8 +69,7 @@ class Slice:
     slow: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What one worker saw lately: the window in slices, and how many failed in a row."""
 
     slices: tuple[Slice, ...] = ()

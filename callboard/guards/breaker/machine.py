@@ -90,6 +90,7 @@ class Over:
 
 
 Decision: TypeAlias = Let | Hold | Claim
+_LET: Final = Let()
 
 
 def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
@@ -97,7 +98,7 @@ def ask(view: View, now: datetime, *, chance: float) -> tuple[View, Decision]:
     circuit = view.circuit
     match circuit.phase:
         case "closed":
-            return view, Let()
+            return view, _LET
         case "ramp":
             if now >= circuit.until:
                 done = closed(now)
