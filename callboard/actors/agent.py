@@ -9,11 +9,13 @@ import anyio
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.contents import unpack
 from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write, decide
-from callboard.actors.effects import call_model, call_tools, verify_calls, within_deadline
+from callboard.actors.effects import within_deadline
+from callboard.actors.model_calls import call_model
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.pauses import hold
 from callboard.actors.suspend import Idle, publish_children, suspend
+from callboard.actors.tool_calls import call_tools, verify_calls
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatModel
 

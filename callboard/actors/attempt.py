@@ -17,11 +17,11 @@ from callboard.actors.charges import late_facts, unborn, unstarted
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
 from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
 from callboard.actors.contents import pack
-from callboard.actors.effects import OpenModel
 from callboard.actors.fold import EMPTY, fold, replay
 from callboard.actors.function import run_function
 from callboard.actors.gate import NoGate, RunGate
 from callboard.actors.groups import first
+from callboard.actors.model_calls import OpenModel
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.state import RunState

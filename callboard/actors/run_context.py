@@ -235,9 +235,8 @@ class RunContext:
         intent = request(
             self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy, timeout=timeout
         )
-        ask = Ask(self._owner.key, self._spec, self._owner.view, "step", call, intent.attempt, name,
-            effect=effect, pending=self._owner.unwritten,
-        )  # fmt: skip
+        owner, spec, attempt = self._owner, self._spec, intent.attempt
+        ask = Ask(owner.key, spec, owner.view, "step", call, attempt, name, effect=effect, pending=owner.unwritten)
         with self._parking.holding():
             answer = await self._owner.gate.admit(ask)
             if isinstance(answer, Grant):

@@ -1,0 +1,148 @@
+"""Shell: model calls, each behind its intent, each ending as a fact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import anyio
+from pydantic import JsonValue
+
+from callboard.actors.charges import answered, cut_short, failed, interrupted
+from callboard.actors.code import Ports
+from callboard.actors.contents import pack
+from callboard.actors.conversation import conversation
+from callboard.actors.decide import CallModel
+from callboard.actors.effects import denied, within_deadline
+from callboard.actors.gate import Ask, Ending, Refusal
+from callboard.actors.owner import Owner
+from callboard.actors.passage import Passage, admitted
+from callboard.actors.replies import reply_of
+from callboard.bus.messages import (
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    Problem,
+    ToolCall,
+    Usage,
+)
+from callboard.config.spec import AgentSpec, ModelChoice
+from callboard.errors import ModelError
+from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
+
+OpenModel = Callable[[ModelChoice], ChatModel]
+_BACKOFF_SECONDS: Final = 0.2
+_WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
+
+
+async def call_model(
+    owner: Owner, command: CallModel, *, spec: AgentSpec, given: JsonValue, model: ChatModel, ports: Ports
+) -> None:
+    """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact."""
+    choice = spec.model
+    assert choice is not None
+    label = f"{choice.provider}/{choice.name}".rstrip("/")
+    request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+    ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, label,
+        request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
+    )  # fmt: skip
+    answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
+    if answer is None:
+        return
+    if isinstance(answer, Refusal):
+        await owner.append(denied(command.call, answer))
+        return
+    if command.wrap_up and owner.view.denied is None:  # somebody has raised the budget: it is not the last turn
+        with anyio.CancelScope(shield=True):
+            await owner.gate.done(ask, answer, Ending("unstarted"))
+        return
+    intent = ModelRequested(
+        call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up
+    )
+    async with Passage(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
+        if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
+            return
+        if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
+            request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+        passage.start()
+        await _ask_model(owner, command, request, passage, spec=spec, model=model, ports=ports)
+
+
+async def _ask_model(
+    owner: Owner,
+    command: CallModel,
+    request: ChatRequest,
+    passage: Passage,
+    *,
+    spec: AgentSpec,
+    model: ChatModel,
+    ports: Ports,
+) -> None:
+    said: list[str] = []
+    reply: ChatReply | None = None
+    started = ports.clock.monotonic()
+    try:
+        reply = await reply_of(model, request, said, first_token=spec.limits.first_token_timeout)
+        responded = await _responded(command.call, reply, ports, choice=request.model)
+    except ModelError as raised:
+        error = raised
+    except anyio.get_cancelled_exc_class():
+        known = None if reply is None else answered(request.model, reply.usage)
+        usage = known or interrupted(request, owner.view, "".join(said))
+        owner.defer(cut_short(command.call, command.attempt, at=ports.clock.now(), usage=usage))
+        raise
+    else:
+        await passage.end(usage=responded.usage, limits=reply.limits)
+        owner.defer(responded)
+        return
+    seconds = ports.clock.monotonic() - started
+    usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
+    await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
+    owner.defer(_failed(owner, command, error, spec=spec, ports=ports, usage=usage))
+
+
+def _request(
+    owner: Owner, command: CallModel, choice: ModelChoice, *, spec: AgentSpec, given: JsonValue, ports: Ports
+) -> ChatRequest:
+    messages, denied = conversation(owner.view, given, run=owner.key.run), owner.view.denied
+    if command.wrap_up and denied is not None:
+        messages = (*messages, SteerNote(f"{denied.problem.message}. {_WRAP_UP}", denied.guard))
+    return ChatRequest(
+        model=choice,
+        system=spec.system,
+        messages=messages,
+        tools=() if command.wrap_up else spec.tools,
+        attempt=command.attempt,
+        call=command.call,
+        run=owner.key.run,
+        input=given,
+        timeout=within_deadline(owner, spec.limits.model_timeout, ports),
+    )
+
+
+async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: ModelChoice) -> ModelResponded:
+    return ModelResponded(
+        call=call,
+        text=await pack(reply.text, ports.blobs),
+        # ids of our own: unique in the run whatever the provider repeats
+        tool_calls=tuple(
+            ToolCall(id=f"{call}.{index}", name=asked.name, arguments=asked.arguments)
+            for index, asked in enumerate(reply.tool_calls)
+        ),
+        usage=answered(choice, reply.usage),
+        stop=reply.stop,
+    )
+
+
+def _failed(
+    owner: Owner, command: CallModel, error: ModelError, *, spec: AgentSpec, ports: Ports, usage: Usage
+) -> ModelFailed:
+    problem = Problem(kind=f"model_{error.kind}", message=str(error))
+    attempts = command.attempt - owner.view.calls[command.call].forgiven
+    if not error.retryable or attempts >= spec.limits.model_attempts:
+        return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, usage=usage)
+    pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (attempts - 1)
+    retry_at = ports.clock.now() + timedelta(seconds=pause)
+    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, usage=usage)
