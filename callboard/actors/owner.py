@@ -87,6 +87,8 @@ class Owner:
 
     def defer(self, *facts: Fact) -> None:
         """Let ``facts`` travel with the next record. They are in ``view`` at once."""
+        if not facts:
+            return
         self._waiting.append(Ticket(facts, awaited=False))
         self.view = self._imagine(self.view, facts)
 

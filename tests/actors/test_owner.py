@@ -135,3 +135,12 @@ async def test_a_killed_run_takes_nothing_more_from_its_owner() -> None:
         with pytest.raises(OwnershipLost):
             await owner.refresh()
         assert (await journal(bus))[-1] == ["run.killed"]
+
+
+async def test_nothing_that_is_deferred_is_no_entry() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner = owner_of(bus)
+        await owner.flush()
+        owner.defer()
+        await owner.flush()
+        assert await journal(bus) == [["run.created", "run.claimed"]]
