@@ -79,7 +79,8 @@ def tally(amount: Amount) -> Tally:
 
 def used(usage: Usage) -> Tally:
     """What a call used, without the call itself."""
-    return Tally(usage.cost_usd_micros, usage.input_tokens + usage.cached_tokens, usage.output_tokens)
+    read = usage.input_tokens + usage.cached_tokens + usage.written_tokens
+    return Tally(usage.cost_usd_micros, read, usage.output_tokens)
 
 
 def slice_tally(caps: Caps | None) -> Tally:

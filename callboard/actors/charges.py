@@ -39,7 +39,7 @@ _ANSWERED: Final = frozenset({"truncated", "refusal"})
 def answered_tokens(state: RunState) -> int | None:
     """Tokens of the last answered call, input and output: what the next request repeats. None: there is none."""
     last = next((turn.usage for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
-    return None if last is None else last.input_tokens + last.cached_tokens + last.output_tokens
+    return None if last is None else last.input_tokens + last.cached_tokens + last.written_tokens + last.output_tokens
 
 
 def most(request: ChatRequest, state: RunState) -> Amount:
@@ -121,4 +121,5 @@ def _usage(usage: port.Usage) -> Usage:
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
         cost_usd_micros=usage.cost_usd_micros,
+        written_tokens=usage.written_tokens,
     )

@@ -24,11 +24,20 @@ def conversation(state: RunState, given: JsonValue, *, run: str) -> tuple[ChatMe
             case ModelResponded():
                 calls = tuple(ModelToolCall(call.id, call.name, call.arguments) for call in turn.tool_calls)
                 text = turn.text.value
-                messages.append(AssistantTurn(text if isinstance(text, str) else json.dumps(text), calls))
+                said = text if isinstance(text, str) else json.dumps(text)
+                messages.append(AssistantTurn(said, calls, *_blocks(state, turn)))
                 messages += [_outcome(state, call, run) for call in turn.tool_calls]
             case _:
                 assert_never(turn)
     return tuple(messages)
+
+
+def _blocks(state: RunState, turn: ModelResponded) -> tuple[str, tuple[JsonValue, ...]]:
+    """Which provider said it, and how; nothing if that was too large to be kept."""
+    call, blocks = state.calls.get(turn.call), turn.blocks.value
+    if call is None or not isinstance(blocks, list) or turn.blocks.blob is not None:
+        return "", ()
+    return call.name.partition("/")[0], tuple(blocks)
 
 
 def _outcome(state: RunState, asked: ToolCall, run: str) -> ToolOutcome:

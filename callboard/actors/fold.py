@@ -287,6 +287,7 @@ def _add(left: Usage, right: Usage) -> Usage:
         output_tokens=left.output_tokens + right.output_tokens,
         cached_tokens=left.cached_tokens + right.cached_tokens,
         cost_usd_micros=left.cost_usd_micros + right.cost_usd_micros,
+        written_tokens=left.written_tokens + right.written_tokens,
     )
 
 

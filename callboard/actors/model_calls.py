@@ -21,6 +21,7 @@ from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
 from callboard.actors.replies import reply_of
 from callboard.bus.messages import (
+    Content,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -34,6 +35,8 @@ from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
 
 OpenModel = Callable[[ModelChoice], ChatModel]
 _BACKOFF_SECONDS: Final = 0.2
+_BLOCKS_BYTES: Final = 96 * 1024
+"""What is larger cannot be sent back: an entry of the journal ends at 256 KiB."""
 _WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
 
 
@@ -133,6 +136,7 @@ async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: Model
         ),
         usage=answered(choice, reply.usage),
         stop=reply.stop,
+        blocks=await pack(list(reply.blocks), ports.blobs, limit=_BLOCKS_BYTES) if reply.blocks else Content(),
     )
 
 

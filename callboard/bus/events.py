@@ -67,7 +67,10 @@ class ModelRequested(Message):
 
 
 class ModelResponded(Message):
-    """A model call ended well. ``stop`` is the normalised stop reason."""
+    """A model call ended well. ``stop`` is the normalised stop reason.
+
+    ``blocks`` is a list: the answer as the provider said it, where it wants that back unchanged.
+    """
 
     type: Literal["model.responded"] = "model.responded"
     call: str
@@ -75,6 +78,7 @@ class ModelResponded(Message):
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
     stop: str = "end"
+    blocks: Content = Content()
 
 
 class ModelFailed(Message):

@@ -59,12 +59,13 @@ class ToolCall(Message):
 
 
 class Usage(Message):
-    """What a model call used. Tokens, normalised: ``input_tokens`` excludes what was read from a cache."""
+    """What a model call used. Tokens: ``input_tokens`` excludes what was read from a cache, or written to one."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd_micros: int = 0
+    written_tokens: int = 0
 
 
 class Amount(Message):

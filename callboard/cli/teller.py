@@ -202,7 +202,7 @@ class Teller:
 
     def _count(self, usage: Usage) -> int:
         """Add it up. Returns the tokens."""
-        tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens
+        tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens + usage.written_tokens
         self.tokens += tokens
         self.cost_usd_micros += usage.cost_usd_micros
         return tokens

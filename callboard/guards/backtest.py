@@ -180,7 +180,7 @@ def spent_behind(entries: Iterable[Stored], said: Said) -> Spent:
                 case ToolRequested():
                     spent += Spent(tool_calls=1)
                 case ModelResponded(usage=usage) | ModelFailed(usage=usage) | ModelLateUsage(usage=usage):
-                    tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens
+                    tokens = usage.input_tokens + usage.output_tokens + usage.cached_tokens + usage.written_tokens
                     spent += Spent(tokens=tokens, usd_micros=usage.cost_usd_micros)
                 case _:
                     pass

@@ -12,7 +12,9 @@ from pydantic import JsonValue
 from callboard.config.spec import ModelChoice, ToolSpec
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
-Stop: TypeAlias = Literal["end", "tool_use", "max_tokens", "refusal"]
+Stop: TypeAlias = Literal["end", "tool_use", "max_tokens", "refusal", "pause", "context", "content_filter"]
+"""Why an answer ended. ``pause``: the provider wants to be asked again, with what it said so far. ``context``: the
+window was full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens, normalised: ``input_tokens`` excludes what was read from a cache. Money in micro-dollars."""
+    """Tokens, normalised: ``input_tokens`` excludes what was read from a cache (``cached_tokens``), or written to one.
+
+    Money in micro-dollars.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cost_usd_micros: int = 0
+    written_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,16 @@ class UserText:
 
 @dataclass(frozen=True, slots=True)
 class AssistantTurn:
-    """What the model answered earlier."""
+    """What the model answered earlier. ``blocks``: the same as ``provider`` said it, to be sent back to it unchanged.
+
+    The n-th tool call of the blocks is the n-th of ``tool_calls``, under the provider's id. Another provider is sent
+    the text and the calls.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
+    provider: str = ""
+    blocks: tuple[JsonValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,7 @@ class TextDelta:
 class ChatReply:
     """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer.
 
+    ``blocks`` is the whole answer as the provider said it, if it wants that back unchanged (signed thinking).
     ``limits`` are the headers in which the provider speaks of its limits, as they came (``x-ratelimit-*``,
     ``anthropic-ratelimit-*``); the rate limit reads them.
     """
@@ -104,6 +117,7 @@ class ChatReply:
     tool_calls: tuple[ToolCall, ...]
     usage: Usage
     stop: Stop
+    blocks: tuple[JsonValue, ...] = ()
     limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
