@@ -113,7 +113,7 @@ OWNER = (
     every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
     every(RunClaimed, task=(1, 2, 3)),
     every(ModelRequested, call=CALLS, attempt=(1, 2), wrap_up=(False, True), reserved=(Amount(), HELD)),
-    every(ModelResponded, call=CALLS, text=CONTENTS, tool_calls=CALLED, usage=(Usage(), USED), blocks=CONTENTS),
+    every(
         ModelResponded,
         call=CALLS,
         text=CONTENTS,
