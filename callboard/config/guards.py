@@ -153,9 +153,29 @@ class RateLimit(Strict):
     concurrency: Annotated[Count | None, Field(description="Calls at the same time.")] = None
 
 
-class Price(Strict):
+class Rates(Strict):
     """US dollars per million tokens."""
 
     input: Annotated[float, Field(ge=0, le=1_000_000)]
     output: Annotated[float, Field(ge=0, le=1_000_000)]
     cached: Annotated[float | None, Field(ge=0, le=1_000_000, description="Read from a cache; else as 'input'.")] = None
+    written: Annotated[
+        float | None,
+        Field(
+            ge=0, le=1_000_000,
+            description="Written to a cache; else as 'input', and of 'anthropic' and 'openai' 1.25 times that.",
+        ),
+    ] = None  # fmt: skip
+
+
+class PriceStep(Rates):
+    """What all tokens of a call cost whose prompt is larger."""
+
+    above: Annotated[Count, Field(description="Tokens of the prompt, cached or not.")]
+
+
+class Price(Rates):
+    """US dollars per million tokens."""
+
+    steps: Annotated[tuple[PriceStep, ...], Field(max_length=8, description="What large prompts cost.")] = ()
+    source: Annotated[str, Field(max_length=100, description="Where it is from; runs show it. Else 'config'.")] = ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, assert_never
 
 from pydantic_core import to_json
 
-from callboard.config.guards import Price
+from callboard.config.guards import Price, PriceStep, Rates
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, ToolOutcome, Usage, UserText
 
@@ -17,14 +17,28 @@ _BYTES_PER_TOKEN: Final = 2
 """Measured: four bytes a token is too few tokens for 89 % of real tool results, two are enough for nearly all."""
 
 
+_WRITING: Final = {"anthropic": 1.25, "openai": 1.25}
+"""What writing to a cache costs, times the input; elsewhere it is input like any other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """Micro-dollars per million tokens. ``call``: the most that a call costs whatever its tokens (scripts say it)."""
+    """Micro-dollars per million tokens. ``call``: the most that a call costs whatever its tokens (scripts say it).
+
+    ``steps``: what all tokens of a call cost whose prompt is larger than ``above``.
+    """
 
     input: int = 0
     output: int = 0
     cached: int = 0
+    written: int = 0
     call: int = 0
+    above: int = 0
+    steps: tuple[Tariff, ...] = ()
+
+    def reached(self, prompt: int) -> tuple[Tariff, ...]:
+        """What a prompt of at most so many tokens may be charged by; the last one, if it has as many."""
+        return (self, *(step for step in self.steps if step.above < prompt))
 
 
 class _Same:
@@ -53,13 +67,37 @@ def _price_of(same: _Same) -> Tariff | None:
     choice = same.choice
     call = _dearest(choice) if choice.provider == "scripted" else 0
     if choice.price is not None:
-        return _tariff(choice.price, call)
+        return _tariff(choice.price, call=call, writing=_WRITING.get(choice.provider, 1.0))
     return Tariff(call=call) if choice.provider == "scripted" else None
+
+
+def source_of(choice: ModelChoice) -> str:
+    """Where the price of ``choice`` is from; ``""``: nobody knows it."""
+    if choice.price is not None:
+        return choice.price.source or "config"
+    return "script" if choice.provider == "scripted" else ""
+
+
+def describe_price(choice: ModelChoice) -> str:
+    """The price of ``choice`` and its source, for people."""
+    price = choice.price
+    if price is None:
+        return (
+            "as its script says"
+            if choice.provider == "scripted"
+            else "unknown: set its price, or runs with a cap refuse it"
+        )
+    steps = (f"above {step.above:,}: {_shown(step)}" for step in sorted(price.steps, key=lambda step: step.above))
+    return f"{'; '.join((_shown(price), *steps))} ({source_of(choice)})"
 
 
 def cost(tariff: Tariff, usage: Usage) -> int:
     """What a call with this usage costs. What the provider says it costs counts before its tokens."""
-    return usage.cost_usd_micros or _by_tokens(tariff, usage.input_tokens, usage.cached_tokens, usage.output_tokens)
+    if usage.cost_usd_micros:
+        return usage.cost_usd_micros
+    at = tariff.reached(usage.input_tokens + usage.cached_tokens + usage.written_tokens)[-1]
+    prompt = usage.input_tokens * at.input + usage.cached_tokens * at.cached + usage.written_tokens * at.written
+    return _micros(prompt + usage.output_tokens * at.output)
 
 
 def priced(choice: ModelChoice, usage: Usage) -> Usage:
@@ -67,11 +105,11 @@ def priced(choice: ModelChoice, usage: Usage) -> Usage:
     tariff = price_of(choice)
     if tariff is None:
         return usage
-    return Usage(usage.input_tokens, usage.output_tokens, usage.cached_tokens, cost(tariff, usage))
+    return replace(usage, cost_usd_micros=cost(tariff, usage))
 
 
 def worst_case(request: ChatRequest, last: int | None) -> Usage:
-    """The most that a call may use: all input uncached, all the output that it may have.
+    """The most that a call may use: all input at the dearest price, all the output that it may have.
 
     ``last``: the tokens of the run's last answered call, input and output, which this request repeats; None: the first.
     """
@@ -85,18 +123,35 @@ def cut_off(request: ChatRequest, last: int | None, *, said: str) -> Usage:
 
 
 def _bounded(request: ChatRequest, input_tokens: int, output_tokens: int) -> Usage:
+    """At the dearest prices that so many tokens can have: read anew, from a cache, or written to one."""
     tariff = price_of(request.model) or Tariff()
-    money = max(tariff.call, _by_tokens(tariff, input_tokens, 0, output_tokens))
-    return Usage(input_tokens, output_tokens, cost_usd_micros=money)
+    rates = tariff.reached(input_tokens)
+    dearest = max(max(each.input, each.cached, each.written) for each in rates)
+    money = _micros(input_tokens * dearest + output_tokens * max(each.output for each in rates))
+    return Usage(input_tokens, output_tokens, cost_usd_micros=max(tariff.call, money))
 
 
-def _tariff(price: Price, call: int) -> Tariff:
-    cached = price.input if price.cached is None else price.cached
-    return Tariff(round(price.input * _MILLION), round(price.output * _MILLION), round(cached * _MILLION), call)
+def _tariff(rates: Rates, *, call: int, writing: float) -> Tariff:
+    steps = sorted(rates.steps, key=lambda step: step.above) if isinstance(rates, Price) else ()
+    return Tariff(
+        input=round(rates.input * _MILLION),
+        output=round(rates.output * _MILLION),
+        cached=round((rates.input if rates.cached is None else rates.cached) * _MILLION),
+        written=round((rates.input * writing if rates.written is None else rates.written) * _MILLION),
+        call=call,
+        above=rates.above if isinstance(rates, PriceStep) else 0,
+        steps=tuple(_tariff(step, call=0, writing=writing) for step in steps),
+    )
 
 
-def _by_tokens(tariff: Tariff, uncached: int, cached: int, output: int) -> int:
-    return -(-(uncached * tariff.input + cached * tariff.cached + output * tariff.output) // _MILLION)
+def _micros(millionths: int) -> int:
+    """Rounded up."""
+    return -(-millionths // _MILLION)
+
+
+def _shown(rates: Rates) -> str:
+    told = {"in": rates.input, "out": rates.output, "cached": rates.cached, "written": rates.written}
+    return ", ".join(f"${each:.10g} {noun}" for noun, each in told.items() if each is not None)
 
 
 def _dearest(choice: ModelChoice) -> int:

@@ -70,7 +70,7 @@ def test_a_cost_is_rounded_up_and_never_more_than_a_micro_dollar_too_much(price,
 def test_prices_are_of_the_model_of_the_script_or_unknown():
     assert price_of(ModelChoice(provider="acme")) is None
     assert price_of(ModelChoice(provider="acme", price=Price(input=3, output=15))) == Tariff(
-        3_000_000, 15_000_000, 3_000_000
+        3_000_000, 15_000_000, 3_000_000, 3_000_000
     )
     turns = [{"text": "x", "cost_usd": 0.25}, [{"text": "y", "cost_usd": 0.5}, {"text": "z"}], "nonsense"]
     assert price_of(ModelChoice(provider="scripted", settings={"turns": turns})) == Tariff(call=500_000)

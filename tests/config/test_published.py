@@ -1,0 +1,99 @@
+"""List prices, as the library's own data has them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage, __version__, calc_price
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
+
+from callboard.config.guards import Price, PriceStep
+from callboard.config.published import published
+from callboard.config.spec import ModelChoice
+from callboard.models import port
+from callboard.models.prices import cost, price_of
+
+DAY = date(2026, 11, 21)
+SOURCE = f"genai-prices {__version__}, 2026-11-21"
+
+
+def test_a_flat_price_has_what_is_read_and_written_too():
+    found = published("anthropic", "claude-opus-5", on=DAY)
+    assert found == Price(input=5, output=25, cached=0.5, written=6.25, source=SOURCE)
+
+
+def test_what_has_no_price_of_its_own_costs_as_input():
+    found = published("openai", "gpt-5.4-pro", on=DAY)
+    assert (found.cached, found.written) == (found.input, found.input)
+
+
+def test_a_large_prompt_has_a_price_of_its_own():
+    found = published("anthropic", "claude-haiku-5-5", on=DAY)
+    dear = PriceStep(above=100_000, input=0.5, output=2.5, cached=0.05, written=0.625)
+    assert found == Price(input=0.1, output=0.5, cached=0.01, written=0.125, steps=(dear,), source=SOURCE)
+
+
+def test_a_price_is_that_of_the_day():
+    before = published("anthropic", "claude-opus-4-6", on=date(2026, 3, 12))
+    assert [step.above for step in before.steps] == [200_000]
+    assert published("anthropic", "claude-opus-4-6", on=date(2026, 3, 13)).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("anthropic", ""),
+        ("anthropic", "no-such-model"),
+        ("openai", "claude-opus-5"),
+        ("openai", "whisper-1"),
+        ("openai", "text-embedding-3-small"),
+        ("openai-chat", "gpt-5"),
+        ("local", "gpt-5"),
+        ("scripted", "gpt-5"),
+    ],
+)
+def test_nobody_knows_the_price_of_what_is_not_on_a_list(provider, name):
+    assert published(provider, name, on=DAY) is None
+
+
+def test_a_model_that_is_listed_for_nothing_has_no_price(monkeypatch):
+    provider = next(each for each in get_snapshot().providers if each.id == "openai")
+    free = ModelInfo("free-x", ClauseEquals("free-x"), prices=ModelPrice(input_mtok=Decimal(0), output_mtok=Decimal(0)))
+    monkeypatch.setattr(provider, "models", [*provider.models, free])
+    assert published("openai", "free-x", on=DAY) is None
+
+
+SAMPLES = ((1, 0, 0, 1), (100_000, 0, 0, 7), (1, 99_999, 1, 3), (90_000, 120_000, 80_000, 9_999), (0, 0, 272_001, 1))
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_every_list_price_comes_to_what_the_library_charges(provider):
+    """But for prices of sound and pictures: our calls have none."""
+    known = next(each for each in get_snapshot().providers if each.id == provider)
+    checked = 0
+    for model in known.models:
+        found = published(provider, model.id, on=DAY)
+        if found is None or get_snapshot().find_provider_model(model.id, None, provider, None)[1] is not model:
+            continue
+        tariff = price_of(ModelChoice(provider=provider, name=model.id, price=found))
+        for fresh, cached, written, output in SAMPLES:
+            usage = Usage(
+                input_tokens=fresh + cached + written, cache_read_tokens=cached, cache_write_tokens=written,
+                output_tokens=output,
+            )  # fmt: skip
+            exact = calc_price(usage, model.id, provider_id=provider).total_price * 10**6
+            ours = cost(tariff, port.Usage(fresh, output, cached, written_tokens=written))
+            assert exact <= ours < exact + 1, (model.id, fresh, cached, written)
+        checked += 1
+    assert checked > 20
+
+
+def test_a_library_that_nobody_needs_is_not_imported():
+    code = "import sys, callboard.config.loader; print('genai_prices' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"
