@@ -32,6 +32,7 @@ from callboard.bus.messages import (
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
+from callboard.models.prices import source_of
 
 OpenModel = Callable[[ModelChoice], ChatModel]
 _BACKOFF_SECONDS: Final = 0.2
@@ -62,8 +63,9 @@ async def call_model(
             await owner.gate.done(ask, answer, Ending("unstarted"))
         return
     intent = ModelRequested(
-        call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up
-    )
+        call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up,
+        priced_by=source_of(choice),
+    )  # fmt: skip
     async with Passage(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
             return

@@ -55,7 +55,8 @@ class ModelRequested(Message):
     """Intent: a model call may start within the start window. ``attempt`` counts from 1.
 
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
-    the last turn, without tools, of a run whose budget is used up.
+    the last turn, without tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
+    which day; empty if nobody knows one.
     """
 
     type: Literal["model.requested"] = "model.requested"
@@ -64,6 +65,7 @@ class ModelRequested(Message):
     model: str = ""
     reserved: Amount = Amount()
     wrap_up: bool = False
+    priced_by: str = ""
 
 
 class ModelResponded(Message):

@@ -112,7 +112,14 @@ C1, T1, G = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1"), W
 OWNER = (
     every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
     every(RunClaimed, task=(1, 2, 3)),
-    every(ModelRequested, call=CALLS, attempt=(1, 2), wrap_up=(False, True), reserved=(Amount(), HELD)),
+    every(
+        ModelRequested,
+        call=CALLS,
+        attempt=(1, 2),
+        wrap_up=(False, True),
+        reserved=(Amount(), HELD),
+        priced_by=("", "config"),
+    ),
     every(
         ModelResponded,
         call=CALLS,
