@@ -36,15 +36,21 @@ _ANSWERED: Final = frozenset({"truncated", "refusal"})
 """Failures of a provider that had begun to answer."""
 
 
-def answered_tokens(state: RunState) -> int | None:
-    """Tokens of the last answered call, input and output: what the next request repeats. None: there is none."""
-    last = next((turn.usage for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
-    return None if last is None else last.input_tokens + last.cached_tokens + last.written_tokens + last.output_tokens
+def answered_tokens(state: RunState, choice: ModelChoice) -> int | None:
+    """Tokens of the last answered call, input and output: what the next request repeats.
+
+    None: there is none, or another model has counted them, which may cut text into fewer.
+    """
+    last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    if last is None or state.calls[last.call].name != f"{choice.provider}/{choice.name}".rstrip("/"):
+        return None
+    usage = last.usage
+    return usage.input_tokens + usage.cached_tokens + usage.written_tokens + usage.output_tokens
 
 
 def most(request: ChatRequest, state: RunState) -> Amount:
     """The most that a call may cost, to be reserved for it."""
-    worst = worst_case(request, answered_tokens(state))
+    worst = worst_case(request, answered_tokens(state, request.model))
     return Amount(
         usd_micros=worst.cost_usd_micros,
         input_tokens=worst.input_tokens,
@@ -60,7 +66,7 @@ def answered(choice: ModelChoice, usage: port.Usage) -> Usage:
 
 def interrupted(request: ChatRequest, state: RunState, said: str) -> Usage:
     """What a call is charged that ended in the middle, after it had ``said`` this."""
-    return _usage(cut_off(request, answered_tokens(state), said=said))
+    return _usage(cut_off(request, answered_tokens(state, request.model), said=said))
 
 
 def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: str, seconds: float) -> Usage:

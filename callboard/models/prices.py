@@ -181,9 +181,9 @@ def _size(message: ChatMessage) -> int:
     match message:
         case UserText(text=text) | SteerNote(text=text):
             return len(text.encode("utf-8", "replace"))
-        case AssistantTurn(text=text, tool_calls=calls):
+        case AssistantTurn(text=text, tool_calls=calls, blocks=blocks):
             arguments = sum(len(to_json(call.arguments, inf_nan_mode="constants")) for call in calls)
-            return len(text.encode("utf-8", "replace")) + arguments
+            return max(len(text.encode("utf-8", "replace")) + arguments, len(to_json(blocks)) if blocks else 0)
         case ToolOutcome(content=content):
             return len(to_json(content, inf_nan_mode="constants"))
         case _:

@@ -128,14 +128,14 @@ def test_a_release_of_a_run_that_nobody_owns_means_nothing():
 
 
 def test_a_model_call_adds_a_turn_and_its_usage():
-    usage = Usage(input_tokens=1, output_tokens=2, cached_tokens=3, cost_usd_micros=4)
+    usage = Usage(input_tokens=1, output_tokens=2, cached_tokens=3, cost_usd_micros=4, written_tokens=5)
     turn = ModelResponded(call="m1", text=Content(value="hi"), usage=usage)
     state = state_of(
         claimed(), ModelRequested(call="m1"), turn, ModelRequested(call="m2"), turn.model_copy(update={"call": "m2"})
     )
     assert state.calls["m1"].result == Content(value="hi")
     assert len(state.turns) == 2
-    assert state.usage == Usage(input_tokens=2, output_tokens=4, cached_tokens=6, cost_usd_micros=8)
+    assert state.usage == Usage(input_tokens=2, output_tokens=4, cached_tokens=6, cost_usd_micros=8, written_tokens=10)
 
 
 def test_a_model_call_that_failed_keeps_why_and_when_to_retry():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final, assert_never
 
+from callboard.bus.messages import Usage
 from callboard.config.guards import RateLimit
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, ToolOutcome, UserText
 
@@ -16,6 +17,13 @@ def input_tokens(request: ChatRequest) -> int:
     tools = sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in request.tools)
     texts = sum(len(_text(message).encode()) for message in request.messages)
     return (len(request.system.encode()) + tools + texts) // _BYTES_PER_TOKEN
+
+
+def counted(usage: Usage, provider: str) -> tuple[int, int] | None:
+    """Tokens in and out that count against a limit; None: nobody knows. Anthropic lets what it read from a cache go."""
+    free = usage.cached_tokens if provider == "anthropic" else 0
+    inputs = usage.input_tokens + usage.written_tokens + usage.cached_tokens
+    return (inputs - free, usage.output_tokens) if inputs or usage.output_tokens else None
 
 
 def too_large(limit: RateLimit, inputs: int, outputs: int) -> str:

@@ -30,7 +30,7 @@ from callboard.config.times import duration, instant
 from callboard.errors import BusError
 from callboard.guards.rate import wire
 from callboard.guards.rate.desk import Desk
-from callboard.guards.rate.estimate import input_tokens, too_large
+from callboard.guards.rate.estimate import counted, input_tokens, too_large
 from callboard.guards.rate.families import limit_of, line_of
 from callboard.guards.rate.headers import learn
 from callboard.guards.rate.line import Want
@@ -146,7 +146,7 @@ class RateGates:
         """Give the permit back, and say what was used."""
         if not isinstance(grant, Place):
             return
-        used = ending.usage if ending.usage.input_tokens or ending.usage.output_tokens else None
+        used = counted(ending.usage, ask.request.model.provider if ask.request else "")
         frozen = 0.0
         if ending.error == "model_rate":
             frozen = _FROZEN if ending.retry_after is None else min(max(0.0, ending.retry_after), _LONGEST)
@@ -155,8 +155,8 @@ class RateGates:
         over = wire.Done(
             id=grant.id,
             line=grant.line,
-            input_tokens=None if used is None else used.input_tokens,
-            output_tokens=None if used is None else used.output_tokens,
+            input_tokens=None if used is None else used[0],
+            output_tokens=None if used is None else used[1],
             started=ending.how != "unstarted",
             frozen=min(max(frozen, learned.frozen), _LONGEST),
             allowed=learned.allowed,

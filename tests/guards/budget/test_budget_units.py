@@ -10,9 +10,11 @@ from callboard.actors.accounts import Tally
 from callboard.actors.fold import replay
 from callboard.actors.function import worker
 from callboard.actors.run_context import RunContext
+from callboard.actors.state import RunState
 from callboard.bus.messages import Caps, ChildFinished, ChildSpawned, ModelRequested, ModelResponded, RunKilled, Usage
 from callboard.bus.ports import Balance
-from callboard.config.guards import FUNCTION_GUARDS, Price
+from callboard.config.guards import FUNCTION_GUARDS, Price, PriceStep
+from callboard.config.spec import ModelChoice
 from callboard.guards.budget.core import needs
 from callboard.guards.budget.scopes import accounts_of
 from callboard.models import port
@@ -101,9 +103,11 @@ async def test_delegations():
 
 # ---- tokens and money ---------------------------------------------------------------------------------------------
 async def test_cached_input():
-    """Input tokens are all input, also what was read from a cache."""
+    """Input tokens are all input, also what was read from a cache or written to one."""
     spent = await used({"text": "x", "usage": {"input": 10, "cached": 30, "output": 5}})
     assert (spent.input_tokens, spent.output_tokens) == (40, 5)
+    said = ModelResponded(call="m1", usage=Usage(input_tokens=1, cached_tokens=2, written_tokens=4))
+    assert replay(journal(claimed(), ModelRequested(call="m1"), said)).accounts.own.input_tokens == 7
 
 
 def test_cached_prices():
@@ -111,6 +115,25 @@ def test_cached_prices():
     usage = port.Usage(0, 0, cached_tokens=10)
     assert cost(price_of(MODEL), usage) == 5
     assert cost(price_of(MODEL.model_copy(update={"price": Price(input=1, output=1)})), usage) == 10
+
+
+def test_written_prices():
+    """What is written to a cache costs the price of written input; without one the price of input, and with Anthropic
+    and OpenAI a quarter more."""
+    usage = port.Usage(written_tokens=100)
+    price = Price(input=1, output=1)
+    assert cost(price_of(MODEL.model_copy(update={"price": price})), usage) == 100
+    assert cost(price_of(ModelChoice(provider="anthropic", price=price)), usage) == 125
+    assert cost(price_of(ModelChoice(provider="openai", price=price)), usage) == 125
+    assert cost(price_of(ModelChoice(provider="openai", price=Price(input=1, output=1, written=3))), usage) == 300
+
+
+def test_price_steps():
+    """A prompt above a step of the price has the price of that step for all of the call."""
+    step = PriceStep(above=50, input=2, output=20, cached=0.5)
+    tariff = price_of(MODEL.model_copy(update={"price": Price(input=1, output=10, cached=0.25, steps=(step,))}))
+    assert cost(tariff, port.Usage(10, 1, 40)) == 10 + 10 + 10
+    assert cost(tariff, port.Usage(10, 1, 41)) == 20 + 20 + 21
 
 
 async def test_whose_word_counts():
@@ -141,18 +164,37 @@ async def test_overruns():
 
 # ---- before and after a call --------------------------------------------------------------------------------------
 def test_the_worst_case():
-    """Before a call the worst case is reserved: the last usage plus half the bytes of what is new, uncached, and
-    all the output that the model may give."""
-    said = ModelResponded(call="m1", usage=Usage(input_tokens=40, cached_tokens=20, output_tokens=7))
-    state = replay(journal(claimed(), ModelRequested(call="m1"), said))
-    wanted = needs(ask(spec_of(), state))
+    """Before a call the worst case is reserved: the last usage plus half the bytes of what is new, and all the output
+    that the model may give."""
+    used = Usage(input_tokens=20, cached_tokens=20, written_tokens=20, output_tokens=7)
+    wanted = needs(ask(spec_of(), answered_by("scripted", used)))
     assert (wanted.input_tokens, wanted.output_tokens) == (67, 100)
     assert wanted.usd_micros == 67 + 1_000
 
 
+def answered_by(model: str, usage: Usage) -> RunState:
+    said = ModelResponded(call="m1", usage=usage)
+    return replay(journal(claimed(), ModelRequested(call="m1", model=model), said))
+
+
+def test_the_dearest_prices():
+    """The worst case has the dearest prices that so many tokens can have: read anew, from a cache or written to one,
+    at the highest step."""
+    step = PriceStep(above=66, input=2, output=20, written=4)
+    for price, dearest in (
+        (Price(input=1, output=10, written=3), 67 * 3 + 1_000),
+        (Price(input=1, output=10, written=3, steps=(step,)), 67 * 4 + 2_000),
+        (Price(input=1, output=10, written=3, steps=(step.model_copy(update={"above": 67}),)), 67 * 3 + 1_000),
+    ):
+        model = MODEL.model_copy(update={"price": price})
+        wanted = needs(ask(spec_of(model), answered_by("scripted", Usage(input_tokens=67))))
+        assert wanted.usd_micros == dearest
+
+
 def test_the_first_call():
-    """A first call reserves half the bytes of everything in the request."""
+    """A first call, or the first one of another model, reserves half the bytes of everything in the request."""
     assert needs(ask(spec_of(), state_of())).input_tokens == 10
+    assert needs(ask(spec_of(), answered_by("openai/gpt-6", Usage(input_tokens=9_000)))).input_tokens == 10
 
 
 def test_settling():

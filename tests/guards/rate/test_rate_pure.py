@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callboard.bus.messages import Usage
 from callboard.config.guards import RateLimit
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.guards.rate import gcra
 from callboard.guards.rate import line as lines
-from callboard.guards.rate.estimate import input_tokens, too_large
+from callboard.guards.rate.estimate import counted, input_tokens, too_large
 from callboard.guards.rate.families import limit_of, line_of
 from callboard.guards.rate.gcra import Bucket
 from callboard.guards.rate.headers import EARNED, Learned, learn, narrowed
@@ -372,6 +373,14 @@ def test_an_estimate_counts_all_that_the_model_reads():
         attempt=1, call="m1", run="r", input="", timeout=1.0,
     )  # fmt: skip
     assert 350 <= input_tokens(request) <= 400
+
+
+def test_what_was_read_from_a_cache_counts_against_a_limit_except_with_anthropic():
+    usage = Usage(input_tokens=1, cached_tokens=2, written_tokens=4, output_tokens=8)
+    assert counted(usage, "anthropic") == (5, 8)
+    assert counted(usage, "openai") == (7, 8)
+    assert counted(Usage(cached_tokens=2), "anthropic") == (0, 0)
+    assert counted(Usage(), "openai") is None
 
 
 def test_a_call_that_can_never_fit_its_limit_is_told_apart():
