@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import anyio
@@ -21,9 +22,12 @@ from callboard.models.port import ChatModel
 
 
 async def run_agent(
-    owner: Owner, spec: AgentSpec, code: AgentCode, *, model: ChatModel, ports: Ports, idle: Idle
+    owner: Owner, spec: AgentSpec, code: AgentCode, *, models: Sequence[ChatModel], ports: Ports, idle: Idle
 ) -> None:
-    """Run until the terminal or the suspension is in the journal. Raises ``OwnershipLost``."""
+    """Run until the terminal or the suspension is in the journal. ``models`` are those of ``spec.models``.
+
+    Raises ``OwnershipLost``.
+    """
     assert owner.view.created is not None
     given = await unpack(owner.view.created.input, ports.blobs)
     while True:
@@ -34,7 +38,7 @@ async def run_agent(
                 owner.defer(*events)
             case CallModel():
                 with suppress(Paused):
-                    await call_model(owner, command, spec=spec, given=given, model=model, ports=ports)
+                    await call_model(owner, command, spec=spec, given=given, models=models, ports=ports)
             case CallTools():
                 await publish_children(owner, ports=ports, idle=idle)  # they need not wait for the tools of their turn
                 with suppress(Paused):

@@ -203,7 +203,7 @@ class Attempt:
         code = self.agents.get(created.agent)
         try:
             spec = _spec(created, code, owner.key.tenant)
-            model = None if spec.model is None else self.open_model(spec.model)
+            models = [self.open_model(choice) for choice in spec.models]
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))
@@ -212,8 +212,8 @@ class Attempt:
             await self._poison(owner, spec)
         elif code is not None and code.function is not None:
             await run_function(owner, spec, code, ports=self.ports, idle=self.idle)
-        elif code is not None and model is not None:
-            await run_agent(owner, spec, code, model=model, ports=self.ports, idle=self.idle)
+        elif code is not None and models:
+            await run_agent(owner, spec, code, models=models, ports=self.ports, idle=self.idle)
         else:
             hint = "start a worker that has the @worker function, or give the agent a model"
             await self._fail(owner, Problem(kind="no_code", message=f"no code for agent {created.agent!r}", hint=hint))

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.actors.gate import Gates, NoGate
+from callboard.actors.retry_budget import RetryBudgets
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
@@ -81,3 +82,4 @@ class Ports:
     graveyard: Graveyard
     clock: Clock
     gates: Gates = NoGate()
+    retries: RetryBudgets = field(default_factory=RetryBudgets)

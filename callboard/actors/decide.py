@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from callboard.actors.allowance import sliced
+from callboard.actors.ending import BROKEN, ended
 from callboard.actors.spawning import delegated
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import (
@@ -111,11 +112,13 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
         return over
     if last is None:
         return _call_model(state, spec, now)
+    if last.stop in BROKEN:
+        return End(ended(state, last))
     if last.tool_calls and (pending := _pending(state, spec, last, now=now, run=run)):
         return pending
-    if last.tool_calls or state.turns[-1] is not last:  # results to read, or a note that came after the last turn
+    if last.tool_calls or last.stop == "pause" or state.turns[-1] is not last:  # results to read, or a late note
         return _call_model(state, spec, now)
-    return End(RunCompleted(result=last.text))
+    return End(ended(state, last))
 
 
 def limit_reached(state: RunState, now: datetime) -> End | None:

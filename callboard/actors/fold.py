@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from callboard.actors import accounts, inherited
+from callboard.actors import accounts, asking, inherited
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
     TERMINAL,
@@ -224,10 +224,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
     again = known is not None and known.status == "open" and (known.owner, known.attempt) == (owner, event.attempt)
     match event:
         case ModelRequested():
-            call = Call(
-                call=event.call, kind="model", status="open", owner=owner, sequence=sequence,
-                attempt=event.attempt, name=event.model, forgiven=_forgiven(state, known, event.attempt),
-            )  # fmt: skip
+            call = asking.requested(state, known, event, owner=owner, sequence=sequence, again=again)
             books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
             state = _let(state, event)
         case ToolRequested():
@@ -239,12 +236,6 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
         case _:
             assert_never(event)
     return state.evolve(calls={**state.calls, call.call: call}, accounts=books)
-
-
-def _forgiven(state: RunState, known: Call | None, attempt: int) -> int:
-    if state.denied is not None and state.denied.retry_at is not None:
-        return attempt - 1
-    return 0 if known is None else known.forgiven
 
 
 def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned | ToolInDoubt) -> RunState:
@@ -269,8 +260,8 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
                 turns=(*state.turns, event), usage=_add(state.usage, event.usage),
             )  # fmt: skip
         case ModelFailed():
-            failed = _put(state, call.evolve(status="failed", problem=event.problem, retry_at=event.retry_at))
-            return failed.evolve(accounts=accounts.model_ended(state.accounts, event.call, event.usage))
+            books = accounts.model_ended(state.accounts, event.call, event.usage)
+            return _put(state, asking.failed(call, event)).evolve(accounts=books)
         case ToolReturned():
             return _put(state, call.evolve(status="done", result=event.result, problem=event.problem))
         case _:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -11,15 +12,17 @@ import anyio
 from pydantic import JsonValue
 
 from callboard.actors.charges import answered, cut_short, failed, interrupted
+from callboard.actors.choosing import candidates, following, others, verdict
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
 from callboard.actors.decide import CallModel
 from callboard.actors.effects import denied, within_deadline
-from callboard.actors.gate import Ask, Ending, Refusal
+from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
 from callboard.actors.replies import reply_of
+from callboard.actors.retrying import after, chance_of
 from callboard.bus.messages import (
     Content,
     ModelFailed,
@@ -27,7 +30,6 @@ from callboard.bus.messages import (
     ModelResponded,
     Problem,
     ToolCall,
-    Usage,
 )
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
@@ -35,44 +37,76 @@ from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
 from callboard.models.prices import source_of
 
 OpenModel = Callable[[ModelChoice], ChatModel]
-_BACKOFF_SECONDS: Final = 0.2
 _BLOCKS_BYTES: Final = 96 * 1024
 """What is larger cannot be sent back: an entry of the journal ends at 256 KiB."""
 _WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A call of the model at ``entry``; ``instead``: why a guard let no earlier one."""
+
+    command: CallModel
+    entry: int
+    instead: str
+    spec: AgentSpec
+    given: JsonValue
+
+
 async def call_model(
-    owner: Owner, command: CallModel, *, spec: AgentSpec, given: JsonValue, model: ChatModel, ports: Ports
+    owner: Owner,
+    command: CallModel,
+    *,
+    spec: AgentSpec,
+    given: JsonValue,
+    models: Sequence[ChatModel],
+    ports: Ports,
 ) -> None:
-    """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact."""
-    choice = spec.model
-    assert choice is not None
-    label = f"{choice.provider}/{choice.name}".rstrip("/")
-    request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
-    ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, label,
-        request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
-    )  # fmt: skip
-    answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
-    if answer is None:
-        return
-    if isinstance(answer, Refusal):
-        await owner.append(denied(command.call, answer))
-        return
+    """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact.
+
+    A model that the gates put off is passed over while there is another one.
+    """
+    entries, refused = candidates(owner.view, spec, command.call, attempt=command.attempt), dict[int, Refusal]()
+    while (entry := following(entries, refused)) is not None:
+        choice = spec.models[entry]
+        request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+        ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt,
+            f"{choice.provider}/{choice.name}".rstrip("/"),
+            request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
+        )  # fmt: skip
+        answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
+        if answer is None:
+            return
+        if isinstance(answer, Grant):
+            instead = next((each.problem.message for each in refused.values()), "")
+            wanted = _Wanted(command, entry, instead, spec, given)
+            await _granted(owner, wanted, ask, answer, model=models[entry], ports=ports)
+            return
+        refused[entry] = answer
+    await owner.append(denied(command.call, verdict(refused)))
+
+
+async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, model: ChatModel, ports: Ports) -> None:
+    command = wanted.command
     if command.wrap_up and owner.view.denied is None:  # somebody has raised the budget: it is not the last turn
         with anyio.CancelScope(shield=True):
-            await owner.gate.done(ask, answer, Ending("unstarted"))
+            await owner.gate.done(ask, grant, Ending("unstarted"))
         return
+    request = ask.request
+    assert request is not None
     intent = ModelRequested(
-        call=command.call, attempt=command.attempt, model=label, reserved=answer.reserved, wrap_up=command.wrap_up,
-        priced_by=source_of(choice),
+        call=command.call, attempt=command.attempt, model=ask.name, reserved=grant.reserved, wrap_up=command.wrap_up,
+        priced_by=source_of(request.model), entry=wanted.entry, instead=wanted.instead,
     )  # fmt: skip
-    async with Passage(owner.gate, ask, answer, ports.clock) as passage, owner.armed(intent) as window:
+    async with Passage(owner.gate, ask, grant, ports.clock) as passage, owner.armed(intent) as window:
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
             return
         if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
-            request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
+            request = _request(owner, command, request.model, spec=wanted.spec, given=wanted.given, ports=ports)
         passage.start()
-        await _ask_model(owner, command, request, passage, spec=spec, model=model, ports=ports)
+        if owner.view.calls[command.call].asked.count(wanted.entry) == 1:
+            ports.retries.requested(ask.name, ports.clock.monotonic())
+        await _ask_model(owner, command, request, passage, spec=wanted.spec, model=model, ports=ports)
 
 
 async def _ask_model(
@@ -105,7 +139,9 @@ async def _ask_model(
     seconds = ports.clock.monotonic() - started
     usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
     await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
-    owner.defer(_failed(owner, command, error, spec=spec, ports=ports, usage=usage))
+    fact = _failed(owner, command, error, model=passage.ask.name, spec=spec, ports=ports)
+    replaced = bool(said) and fact.retry_at is not None
+    owner.defer(fact.model_copy(update={"usage": usage, "replaced": replaced}))
 
 
 def _request(
@@ -143,12 +179,21 @@ async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: Model
 
 
 def _failed(
-    owner: Owner, command: CallModel, error: ModelError, *, spec: AgentSpec, ports: Ports, usage: Usage
+    owner: Owner, command: CallModel, error: ModelError, *, model: str, spec: AgentSpec, ports: Ports
 ) -> ModelFailed:
-    problem = Problem(kind=f"model_{error.kind}", message=str(error))
-    attempts = command.attempt - owner.view.calls[command.call].forgiven
-    if not error.retryable or attempts >= spec.limits.model_attempts:
-        return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, usage=usage)
-    pause = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * 2 ** (attempts - 1)
-    retry_at = ports.clock.now() + timedelta(seconds=pause)
-    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, usage=usage)
+    """The failure as a fact; ``usage`` and ``replaced`` are its caller's."""
+    now, call = ports.clock.monotonic(), owner.view.calls[command.call]
+    then = after(
+        error,
+        tries=call.asked.count(call.asked[-1]),
+        attempts=spec.limits.model_attempts,
+        seconds_left=within_deadline(owner, math.inf, ports),
+        wait=ports.retries.wait(model, now),
+        chance=chance_of(owner.key.run, command.call, command.attempt),
+        others=others(spec, call),
+    )
+    if then.pause is not None and not then.left:
+        ports.retries.retried(model, now)
+    retry_at = None if then.pause is None else ports.clock.now() + timedelta(seconds=then.pause)
+    problem = Problem(kind=f"model_{error.kind}", message=str(error), hint=then.why)
+    return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, left=then.left)

@@ -68,8 +68,17 @@ class Call(Evolving):
     result: Content = Content()
     problem: Problem | None = None
     retry_at: datetime | None = None
-    forgiven: int = 0
-    """Attempts before a guard put the call off: they do not count."""
+    asked: tuple[int, ...] = ()
+    """Of a model call: the place in the agent's models that each attempt went to since a guard put the call off."""
+    left: frozenset[int] = frozenset()
+    """The places that are not asked again until a guard puts the call off."""
+    barred: frozenset[int] = frozenset()
+    """The places that are not asked again at all."""
+
+    @property
+    def forgiven(self) -> int:
+        """Attempts before a guard put the call off: they do not count."""
+        return self.attempt - len(self.asked)
 
     @property
     def repeatable(self) -> bool:

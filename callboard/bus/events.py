@@ -56,7 +56,8 @@ class ModelRequested(Message):
 
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
     the last turn, without tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
-    which day; empty if nobody knows one.
+    which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why a guard
+    let no earlier one.
     """
 
     type: Literal["model.requested"] = "model.requested"
@@ -66,6 +67,8 @@ class ModelRequested(Message):
     reserved: Amount = Amount()
     wrap_up: bool = False
     priced_by: str = ""
+    entry: int = 0
+    instead: str = ""
 
 
 class ModelResponded(Message):
@@ -84,7 +87,12 @@ class ModelResponded(Message):
 
 
 class ModelFailed(Message):
-    """A model call failed. Retried (``retry_at``) when that is set, else the run ends. ``usage`` is what it used."""
+    """A model call failed. Retried (``retry_at``) when that is set, else the run ends. ``usage`` is what it used.
+
+    ``replaced``: it had begun to speak, and the next attempt begins anew: who showed that takes it back. ``left``: the
+    next attempt goes to another of the agent's models, and this one is not asked again in this call: until a guard puts
+    the call off (``for_now``), or at all (``for_good``).
+    """
 
     type: Literal["model.failed"] = "model.failed"
     call: str
@@ -92,6 +100,8 @@ class ModelFailed(Message):
     problem: Problem
     retry_at: AwareDatetime | None = None
     usage: Usage = Usage()
+    replaced: bool = False
+    left: Literal["", "for_now", "for_good"] = ""
 
 
 class ToolRequested(Message):

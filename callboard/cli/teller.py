@@ -127,17 +127,18 @@ class Teller:
 
     def _work(self, given: RunEvent) -> Line | None:
         match given.event:
-            case ModelRequested(call=call, model=model):
+            case ModelRequested(call=call, model=model, instead=instead):
                 self.open[call] = Step(f"model {model}", given.at)
+                return Line("⇄", "yellow", f"goes on with {model}: {short(instead)}") if instead else None
             case ModelResponded(call=call, text=text, tool_calls=calls, usage=usage):
                 self.turns += 1
                 tokens = self._count(usage)
                 self._asked |= {call.id: call for call in calls}
                 said = f"“{short(text.value)}”" if text.value else f"calls {', '.join(call.name for call in calls)}"
                 return Line("✓", "green", f"model  {said}  {tokens} tokens", seconds=self._close(call, given))
-            case ModelFailed(call=call, problem=problem, retry_at=retry_at, usage=usage):
+            case ModelFailed(call=call, problem=problem, retry_at=retry_at, usage=usage, left=left):
                 self._count(usage)
-                again = "; it is called again" if retry_at is not None else ""
+                again = ("; the next model is asked" if left else "; it is called again") if retry_at else ""
                 failure = short(f"model: {problem.kind}: {problem.message}") + again
                 return Line("✗", "red", failure, seconds=self._close(call, given))
             case ToolRequested(call=call, tool=tool):

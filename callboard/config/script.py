@@ -8,7 +8,7 @@ message).
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
@@ -26,6 +26,9 @@ def _a_pattern(value: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_a_pattern)]
 Tokens = Annotated[int, Field(ge=0, le=10**12), NOT_A_BOOL]
+
+
+Stop: TypeAlias = Literal["max_tokens", "refusal", "pause", "context", "content_filter"]
 
 
 class ToolUse(Strict):
@@ -67,6 +70,7 @@ class Turn(Strict):
     delay: Annotated[Seconds | None, Field(description="Until the reply is complete; seconds, or '250ms'.")] = None
     chunks: Annotated[int, Field(ge=1, le=10_000, description="Stream the text in so many pieces."), NOT_A_BOOL] = 1
     fail: Annotated[Failure | None, Field(description="Fail on demand, to test retries.")] = None
+    stop: Annotated[Stop | None, Field(description="Why the answer ends, if not because it is complete.")] = None
     limits: Annotated[
         dict[str, str], Field(description="What it says of its limits beside each answer, as headers: 'x-ratelimit-…'.")
     ] = Field(default_factory=dict)

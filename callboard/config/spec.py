@@ -90,11 +90,18 @@ class AgentSpec(Strict):
     description: str = ""
     kind: Literal["agent", "function"] = "agent"
     model: ModelChoice | None = None
+    fallbacks: tuple[ModelChoice, ...] = ()
+    """Who is asked, in this order, when ``model`` cannot answer."""
     system: str = ""
     tools: tuple[ToolSpec, ...] = ()
     team: tuple[Name, ...] = ()
     limits: Limits = Limits()
     guards: GuardSettings = GuardSettings()
+
+    @property
+    def models(self) -> tuple[ModelChoice, ...]:
+        """All that may be asked, the first one first."""
+        return () if self.model is None else (self.model, *self.fallbacks)
 
     def tool(self, name: str) -> ToolSpec | None:
         """The tool of that name on this agent's allow-list."""

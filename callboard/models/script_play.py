@@ -67,7 +67,7 @@ def reply_of(turn: Turn, request: ChatRequest) -> ChatReply:
         ToolCall(_call_id(asked, at), use.name, quote(use.args, sources)) for at, use in enumerate(turn.tools, start=1)
     )
     usage = _usage(turn.usage, turn.cost_usd, request, [text, *(as_text(call.arguments) for call in calls)])
-    return ChatReply(text, calls, usage, "tool_use" if calls else "end", limits=turn.limits)
+    return ChatReply(text, calls, usage, turn.stop or ("tool_use" if calls else "end"), limits=turn.limits)
 
 
 def pieces(text: str, count: int) -> list[str]:

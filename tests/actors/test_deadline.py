@@ -31,11 +31,12 @@ async def fill_the_queue(board: Fleet, *, room: int) -> None:
     await board.bus.tasks.publish(TaskAddress("default", "nobody", "low"), Task(input="in the way"))
 
 
-async def test_a_provider_that_says_come_back_in_an_hour_does_not_hold_a_run_beyond_its_deadline() -> None:
+async def test_a_provider_that_says_come_back_in_an_hour_does_not_hold_a_run_until_its_deadline() -> None:
     agent = scripted("busy", {"text": "x", "fail": {"kind": "rate", "retry_after": 3600}})
     async with fleet(agent) as board:
-        state = await board.over(await board.submit("busy", "x", deadline=in_seconds(1)))
-        assert state.terminal.problem.kind == "deadline"
+        state = await board.over(await board.submit("busy", "x", deadline=in_seconds(600)))
+        assert state.terminal.problem.kind == "model_rate"
+        assert state.terminal.problem.hint == "it asks for 1 h of quiet, and the run's deadline is before that"
 
 
 async def test_an_agent_that_cannot_publish_its_children_fails_at_its_deadline() -> None:

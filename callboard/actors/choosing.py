@@ -1,0 +1,65 @@
+"""Pure: which of an agent's models a call asks: in the order of the configuration, those that may answer.
+
+An entry is a model's place in ``AgentSpec.models``. Each call begins at the front, so all go back to the first model
+as soon as no guard refuses it and no call finds it broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from callboard.actors.asking import put_off
+from callboard.actors.gate import Refusal
+from callboard.actors.state import Call, RunState
+from callboard.bus.messages import ModelResponded
+from callboard.config.spec import AgentSpec
+
+_NOBODY: Final = frozenset[int]()
+
+
+def candidates(state: RunState, spec: AgentSpec, call: str, *, attempt: int) -> tuple[int, ...]:
+    """The entries to ask in their order, at least one; those that the call has left are not among them.
+
+    A run stays with the provider whose own blocks it carries, if it can.
+    """
+    known = state.calls.get(call)
+    if known is not None and known.status == "open" and known.attempt == attempt:
+        return known.asked[-1:]  # its intent is written already
+    gone = _NOBODY if known is None else known.barred if put_off(state) else known.barred | known.left
+    entries = [entry for entry in range(len(spec.models)) if entry not in gone]
+    home = _home(state)
+    return tuple(sorted(entries, key=lambda entry: spec.models[entry].provider != home)) or (0,)
+
+
+def others(spec: AgentSpec, call: Call) -> bool:
+    """Is there an entry to ask beside the one that ``call`` asked last?"""
+    gone = call.barred | call.left | set(call.asked[-1:])
+    return any(entry not in gone for entry in range(len(spec.models)))
+
+
+def following(entries: Sequence[int], refused: Mapping[int, Refusal]) -> int | None:
+    """The entry to ask the guards about next; None: they let none of them.
+
+    What refuses the first one for good (a budget) means the run.
+    """
+    first = refused.get(entries[0])
+    if first is not None and first.retry_at is None:
+        return None
+    return next((entry for entry in entries if entry not in refused), None)
+
+
+def verdict(refused: Mapping[int, Refusal]) -> Refusal:
+    """What the guards say if they let none: to come back as early as one of them may be let."""
+    later = [refusal for refusal in refused.values() if refusal.retry_at is not None]
+    return min(later, key=lambda refusal: str(refusal.retry_at)) if later else next(iter(refused.values()))
+
+
+def _home(state: RunState) -> str:
+    """The provider that wants back what it said last; ``""``: any will do."""
+    for turn in reversed(state.turns):
+        if isinstance(turn, ModelResponded):
+            call = state.calls.get(turn.call)
+            said = call is not None and isinstance(turn.blocks.value, list) and turn.blocks.blob is None
+            return call.name.partition("/")[0] if call is not None and said else ""
+    return ""

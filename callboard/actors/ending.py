@@ -1,0 +1,39 @@
+"""Pure: how an agent's run ends after its last answer: an answer that was cut off never looks like a success."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from callboard.actors.state import RunState
+from callboard.bus.messages import Content, ModelResponded, Problem, RunCompleted, RunFailed
+
+BROKEN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
+    "max_tokens": ("its answer was cut off at the model's max_output", "raise max_output, or ask for less"),
+    "context": ("its answer filled the model's context window", "split the task, or take a model with a larger window"),
+    "refusal": ("the model refused to answer", "word the task differently, or take another model"),
+    "content_filter": ("the provider's filter stopped the answer", "word the task differently, or take another model"),
+})  # fmt: skip
+"""Why an answer stopped that is none, with what to say and to do. Its tool calls may be cut off too: none is made."""
+
+
+def ended(state: RunState, last: ModelResponded) -> RunCompleted | RunFailed:
+    """The terminal of a run that has nothing more to do after its ``last`` answer."""
+    text = _whole(state, last)
+    if last.stop not in BROKEN:
+        return RunCompleted(result=text)
+    message, hint = BROKEN[last.stop]
+    problem = Problem(kind=f"model_{last.stop}", message=message, hint=hint)
+    return RunFailed(problem=problem, partial=text)
+
+
+def _whole(state: RunState, last: ModelResponded) -> Content:
+    """What ``last`` says, with what it went on from: pauses are the provider's affair. Long texts stay as they are."""
+    parts = [last.text]
+    for turn in reversed(state.turns[: state.turns.index(last)]):
+        if not isinstance(turn, ModelResponded) or turn.stop != "pause" or turn.tool_calls:
+            break
+        parts.insert(0, turn.text)
+    texts = [part.value for part in parts if isinstance(part.value, str) and part.blob is None]
+    return Content(value="".join(texts)) if len(texts) == len(parts) > 1 else last.text
