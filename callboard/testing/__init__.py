@@ -1,0 +1,21 @@
+"""Shell: what people test their agents with: a provider on loopback that answers and fails as it is told."""
+
+from callboard.testing.billing import Line, Rate
+from callboard.testing.cache import PromptCache
+from callboard.testing.faults import Fault
+from callboard.testing.script import Call, Reply, Request, Tokens, by_turn
+from callboard.testing.server import FakeProvider, fake_provider
+
+__all__ = (
+    "Call",
+    "FakeProvider",
+    "Fault",
+    "Line",
+    "PromptCache",
+    "Rate",
+    "Reply",
+    "Request",
+    "Tokens",
+    "by_turn",
+    "fake_provider",
+)
