@@ -19,6 +19,7 @@ from callboard.app.embedded import embedded
 from callboard.app.guards import guarding_of
 from callboard.app.server import DATA_DIR
 from callboard.config.expectations import nearest
+from callboard.config.keys import open_providers
 from callboard.config.loader import load
 from callboard.errors import ConfigError
 
@@ -34,7 +35,7 @@ class Agent:
     def __init__(self, file: str | Path, agent: str, *, data_dir: str | Path = DATA_DIR) -> None:
         self.name = agent
         config = load(Path(file))
-        self._agents, self._guarding = load_agents(config), guarding_of(config)
+        self._agents, self._guarding, self._providers = load_agents(config), guarding_of(config), open_providers(config)
         if agent not in self._agents:
             raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, self._agents)}")
         self._data_dir = Path(data_dir).absolute()
@@ -74,7 +75,9 @@ class Agent:
         if self._open is None:
             with ExitStack() as stack:
                 portal = stack.enter_context(start_blocking_portal(name="callboard"))
-                deployment = embedded(self._agents, data_dir=self._data_dir, guarding=self._guarding)
+                deployment = embedded(
+                    self._agents, data_dir=self._data_dir, guarding=self._guarding, providers=self._providers
+                )
                 here = stack.enter_context(portal.wrap_async_context_manager(deployment))
                 self._open = (stack.pop_all(), portal, here.board)
             atexit.register(self.close)

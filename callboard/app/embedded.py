@@ -21,6 +21,7 @@ from callboard.app.server import DATA_DIR, kept_server
 from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.server import Durability
 from callboard.bus.subjects import Subjects
+from callboard.config.providers import NO_PROVIDERS, Providers
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 
@@ -47,6 +48,7 @@ async def embedded(
     subjects: Subjects = DEFAULT_SUBJECTS,
     by: str = "client",
     guarding: Guarding = _DEFAULT_GUARDING,
+    providers: Providers = NO_PROVIDERS,
 ) -> AsyncGenerator[Embedded]:
     """Serve ``agents`` for the time of the context, on the bus ``at`` if given, else on one of our own.
 
@@ -59,7 +61,7 @@ async def embedded(
             at, kept = BusAt((server.url,), subjects), data_dir
         leaving, gone = anyio.Event(), anyio.Event()
         name = process_name()
-        worker = worker_child(at, agents, WorkerSettings(name), leaving, guarding=guarding)
+        worker = worker_child(at, agents, WorkerSettings(name), leaving, guarding=guarding, providers=providers)
         spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("guard"), ChildSpec("worker", restart="transient")))
         children = {
             "supervisor": supervisor_child(at, name),

@@ -20,8 +20,10 @@ from callboard.bus.doorman import turn_away
 from callboard.bus.messages import TERMINAL
 from callboard.bus.service import Service, announced
 from callboard.bus.subjects import RunKey, Subjects
-from callboard.config.spec import AgentSpec
+from callboard.config.providers import NO_PROVIDERS, Providers
+from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import BusUnreachable
+from callboard.models.registry import opened_models
 from callboard.supervisors.dispatcher import Dispatcher
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.sweeper import Sweeper
@@ -56,6 +58,7 @@ def worker_child(
     leaving: anyio.Event,
     *,
     guarding: Guarding = _DEFAULT_GUARDING,
+    providers: Providers = NO_PROVIDERS,
 ) -> Run:
     """A worker on a connection of its own (echo off: its own appends are no hints). Drains and ends on ``leaving``."""
 
@@ -63,17 +66,13 @@ def worker_child(
         async with (
             open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
             worker_gates(bus, guarding, worker=settings.name) as gates,
+            opened_models(providers, _models(agents)) as models,
         ):
             asking = replace(ports(bus), gates=gates)
-            worker = Worker(agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait)
-            guards = guards_of(guarding, _specs(agents))
-            about = {
-                "agents": ",".join(sorted(agents)),
-                "slots": str(settings.slots),
-                "prefix": at.subjects.prefix,
-                "guards": ",".join(sorted(guards)),
-                "waits_for": ",".join(sorted(name for name, missing in guards.items() if missing == "closed")),
-            }
+            worker = Worker(
+                agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait, open_model=models.open
+            )
+            about = {"prefix": at.subjects.prefix, "slots": str(settings.slots), **_about(agents, guarding)}
             async with (
                 announced(bus.connection, _service("callboard-worker", settings.name, about)),
                 worker,
@@ -86,6 +85,13 @@ def worker_child(
                 group.cancel_scope.cancel()
 
     return run
+
+
+def _about(agents: Mapping[str, AgentCode], guarding: Guarding) -> Mapping[str, str]:
+    """What a worker tells of itself beside the rest: what it serves, and which guards its runs have and wait for."""
+    guards = guards_of(guarding, _specs(agents))
+    waits_for = sorted(name for name, missing in guards.items() if missing == "closed")
+    return {"agents": ",".join(sorted(agents)), "guards": ",".join(sorted(guards)), "waits_for": ",".join(waits_for)}
 
 
 def supervisor_child(at: BusAt, name: str) -> Run:
@@ -119,6 +125,10 @@ def _specs(agents: Mapping[str, AgentCode]) -> Iterator[AgentSpec]:
         yield from code.tenants.values()
 
 
+def _models(agents: Mapping[str, AgentCode]) -> Iterator[ModelChoice]:
+    return (choice for code in agents.values() for choice in code.spec.models)
+
+
 def ports(bus: Bus) -> Ports:
     """What a worker needs of a bus."""
     return Ports(
@@ -129,6 +139,7 @@ def ports(bus: Bus) -> Ports:
         blobs=bus.blobs,
         graveyard=bus.graveyard,
         clock=bus.clock,
+        tokens=bus.tokens,
     )
 
 

@@ -16,6 +16,7 @@ from callboard.actors.code import AgentCode
 from callboard.app.guards import Guarding
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
 from callboard.bus.bus import open_bus
+from callboard.config.providers import Providers
 from callboard.log import get_logger
 from callboard.supervisors.process import beat, process_child
 from callboard.supervisors.supervisor import supervisor
@@ -41,7 +42,7 @@ def spare_collections() -> None:
 
 
 async def run_worker(
-    at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, *, guarding: Guarding
+    at: BusAt, agents: Mapping[str, AgentCode], settings: WorkerSettings, *, guarding: Guarding, providers: Providers
 ) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand over what is held. A second signal ends the process at once.
 
@@ -51,7 +52,7 @@ async def run_worker(
     leaving = anyio.Event()
     tree = supervisor(
         SupervisorSpec((ChildSpec("worker", restart="transient"),)),
-        {"worker": worker_child(at, agents, settings, leaving, guarding=guarding)},
+        {"worker": worker_child(at, agents, settings, leaving, guarding=guarding, providers=providers)},
     )
     await serve(tree, leaving, linger=settings.grace + _MARGIN_SECONDS)
 

@@ -44,17 +44,12 @@ async def up(
     ] = "always",
 ) -> int:
     """Start a deployment here: bus (unless --url names one), supervisor, guards, workers. Ctrl-C or SIGTERM ends it."""
-    from callboard.app.agents import load_agents
     from callboard.app.node import BusAt
     from callboard.app.process import up as run_up
     from callboard.app.server import kept_server
     from callboard.bus.subjects import Subjects
-    from callboard.config.loader import load
 
-    config = None if file is None else load(file)
-    shared.logs(frozenset() if config is None else config.secrets)
-    if config is not None:
-        load_agents(config)  # a mistake in it is better found here than by each worker
+    _look_at(shared, file)
     subjects = Subjects(shared.prefix)
     async with AsyncExitStack() as stack:
         if shared.url is None:
@@ -85,12 +80,15 @@ async def worker(
     from callboard.app.node import WorkerSettings
     from callboard.app.process import process_name, run_worker
     from callboard.bus.subjects import token
+    from callboard.config.keys import open_providers
     from callboard.config.loader import load
 
     config = load(file)
-    shared.logs(config.secrets)
+    providers = open_providers(config)
+    shared.logs(config.secrets | providers.secrets)
     settings = WorkerSettings(token(name or process_name(), "name"), slots, drain)
-    await run_worker(shared.bus(), load_agents(config), settings, guarding=guarding_of(config))
+    agents, guarding = load_agents(config), guarding_of(config)
+    await run_worker(shared.bus(), agents, settings, guarding=guarding, providers=providers)
     return DONE
 
 
@@ -101,6 +99,19 @@ async def supervisor(shared: Shared) -> int:
     shared.logs()
     await run_supervisor(shared.bus())
     return DONE
+
+
+def _look_at(shared: Shared, file: Path | None) -> None:
+    """A mistake in the configuration, or a missing key, is better found here than by each worker."""
+    from callboard.app.agents import load_agents
+    from callboard.config.keys import open_providers
+    from callboard.config.loader import load
+
+    config = None if file is None else load(file)
+    shared.logs(frozenset() if config is None else config.secrets)
+    if config is not None:
+        load_agents(config)
+        open_providers(config)
 
 
 def _say_up(shared: Shared, at: BusAt, counts: Mapping[str, int], data: Path) -> None:

@@ -71,17 +71,28 @@ def _deployed(
     from callboard.app.guards import guarding_of
     from callboard.bus.subjects import Subjects
     from callboard.config.expectations import nearest
+    from callboard.config.keys import open_providers
     from callboard.config.loader import load
     from callboard.errors import ConfigError
 
     config = load(file)
-    shared.logs(config.secrets)
+    providers = open_providers(config)
+    shared.logs(config.secrets | providers.secrets)
     agents = load_agents(config)
     if agent not in agents:
         raise ConfigError(f"there is no agent {agent!r} in {str(file)!r}{nearest(agent, agents)}")
     at, guarding = None if shared.url is None else shared.bus(), guarding_of(config)
     subjects, by = Subjects(shared.prefix), shared.by
-    return embedded(agents, at=at, data_dir=data, durability=durability, subjects=subjects, by=by, guarding=guarding)
+    return embedded(
+        agents,
+        at=at,
+        data_dir=data,
+        durability=durability,
+        subjects=subjects,
+        by=by,
+        guarding=guarding,
+        providers=providers,
+    )
 
 
 async def _killable(shared: Shared, board: Board, run: Run, screen: Screen) -> int:

@@ -14,9 +14,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 MODEL: Final = r"^[A-Za-z0-9_-]{1,64}/[^\s/][^\s]{0,255}$"
 ModelName = Annotated[str, StringConstraints(pattern=MODEL)]
 """``provider/model``."""
-FAMILY: Final = r"^[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_-]{1,64})?/(\*|[^\s/*][^\s*]{0,255}\*?)$"
+FAMILY: Final = r"^[A-Za-z0-9_-]{1,64}/(\*|[^\s/*][^\s*]{0,255}\*?)$"
 FamilyName = Annotated[str, StringConstraints(pattern=FAMILY)]
-"""``provider/model``, ``provider/beginning*``, ``provider:key/model``."""
+"""``provider/model``, ``provider/beginning*``."""
 
 
 def _not_a_bool(value: object) -> object:

@@ -71,7 +71,7 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
 _NAME: Final = "1 to 64 letters, digits, '_' or '-'"
 _KEYS: Final = {
     frozenset({MODEL}): "'provider/model'",
-    frozenset({FAMILY}): "'provider/model', 'provider/model-*' ('*' only at the end) or 'provider:key/model'",
+    frozenset({FAMILY}): "'provider/model' or 'provider/model-*' ('*' only at the end)",
 }
 
 
@@ -117,6 +117,8 @@ def _describe(schema: Schema) -> str:
         return _bounded("an integer" if kind == "integer" else "a number", schema)
     if kind == "string" and schema.get("pattern") == NAME:
         return _NAME
+    if kind == "string" and schema.get("pattern") == MODEL:
+        return "'provider/model'"
     if kind in {"string", "array"} and (schema.get("minLength") or schema.get("minItems")):
         return f"{_PLAIN[kind]} that is not empty"
     return _PLAIN.get(kind, "")

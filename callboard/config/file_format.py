@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from callboard.config.alerts import Alerts
-from callboard.config.base import NOT_A_BOOL, FamilyName, ModelName, Name, Strict
+from callboard.config.base import NOT_A_BOOL, FamilyName, ModelName, Name, Seconds, Strict
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
-from callboard.config.spec import PROVIDERS, Limits
+from callboard.config.spec import Limits
+
+Kind: TypeAlias = Literal["anthropic", "openai", "openai-chat"]
 
 
-def _available(provider: str) -> str:
-    if provider not in PROVIDERS:
-        raise ValueError(f"this provider is not available in this version: use {' or '.join(map(repr, PROVIDERS))}")
-    return provider
+class ProviderEntry(Strict):
+    """Who answers model calls: a provider with a key, or a server that speaks like one."""
+
+    kind: Annotated[
+        Kind | None,
+        Field(description="What it speaks. Without it the name says it. 'openai-chat': compatible servers."),
+    ] = None
+    api_key: Annotated[
+        str | None,
+        Field(description="'${env:NAME}' or '${file:path}', looked up by workers only; else the usual variable."),
+    ] = None
+    base_url: Annotated[
+        str | None, Field(pattern=r"^https?://", description="Where it is, if not at the provider's usual address.")
+    ] = None
+    headers: Annotated[dict[str, str], Field(description="Sent with each request; may refer to '${env:NAME}'.")] = (
+        Field(default_factory=dict)
+    )
+    stall_timeout: Annotated[
+        Seconds, Field(description="How long an answer may be silent in the middle; seconds, or '30s'.")
+    ] = 60.0
 
 
 class ModelEntry(Strict):
     """Which model answers. The provider ``scripted`` plays a script: from a file, or the turns right here."""
 
     provider: Annotated[
-        Name, AfterValidator(_available), Field(description="'scripted' plays a script, without a key.")
+        Name,
+        Field(description="'anthropic', 'openai', 'openai-chat', a name under 'providers', or 'scripted' (no key)."),
     ]
     name: Annotated[str, Field(description="The provider's name of the model.")] = ""
-    key_name: Annotated[
-        Name | None, Field(description="What its key is called, if the provider has several: limits are per key.")
-    ] = None
+    settings: Annotated[
+        dict[str, JsonValue], Field(description="The provider's own: what its requests say beside the rest.")
+    ] = Field(default_factory=dict)
     script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
     turns: Turns | None = None
     loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
@@ -39,18 +58,41 @@ class ModelEntry(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.provider != "scripted":
+            return self._real()
+        if self.settings:
+            raise ValueError("'settings' are for real models: a script says everything in its turns")
         if (self.script is None) == (self.turns is None):
             raise ValueError("expected either 'script' (a file) or 'turns' (a list) for the provider 'scripted'")
         if self.script is not None and self.loop:
             raise ValueError("'loop' belongs into the script file, beside its 'turns'")
         return self
 
+    def _real(self) -> Self:
+        if self.script is not None or self.turns is not None or self.loop:
+            raise ValueError("'script', 'turns' and 'loop' are for the provider 'scripted'")
+        if not self.name or any(each.isspace() for each in self.name):
+            raise ValueError("expected the model's 'name' as its provider has it, without spaces")
+        return self
+
+
+def _name_or_entry(value: object) -> str:
+    return "<name>" if isinstance(value, str) else "<entry>"
+
+
+Model: TypeAlias = Annotated[
+    Annotated[ModelName, Tag("<name>")] | Annotated[ModelEntry, Tag("<entry>")], Discriminator(_name_or_entry)
+]
+"""``provider/model``, or the long form."""
+
 
 class AgentEntry(Strict):
     """An agent: a model in a loop with tools."""
 
     description: Annotated[str, Field(description="Shown to the agents that may delegate to it.")] = ""
-    model: Annotated[ModelEntry | None, Field(description="Without it, the model of 'defaults'.")] = None
+    model: Annotated[
+        Model | None, Field(description="'provider/model', or more about it; without it, the model of 'defaults'.")
+    ] = None
     system: Annotated[str, Field(description="The system prompt.")] = ""
     tools: Annotated[
         tuple[str, ...],
@@ -82,7 +124,7 @@ class FilesEntry(Strict):
 class DefaultsEntry(Strict):
     """What agents have that do not say otherwise."""
 
-    model: ModelEntry | None = None
+    model: Model | None = None
     limits: Limits = Limits()
 
 
@@ -90,6 +132,10 @@ class ConfigFile(Strict):
     """A configuration file of callboard."""
 
     agents: Annotated[dict[Name, AgentEntry], Field(description="The agents by name.")] = Field(default_factory=dict)
+    providers: Annotated[
+        dict[Name, ProviderEntry],
+        Field(description="Who answers model calls, by the name that models begin with: keys, servers of your own."),
+    ] = Field(default_factory=dict)
     files: FilesEntry = FilesEntry()
     functions: Annotated[
         tuple[str, ...],
@@ -107,7 +153,7 @@ class ConfigFile(Strict):
         dict[FamilyName, RateLimit],
         Field(
             description="What providers allow, by 'provider/model' or 'provider/model-*'; "
-            "each key has its own, 'provider:key/model' says which."
+            "each entry of 'providers' has its own."
         ),
     ] = Field(default_factory=dict)
     prices: Annotated[dict[ModelName, Price], Field(description="Prices of models, by 'provider/model'.")] = Field(

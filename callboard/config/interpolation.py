@@ -17,6 +17,7 @@ Resolve = Callable[[str, str], str]
 """(kind, name) to the value. Raises ``ValueError`` that says what is wrong and what to do."""
 
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<kind>env|file|secret):(?P<name>[^}]*)(?P<end>\}?)")
+NOWHERE: Final = re.compile(r"(?!)")
 
 
 @dataclass(slots=True)
@@ -26,13 +27,15 @@ class Interpolation:
     resolve: Resolve
     in_runs: re.Pattern[str]
     """Paths whose text goes into the journals of runs, and to the model."""
+    later: re.Pattern[str] = NOWHERE
+    """Paths whose text is left as it is written."""
     secrets: set[str] = field(default_factory=set[str])
     problems: list[Problem] = field(default_factory=list[Problem])
 
     def apply(self, node: Node, path: str = "") -> Node:
         """``node`` with every reference replaced."""
         match node:
-            case ScalarNode(value=str()) if "${" in node.written:
+            case ScalarNode(value=str()) if "${" in node.written and not self.later.match(path):
                 return ScalarNode(node.place, self._text(node, path), node.written)
             case ScalarNode():
                 return node

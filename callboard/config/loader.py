@@ -12,11 +12,15 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from callboard.clock import SystemClock
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
 from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
+from callboard.config.providers import KEPT_FOR_LATER, choice_of, provider_configs, provider_problems, rate_limits_of
+from callboard.config.published import published
+from callboard.config.reading import Reading, is_file, read
 from callboard.config.references import BUILTIN_TOOLS, References, agent_names, tenant_names
 from callboard.config.resolved import AgentConfig, Config, GuardRef, ToolRef, innermost
 from callboard.config.script import Script
@@ -25,12 +29,10 @@ from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
 _IN_RUNS: Final = re.compile(
-    r"agents\.[^.]+\.(system|description|model\.turns)\b|defaults\.model\.turns\b"
+    r"agents\.[^.]+\.(system|description|model\.(turns|settings))\b|defaults\.model\.(turns|settings)\b"
     r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
 )
 _EVERYTHING: Final = re.compile("")
-LARGEST_FILE: Final = 1_048_576
-"""Bytes of a file that the configuration reads."""
 
 
 def load(path: Path, *, builtins: frozenset[str] = BUILTIN_TOOLS, env: Mapping[str, str] | None = None) -> Config:
@@ -72,7 +74,7 @@ class _Loading:
             return None
         for node, where in _script_names(root):
             self._read_script(node, where)
-        references = References(root, self.path.absolute().parent, self.builtins, _is_file)
+        references = References(root, self.path.absolute().parent, self.builtins, is_file)
         file = self._validated(root)
         names = agent_names(root)
         tools = {name: references.tools(name) for name in names}
@@ -84,6 +86,7 @@ class _Loading:
         if file is None:
             return None
         self._check_models(file, root)
+        self.problems += provider_problems(file, root)
         self._check_guards(file, guards)
         if self.problems:
             return None
@@ -97,15 +100,16 @@ class _Loading:
             function_guards=of_functions(file),
             guard_refs=guards,
             breaker=file.breaker,
-            rate_limits=MappingProxyType(file.rate_limits),
+            rate_limits=rate_limits_of(file),
             prices=MappingProxyType(file.prices),
             alerts=file.alerts,
+            providers=provider_configs(file, root, self.env),
         )
 
     def tree(self, path: Path, name: str, *, script: bool) -> Node | None:
         """The tree of a file, interpolated; None if it has none. ``name`` is the one to show."""
         try:
-            text = _read(path)
+            text = read(path)
         except UnicodeDecodeError as error:
             self.problems.append(_not_utf8(error, name))
             return None
@@ -117,7 +121,7 @@ class _Loading:
         if root is None:
             return None
         in_runs = _EVERYTHING if script else _IN_RUNS
-        interpolation = Interpolation(lambda kind, of: self._resolve(kind, of, path.parent), in_runs)
+        interpolation = Interpolation(Reading(self.env, path.parent), in_runs, KEPT_FOR_LATER)
         tree = interpolation.apply(root)
         self.problems += interpolation.problems
         self.secrets |= interpolation.secrets
@@ -137,7 +141,7 @@ class _Loading:
         if reference in self.scripts:
             return
         self.scripts[reference] = None
-        if not _is_file(path):
+        if not is_file(path):
             message = f"got {shown(node)}: there is no such file (it is relative to this file)"
             self.problems.append(Problem(node.place, where, message))
             return
@@ -189,32 +193,17 @@ class _Loading:
             place=locate(references.root, ("agents", name)).key,
         )
 
-    def _choice(self, entry: ModelEntry, file: ConfigFile) -> ModelChoice:
+    def _choice(self, entry: ModelEntry | str, file: ConfigFile) -> ModelChoice:
+        if isinstance(entry, str) or entry.provider != "scripted":
+            choice = choice_of(entry, file, None)
+            today = SystemClock().now().date()
+            price = choice.price or published(choice.provider, choice.name, on=today)
+            return choice.model_copy(update={"price": price})
         script = self.scripts.get(entry.script or "")
         if entry.turns is not None:
             script = Script(turns=entry.turns, loop=entry.loop)
         assert script is not None, "a script with problems ends the loading before"
-        settings = script.model_dump(mode="json", exclude_defaults=True)
-        price = entry.price or file.prices.get(f"{entry.provider}/{entry.name}")
-        return ModelChoice(
-            provider=entry.provider,
-            name=entry.name,
-            key_name=entry.key_name,
-            price=price,
-            max_output=entry.max_output,
-            settings=settings,
-        )
-
-    def _resolve(self, kind: str, name: str, base: Path) -> str:
-        if kind == "file":
-            try:
-                return _read(base / name).rstrip("\r\n")
-            except UnicodeDecodeError:
-                raise ValueError("the file is not UTF-8: save it as UTF-8") from None
-        value = self.env.get(name) if "\0" not in name else None
-        if value is None:
-            raise ValueError("the environment has no such variable: set it, or write '$${' for a literal '${'")
-        return value
+        return choice_of(entry, file, script)
 
 
 def _script_names(root: Node) -> Iterator[tuple[ScalarNode, str]]:
@@ -237,27 +226,6 @@ def _merged(defaults: DefaultsEntry, own: Limits) -> Limits:
     return Limits.model_validate(
         {**defaults.limits.model_dump(exclude_unset=True), **own.model_dump(exclude_unset=True)}
     )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def _read(path: Path) -> str:
-    """A small text file. Raises ``ValueError`` (``UnicodeDecodeError`` for what is not UTF-8)."""
-    if not _is_file(path):
-        raise ValueError("there is no such file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"the file is larger than {LARGEST_FILE} bytes")
-    return content.decode("utf-8-sig")
 
 
 def _not_utf8(error: UnicodeDecodeError, name: str) -> Problem:

@@ -10,6 +10,7 @@ from typing import Literal
 from callboard.config.alerts import Alerts
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.nodes import Place
+from callboard.config.providers import ProviderConfig
 from callboard.config.spec import Limits, ModelChoice
 
 
@@ -130,3 +131,4 @@ class Config:
     rate_limits: Mapping[str, RateLimit]
     prices: Mapping[str, Price]
     alerts: Alerts = field(repr=False)
+    providers: Mapping[str, ProviderConfig]

@@ -10,7 +10,7 @@ from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
 from callboard.config.durations import LONGEST
 from callboard.config.guards import GuardSettings, Price
 
-PROVIDERS: Final = ("scripted",)
+PROVIDERS: Final = ("anthropic", "openai", "openai-chat", "scripted")
 """The model providers of this version."""
 
 
@@ -60,12 +60,12 @@ class ModelChoice(Strict):
     provider: Name
     name: str = ""
     key_name: Name | None = None
-    """What the key is called that it is asked with; never the key."""
+    """The entry of ``providers`` that it is asked with, if its name is not the provider's; never a key."""
     price: Price | None = None
     max_output: Annotated[int, Field(ge=1, le=10_000_000), NOT_A_BOOL] = 4096
     """Tokens of one answer at most."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
-    """For the scripted provider: the fields of ``callboard.config.script.Script``."""
+    """The provider's own. For the scripted one: the fields of ``callboard.config.script.Script``."""
 
 
 class ToolSpec(Strict):

@@ -1,17 +1,102 @@
-"""Shell: providers by name. An adapter is imported when it is first asked for."""
+"""Shell: models by their choice. An adapter is imported when it is first asked for, and serves all runs of a worker."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, assert_never
+
+import anyio
+
+from callboard.config.providers import NO_PROVIDERS, Provider, Providers, entry_of
 from callboard.config.spec import PROVIDERS, ModelChoice
 from callboard.errors import ConfigError
 from callboard.models.port import ChatModel
 
+_CLOSES_WITHIN: Final = 2.0
+_NO_KEY: Final = "none"
+"""What servers are told that want no key: the libraries insist on one."""
+
+
+class _Adapter(ChatModel, Protocol):
+    async def aclose(self) -> None:
+        """Close its connections."""
+        ...
+
+
+class Models:
+    """The models of one worker: one client for each entry of ``providers``."""
+
+    def __init__(self, providers: Providers = NO_PROVIDERS) -> None:
+        self._providers = providers
+        self._adapters: dict[str, _Adapter] = {}
+
+    def open(self, choice: ModelChoice) -> ChatModel:
+        """The model of ``choice``. Raises ``ConfigError`` if this worker cannot ask it."""
+        if choice.provider == "scripted":
+            from callboard.models.scripted import ScriptedModel  # noqa: PLC0415 - adapters are imported when used
+
+            return ScriptedModel.from_choice(choice)
+        if choice.provider not in PROVIDERS:
+            known = " or ".join(repr(name) for name in PROVIDERS)
+            raise ConfigError(f"provider {choice.provider!r} is not available in this version, use {known}")
+        entry = entry_of(choice)
+        if entry not in self._adapters:
+            provider = self._providers.by_name.get(entry)
+            if provider is None or provider.kind != choice.provider:
+                raise ConfigError(
+                    f"this worker cannot ask {choice.name!r}: it has no key for {entry!r} ({choice.provider}); "
+                    "set it, or add the entry under 'providers', and start the worker again"
+                )
+            self._adapters[entry] = _adapter(provider)
+        return self._adapters[entry]
+
+    def prepare(self, choices: Iterable[ModelChoice]) -> None:
+        """Open the real ones now: importing their libraries takes seconds."""
+        for choice in choices:
+            if choice.provider != "scripted":
+                self.open(choice)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        adapters, self._adapters = self._adapters, {}
+        with anyio.move_on_after(_CLOSES_WITHIN, shield=True):
+            async with anyio.create_task_group() as closing:
+                for adapter in adapters.values():
+                    closing.start_soon(adapter.aclose)
+
+
+@asynccontextmanager
+async def opened_models(providers: Providers, choices: Iterable[ModelChoice]) -> AsyncGenerator[Models]:
+    """The models of a worker that serves ``choices``, ready; closed at the end."""
+    models = Models(providers)
+    try:
+        await anyio.to_thread.run_sync(models.prepare, tuple(choices))  # heartbeats go on meanwhile
+        yield models
+    finally:
+        await models.aclose()
+
 
 def open_model(choice: ModelChoice) -> ChatModel:
-    """The model of ``choice``. Raises ``ConfigError`` for a provider or settings that this version does not have."""
-    if choice.provider not in PROVIDERS:
-        known = " or ".join(repr(name) for name in PROVIDERS)
-        raise ConfigError(f"provider {choice.provider!r} is not available in this version, use {known}")
-    from callboard.models.scripted import ScriptedModel  # noqa: PLC0415 - adapters are imported when used
+    """The model of a choice that needs no key. Raises ``ConfigError``."""
+    return Models().open(choice)
 
-    return ScriptedModel.from_choice(choice)
+
+def _adapter(provider: Provider) -> _Adapter:
+    key, url = provider.api_key or _NO_KEY, provider.base_url
+    headers, stall = provider.headers, provider.stall_timeout
+    match provider.kind:
+        case "anthropic":
+            from callboard.models.anthropic.adapter import AnthropicModel  # noqa: PLC0415 - 2.5 s
+
+            return AnthropicModel(api_key=key, base_url=url, headers=headers, stall_timeout=stall)
+        case "openai":
+            from callboard.models.openai.responses import ResponsesModel  # noqa: PLC0415 - 0.9 s
+
+            return ResponsesModel(api_key=key, base_url=url, headers=headers, stall_timeout=stall)
+        case "openai-chat":
+            from callboard.models.openai.chat import ChatCompletionsModel  # noqa: PLC0415 - 0.9 s
+
+            return ChatCompletionsModel(api_key=key, base_url=url, headers=headers, stall_timeout=stall)
+        case _:
+            assert_never(provider.kind)

@@ -124,20 +124,13 @@ breaker: {{window: 2m, calls: 20}}
     assert (config.breaker.window, config.breaker.calls) == (120.0, 20)
 
 
-def test_a_rate_limit_is_for_a_family_of_models_or_one_key_of_a_provider(folder: Path) -> None:
-    own = "model: {provider: scripted, name: m, key_name: batch, turns: [{text: hi}]}"
-    limits = "scripted/m-*: {requests: 5}, scripted:batch/*: {requests: 6}, scripted/m: {}"
-    config = loaded(f"agents: {{a: {{{own}}}}}\nrate_limits: {{{limits}}}")
-    assert config.rate_limits == {
-        "scripted/m-*": RateLimit(requests=5),
-        "scripted:batch/*": RateLimit(requests=6),
-        "scripted/m": RateLimit(),
-    }
-    assert config.agents["a"].model.key_name == "batch"
+def test_a_rate_limit_is_for_a_model_or_a_family_of_models(folder: Path) -> None:
+    config = loaded(f"agents: {{a: {{{MODEL}}}}}\nrate_limits: {{scripted/m-*: {{requests: 5}}, scripted/m: {{}}}}")
+    assert config.rate_limits == {"scripted/m-*": RateLimit(requests=5), "scripted/m": RateLimit()}
 
 
 SHOWN = "expected 'file.py:Class' or 'package.module:Class'"
-FAMILIES = "expected 'provider/model', 'provider/model-*' ('*' only at the end) or 'provider:key/model'"
+FAMILIES = "expected 'provider/model' or 'provider/model-*' ('*' only at the end)"
 NAMES = "expected 1 to 64 letters, digits, '_' or '-'"
 
 

@@ -234,11 +234,8 @@ def test_a_problem_in_an_agent_has_its_place_its_value_and_what_is_expected(
         ("agents:\n  a: {model: {}}\n", f"2:7: agents.a.model.provider: missing: {EXPECTED_NAME}"),
         (f"agents:\n  a b: {{{MODEL}}}\n", f"2:3: agents.a b: the name is 'a b': {EXPECTED_NAME}"),
         (
-            "agents:\n  a: {model: {provider: anthropic}}\n",
-            (
-                "2:25: agents.a.model.provider: got 'anthropic': this provider is not available in this version: "
-                "use 'scripted'"
-            ),
+            "agents:\n  a: {model: {provider: antropic, name: x}}\n",
+            "2:25: agents.a.model.provider: there is no provider 'antropic': did you mean 'anthropic'?",
         ),
         (
             "agents:\n  a: {model: {provider: scripted}}\n",

@@ -1,0 +1,184 @@
+"""Pure: who answers model calls: the entries of ``providers``, which of them a model means, and what is wrong there.
+
+An entry has a name, and a kind: what it speaks. A model is written ``entry/model``. Inside, a choice has the kind as
+its ``provider``, and the entry's name as its ``key_name`` where that is another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, cast, get_args
+
+from callboard.config.expectations import nearest
+from callboard.config.file_format import ConfigFile, Kind, ModelEntry, ProviderEntry
+from callboard.config.guards import Price, RateLimit
+from callboard.config.nodes import Node, Place, Problem, Spot, locate
+from callboard.config.script import Script
+from callboard.config.spec import ModelChoice
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KEPT_FOR_LATER: Final = re.compile(r"providers\.[^.]+\.(api_key|headers\..+)$")
+"""Paths of what only workers look up."""
+_REFERENCE: Final = re.compile(r"\$\{(?P<kind>env|file):(?P<name>[^}]+)\}")
+_USUAL: Final[Mapping[Kind, str]] = {"anthropic": "ANTHROPIC", "openai": "OPENAI", "openai-chat": "OPENAI"}
+"""How the usual variables of the environment begin."""
+_LATER: Final = "expected '${env:NAME}' or '${file:path}': a key does not belong into this file"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """An entry before its secrets are looked up: ``api_key`` and ``headers`` are as written. ``""``: it has no key."""
+
+    name: str
+    kind: Kind
+    api_key: str
+    base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    stall_timeout: float = 60.0
+    place: Place = Place("", 1, 1)
+    path: str = ""
+    stated: bool = True
+    """Whether the file has it; else it is one of the usual ones."""
+
+    @property
+    def key_source(self) -> str:
+        """Where its key is, for people: the name of a variable, ``file path``, or ``no key``."""
+        found = _REFERENCE.fullmatch(self.api_key)
+        if found is None:
+            return "no key"
+        return found["name"] if found["kind"] == "env" else f"file {found['name']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider that calls can be made to. ``stall_timeout`` in seconds; without a key, ``api_key`` is ``""``."""
+
+    kind: Kind
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    stall_timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """What a worker has, by the names of the entries; ``secrets`` are for the redactor of the logs."""
+
+    by_name: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+NO_PROVIDERS: Final = Providers()
+
+
+def provider_configs(file: ConfigFile, root: Node, env: Mapping[str, str]) -> Mapping[str, ProviderConfig]:
+    """All entries by name: those of the file, and, of the kinds that it does not name, the usual ones."""
+    found: dict[str, ProviderConfig] = {kind: _usual(kind, root.place, env) for kind in KINDS}
+    for name, entry in file.providers.items():
+        found[name] = _configured(name, entry, root, env)
+    return MappingProxyType(found)
+
+
+def provider_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:
+    """What is wrong with the entries, and with which entry models name."""
+    for name, entry in file.providers.items():
+        yield from _problems(name, entry, root)
+    models = {("agents", name, "model"): agent.model for name, agent in file.agents.items()}
+    for path, model in (*models.items(), (("defaults", "model"), file.defaults.model)):
+        if model is not None:
+            spot = locate(root, path if isinstance(model, str) else (*path, "provider"))
+            yield from _model_problems(model, file, spot)
+
+
+def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> Iterator[Problem]:
+    owner, known = owner_of(model), sorted({*KINDS, "scripted", *file.providers})
+    if isinstance(model, str) and owner == "scripted":
+        hint = "expected 'model: {provider: scripted, turns: […]}': a script needs its turns"
+        yield Problem(spot.value, spot.path, hint)
+    elif owner not in known:
+        message = f"there is no provider {owner!r}{nearest(owner, known)}"
+        yield Problem(spot.value, spot.path, message)
+
+
+def owner_of(model: ModelEntry | str) -> str:
+    """The entry that a model of the file names."""
+    return model.partition("/")[0] if isinstance(model, str) else model.provider
+
+
+def entry_of(choice: ModelChoice) -> str:
+    """The entry that a choice is asked through."""
+    return choice.key_name or choice.provider
+
+
+def choice_of(model: ModelEntry | str, file: ConfigFile, script: Script | None) -> ModelChoice:
+    """The choice that a model of the file comes to; ``script`` is that of a scripted one."""
+    owner = owner_of(model)
+    entry = ModelEntry(provider=owner, name=model.partition("/")[2]) if isinstance(model, str) else model
+    kind, key_name = _named(owner, file)
+    return ModelChoice(
+        provider=kind,
+        name=entry.name,
+        key_name=key_name,
+        price=entry.price or _price(file, (owner, kind), entry.name),
+        max_output=entry.max_output,
+        settings=entry.settings if script is None else script.model_dump(mode="json", exclude_defaults=True),
+    )
+
+
+def rate_limits_of(file: ConfigFile) -> Mapping[str, RateLimit]:
+    """The limits by what guards call models: ``provider/model``, ``provider:entry/model``."""
+    found: dict[str, RateLimit] = {}
+    for name, limit in file.rate_limits.items():
+        owner, _, models = name.partition("/")
+        kind, key_name = _named(owner, file)
+        found[f"{kind}:{key_name}/{models}" if key_name else name] = limit
+    return MappingProxyType(found)
+
+
+def _named(owner: str, file: ConfigFile) -> tuple[str, str | None]:
+    """The kind of an entry, and its name if that is not the kind's."""
+    entry = file.providers.get(owner)
+    kind = owner if entry is None or entry.kind is None else entry.kind
+    return kind, None if kind == owner else owner
+
+
+def _price(file: ConfigFile, owners: tuple[str, str], name: str) -> Price | None:
+    return next((file.prices[f"{owner}/{name}"] for owner in owners if f"{owner}/{name}" in file.prices), None)
+
+
+def _usual(kind: Kind, place: Place, env: Mapping[str, str]) -> ProviderConfig:
+    begin = _USUAL[kind]
+    base_url = env.get(f"{begin}_BASE_URL") or None
+    return ProviderConfig(kind, kind, f"${{env:{begin}_API_KEY}}", base_url, place=place, stated=False)
+
+
+def _configured(name: str, entry: ProviderEntry, root: Node, env: Mapping[str, str]) -> ProviderConfig:
+    kind = entry.kind or cast("Kind", name)
+    spot = locate(root, ("providers", name))
+    usual = _usual(kind, spot.key, env) if kind == name else None
+    keyless = usual is None or kind == "openai-chat"  # a compatible server must not see a key that is not its own
+    api_key = entry.api_key or ("" if keyless or usual is None else usual.api_key)
+    base_url = entry.base_url or (usual.base_url if usual is not None else None)
+    headers = MappingProxyType(entry.headers)
+    return ProviderConfig(name, kind, api_key, base_url, headers, entry.stall_timeout, spot.key, spot.path)
+
+
+def _problems(name: str, entry: ProviderEntry, root: Node) -> Iterator[Problem]:
+    spot = locate(root, ("providers", name))
+    if name == "scripted":
+        yield Problem(spot.key, spot.path, "the name is 'scripted', which needs no entry: rename it")
+        return
+    if entry.kind is None and name not in KINDS:
+        yield Problem(spot.key, f"{spot.path}.kind", f"missing: expected one of {', '.join(map(repr, KINDS))}")
+        return
+    kind = entry.kind or cast("Kind", name)
+    if entry.api_key is not None and _REFERENCE.fullmatch(entry.api_key) is None:
+        key = locate(root, ("providers", name, "api_key"))
+        yield Problem(key.value, key.path, _LATER)  # what stands there may be a key: it is not shown
+    if entry.api_key is None and kind not in {"openai-chat", name}:
+        yield Problem(spot.key, f"{spot.path}.api_key", f"missing: {_LATER}")
+    if kind == "openai-chat" and entry.base_url is None and (entry.api_key is None or kind != name):
+        yield Problem(spot.key, f"{spot.path}.base_url", "missing: say where it is, e.g. 'http://127.0.0.1:8000/v1'")
