@@ -1,0 +1,71 @@
+"""Pure: a request as the Messages API wants it.
+
+The prompt cache works on a prefix: tools, then system, then messages. A breakpoint stands at the end of each, and one
+where the request before this one ended, so that its entry is found whatever has been added since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from callboard.config.spec import ToolSpec
+from callboard.errors import ModelError
+from callboard.models.anthropic.history import (
+    Block,
+    blank,
+    messages_of,
+    text_block,
+    used_tools,
+    welcomes_thoughts,
+)
+from callboard.models.port import ChatRequest
+
+Body: TypeAlias = dict[str, Any]
+SETTINGS: Final = ("metadata", "output_config", "service_tier", "stop_sequences", "thinking", "tool_choice")
+"""What ``settings`` may hold; it goes into the body as it is. What changes the price of a token is not among it."""
+_CACHED: Final = MappingProxyType({"type": "ephemeral"})
+_MARKED_MESSAGES: Final = 2
+
+
+def body_of(request: ChatRequest) -> Body:
+    """The body of a streamed call. Raises ``ModelError`` (``bad_request``) for settings that are not known."""
+    settings = _settings(request)
+    messages = messages_of(request.messages)
+    tools: list[Block] = [_tool(tool) for tool in request.tools]
+    if not tools and (used := used_tools(messages)):  # a history with calls is refused without tools
+        tools = [{"name": name, "input_schema": {"type": "object"}} for name in used]
+        settings["tool_choice"] = {"type": "none"}
+    if not tools:
+        settings.pop("tool_choice", None)
+    _mark(tools[-1:])
+    system: list[Block] = [] if blank(request.system) else [text_block(request.system)]
+    _mark(system)
+    asked = [message for message in messages if message["role"] == "user"]
+    for message in asked[-_MARKED_MESSAGES:]:
+        _mark(message["content"][-1:])
+    body: Body = {"model": request.model.name, "max_tokens": request.model.max_output, "stream": True, **settings}
+    given: Body = {"tools": tools, "system": system, "messages": messages}
+    return body | {name: value for name, value in given.items() if value}
+
+
+def _settings(request: ChatRequest) -> Body:
+    settings = dict(request.model.settings)
+    if unknown := sorted(set(settings) - set(SETTINGS)):
+        wrong = f"settings of anthropic/{request.model.name}: {', '.join(map(repr, unknown))} not known"
+        raise ModelError("bad_request", f"{wrong}; allowed are {', '.join(SETTINGS)}", retryable=False)
+    thinking = settings.get("thinking")
+    if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and not welcomes_thoughts(request.messages):
+        del settings["thinking"]
+    return settings
+
+
+def _tool(tool: ToolSpec) -> Block:
+    described: Block = {"description": tool.description} if not blank(tool.description) else {}
+    return {"name": tool.name, **described, "input_schema": {"type": "object", **tool.parameters}}
+
+
+def _mark(blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        block["cache_control"] = dict(_CACHED)
