@@ -8,6 +8,7 @@ from callboard.actors.conversation import conversation
 from callboard.actors.decide import child_id
 from callboard.actors.fold import replay
 from callboard.bus.messages import (
+    Blob,
     ChildFinished,
     ChildSpawned,
     Content,
@@ -73,3 +74,19 @@ def test_results_problems_and_doubts_are_told_apart():
     assert outcomes["e"].content == {"error": "killed", "message": "the delegate's run killed"}
     assert all(outcomes[name].is_error for name in "bce")
     assert messages[-1] == SteerNote("hurry", "ada")
+
+
+def test_an_answer_goes_back_to_its_provider_as_it_was_said_unless_it_was_too_large_to_keep():
+    def turn_of(blocks: Content) -> AssistantTurn:
+        asked = ModelRequested(call="m1", model="anthropic/claude")
+        facts = (RunCreated(agent="x", at=T0), RunClaimed(task=1), asked, ModelResponded(call="m1", blocks=blocks))
+        messages = conversation(replay([Stored(1, Record(id="i", owner="o", events=facts))]), "hello", run="r1")
+        assert isinstance(messages[1], AssistantTurn)
+        return messages[1]
+
+    said = [{"type": "thinking", "thinking": "hm", "signature": "s"}]
+    kept = turn_of(Content(value=said))
+    assert (kept.provider, kept.blocks) == ("anthropic", tuple(said))
+    assert turn_of(Content()).blocks == ()
+    cut = turn_of(Content(value=said, blob=Blob(size=10**6, sha256="0" * 64)))
+    assert (cut.provider, cut.blocks) == ("", ())

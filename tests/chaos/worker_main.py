@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from callboard.actors import effects, run_context
+from callboard.actors import run_context, tool_calls
 from callboard.actors.code import AgentCode
 from callboard.actors.gate import NoGate
 from callboard.actors.groups import alone
@@ -134,7 +134,7 @@ class RecordedModel:
 
 def _record_tools_and_steps() -> None:
     """The code of the examples does not record itself: it is recorded where it is called."""
-    execute, perform = effects.execute, run_context.perform
+    execute, perform = tool_calls.execute, run_context.perform
 
     async def recorded_execute(tool: Any, arguments: Any, context: Any) -> Any:
         RECORDER(RunKey(context.tenant, context.run), context.call, context.key)
@@ -144,7 +144,7 @@ def _record_tools_and_steps() -> None:
         RECORDER(RunKey(context.tenant, context.run), context.call, context.key)
         return await perform(work, context, **more)
 
-    effects.execute = recorded_execute
+    tool_calls.execute = recorded_execute
     run_context.perform = recorded_perform
 
 

@@ -377,3 +377,12 @@ def test_the_bucket_knows_a_circuit_as_long_as_it_may_matter():
     assert circuits.lasts(Circuit(phase="open", until=until), T0) == 300 + circuits.OTHERS_FOR
     assert circuits.lasts(Circuit(phase="half_open", until=T0), until) == circuits.OTHERS_FOR
     assert circuits.parsed(b"{}") == circuits.parsed(b"nonsense") == Circuit()
+
+
+def test_a_trip_that_came_too_late_is_put_on_top_of_what_has_closed_since_and_of_nothing_else():
+    view, trip = Fleet(1, Random(0)).views[0], Circuit(phase="open", cause="streak", trips=1)
+    closed = machine.again(view.evolve(circuit=Circuit(trips=3)), trip, T0, chance=0.0)
+    assert closed is not None
+    assert (closed.phase, closed.trips, closed.cause) == ("open", 4, "streak")
+    assert machine.again(view.evolve(circuit=Circuit(phase="half_open")), trip, T0, chance=0.0) is None
+    assert machine.again(view, Circuit(phase="ramp"), T0, chance=0.0) is None

@@ -80,7 +80,7 @@ def test_a_model_call_has_one_attempt_left_before_its_last_not_counting_those_be
         return last_but_one(replace(ASK, spec=spec, attempt=attempt, state=ASK.state.evolve(**state)))
 
     assert [left(attempt) for attempt in (1, 2, 3, 4)] == [False, False, True, False]
-    call = Call(call="m1", kind="model", status="failed", owner="o", sequence=1, forgiven=3)
+    call = Call(call="m1", kind="model", status="failed", owner="o", sequence=1, attempt=3)
     assert [left(attempt, calls={"m1": call}) for attempt in (3, 4, 5, 6)] == [False, False, False, True]
     denied = GuardDenied(guard="breaker", call="m1", problem=Problem(kind="x", message="x"), retry_at=T0)
     assert not left(3, denied=denied)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from callboard.actors import effects
+from callboard.actors import model_calls
 from callboard.bus.ledger import JetStreamLedger
 from callboard.bus.messages import Usage
 from callboard.bus.ports import Balance, Posting
@@ -23,7 +23,7 @@ def apply(name: str) -> None:
         case "check_then_act":
             SharedRun._hold = _check_then_act
         case "refund_to_zero":
-            effects.interrupted = lambda *_: Usage()
+            model_calls.interrupted = lambda *_: Usage()
         case "release_what_crashed":
             kept = Passbook.take_over
 

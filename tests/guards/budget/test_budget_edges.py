@@ -7,7 +7,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from callboard.actors import effects
+from callboard.actors import model_calls
 from callboard.actors.fold import replay
 from callboard.actors.gate import Answer, Ask, Ending, Grant, NoGate, Refusal
 from callboard.actors.worker import Worker
@@ -91,7 +91,7 @@ async def test_an_answer_that_its_run_s_end_kept_from_the_journal_is_charged(mon
         packing.set()
         await anyio.sleep_forever()
 
-    monkeypatch.setattr(effects, "pack", never)
+    monkeypatch.setattr(model_calls, "pack", never)
     agent = spender("long", turn(), budget={"tenant": {"usd": 1}})
     async with house(agent) as board:
         key = await board.submit("long", "go")

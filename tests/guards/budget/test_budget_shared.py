@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 import anyio
 import pytest
 
-from callboard.actors import effects
+from callboard.actors import model_calls
 from callboard.actors.fold import replay
 from callboard.actors.history import check
 from callboard.actors.owner import Owner
@@ -224,7 +224,7 @@ async def test_a_call_that_never_started_because_its_worker_left_costs_nothing(m
 
 
 async def test_a_budget_that_refunds_what_was_cut_off_is_caught(monkeypatch):
-    monkeypatch.setattr(effects, "interrupted", effects.interrupted)
+    monkeypatch.setattr(model_calls, "interrupted", model_calls.interrupted)
     mutants.apply("refund_to_zero")
     agent = spender("slow", turn(), budget={"tenant": {"usd": 1}})
     async with house(agent, open_model=lambda choice: Slow()) as board:
