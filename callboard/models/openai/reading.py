@@ -1,0 +1,78 @@
+"""Pure: reading what a server sent, which may be anything: the wrong type reads as nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, cast
+
+from pydantic import JsonValue
+from pydantic_core import from_json, to_json
+
+from callboard.models.port import ChatReply, TextDelta, Usage
+
+_BYTES_PER_TOKEN: Final = 2
+END: Final = object()
+"""In the place of an event: the stream is over."""
+
+
+class Reading(Protocol):
+    """Events in, pieces out. ``over``: the reply is among the pieces, nothing after it counts."""
+
+    over: bool
+
+    def read(self, event: object) -> Sequence[TextDelta | ChatReply]:
+        """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
+        ...
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """An object of JSON, or an empty one."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def sequence(value: object) -> Sequence[object]:
+    """A list of JSON, or an empty one."""
+    return cast("list[object]", value) if isinstance(value, list) else ()
+
+
+def text(value: object) -> str:
+    """A string, or an empty one. Halves of surrogate pairs, which no journal can keep, are replaced."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def count(value: object) -> int:
+    """A number of tokens, or 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def arguments(raw: object, *, cut: bool) -> JsonValue:
+    """The arguments of a tool call; what is not JSON stays as it came, for the tool layer to refuse.
+
+    Nothing at all stands for no arguments, unless the answer was ``cut`` off there.
+    """
+    if isinstance(raw, dict):
+        return cast("dict[str, JsonValue]", raw)
+    said = text(raw)
+    if not said.strip():
+        return "" if cut else {}
+    try:
+        return cast("JsonValue", from_json(said, allow_inf_nan=False))
+    except ValueError:
+        return said
+
+
+def usage(total: object, cached: object, written: object, *, output: object) -> Usage:
+    """Normalised: the provider's ``total`` of the input holds what was read from and written to its cache."""
+    read, wrote = count(cached), count(written)
+    return Usage(max(0, count(total) - read - wrote), count(output), read, written_tokens=wrote)
+
+
+def estimated(body: Mapping[str, JsonValue], said: str) -> Usage:
+    """For servers that do not count: two bytes a token, which measured is too few for hardly any text."""
+    return Usage(-(-len(to_json(body)) // _BYTES_PER_TOKEN), -(-len(said.encode()) // _BYTES_PER_TOKEN))

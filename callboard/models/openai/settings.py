@@ -1,0 +1,73 @@
+"""Pure: the settings that a model of these providers may have, each with what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+from callboard.errors import ModelError
+
+_STOPS: Final = 4
+Check = tuple[Callable[[JsonValue], bool], str]
+
+
+def _number(low: float, high: float) -> Check:
+    def within(value: JsonValue) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+    return within, f"a number from {low:g} to {high:g}"
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: value in words, f"one of {', '.join(words)}"
+
+
+def _is_whole(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_stop(value: JsonValue) -> bool:
+    words = value if isinstance(value, list) else [value]
+    return 1 <= len(words) <= _STOPS and all(isinstance(word, str) and word for word in words)
+
+
+_EFFORT: Final = _one_of("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_SWITCH: Final[Check] = (lambda value: isinstance(value, bool), "true or false")
+RESPONSES: Final[Mapping[str, Check]] = {
+    "parallel_tool_calls": _SWITCH,
+    "reasoning_effort": _EFFORT,
+    "service_tier": _one_of("auto", "default", "flex", "priority"),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "verbosity": _one_of("low", "medium", "high"),
+}
+CHAT: Final[Mapping[str, Check]] = {
+    "frequency_penalty": _number(-2, 2),
+    "parallel_tool_calls": _SWITCH,
+    "presence_penalty": _number(-2, 2),
+    "reasoning_effort": _EFFORT,
+    "seed": (_is_whole, "a whole number"),
+    "stop": (_is_stop, f"a text, or a list of at most {_STOPS}"),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+}
+
+
+def problem(settings: Mapping[str, JsonValue], allowed: Mapping[str, Check]) -> str | None:
+    """What is wrong with ``settings``, and what is allowed; None: nothing."""
+    for name, value in settings.items():
+        if name not in allowed:
+            return f"there is no setting {name!r} for this provider: allowed are {', '.join(allowed)}"
+        fits, expected = allowed[name]
+        if not fits(value):
+            return f"the setting {name!r} is {value!r}: expected {expected}"
+    return None
+
+
+def checked(settings: Mapping[str, JsonValue], allowed: Mapping[str, Check]) -> dict[str, JsonValue]:
+    """The settings, which are as they may be. Raises ``ModelError`` (``bad_request``)."""
+    if (wrong := problem(settings, allowed)) is not None:
+        raise ModelError("bad_request", wrong, retryable=False)
+    return dict(settings)
