@@ -1,22 +1,9 @@
-"""Pure: what a model call may need, before it starts. True up when it has ended."""
+"""Pure: what counts against a limit, and what is too large for one."""
 
 from __future__ import annotations
 
-import json
-from typing import Final, assert_never
-
 from callboard.bus.messages import Usage
 from callboard.config.guards import RateLimit
-from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, ToolOutcome, UserText
-
-_BYTES_PER_TOKEN: Final = 2
-
-
-def input_tokens(request: ChatRequest) -> int:
-    """Half a token for each byte: more than a text has, less than twice as many."""
-    tools = sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in request.tools)
-    texts = sum(len(_text(message).encode()) for message in request.messages)
-    return (len(request.system.encode()) + tools + texts) // _BYTES_PER_TOKEN
 
 
 def counted(usage: Usage, provider: str) -> tuple[int, int] | None:
@@ -35,15 +22,3 @@ def too_large(limit: RateLimit, inputs: int, outputs: int) -> str:
                 "it is sent when nothing else was for a minute, and may be refused"
             )
     return ""
-
-
-def _text(message: ChatMessage) -> str:
-    match message:
-        case UserText(text) | SteerNote(text):
-            return text
-        case AssistantTurn(text, calls):
-            return text + "".join(call.name + json.dumps(call.arguments, ensure_ascii=False) for call in calls)
-        case ToolOutcome():
-            return message.content if isinstance(message.content, str) else json.dumps(message.content)
-        case _:
-            assert_never(message)

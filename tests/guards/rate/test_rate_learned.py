@@ -12,14 +12,14 @@ import pytest
 
 from callboard.actors.code import AgentCode
 from callboard.actors.fold import replay
-from callboard.actors.gate import Refusal
+from callboard.actors.gate import Ending, Refusal
 from callboard.actors.worker import Worker
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import Task
+from callboard.bus.messages import Task, Usage
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.config.guards import RateLimit
 from callboard.guards.rate import gate, wire
-from tests.guards.rate.stage import CHOICE, GOOD, LABEL, Board, board, of
+from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, Board, board, of
 from tests.support.bus import bus_url
 from tests.support.fleet import ports, scripted
 
@@ -137,5 +137,23 @@ async def test_a_call_that_may_need_more_than_its_limit_is_said_to():
         async def said() -> bool:
             found = [event.reason for _, event in await here.bus.guard_log.events(guard="rate")]
             return any("may need 100 output tokens" in reason for reason in found)
+
+        await here.until(said)
+
+
+async def test_what_a_call_may_need_is_learned_from_the_calls_before(monkeypatch):
+    request = replace(ASK.request, system="x" * 1_000)
+    dense = Ending("done", 0.1, usage=Usage(input_tokens=500, cached_tokens=300, written_tokens=200))
+    async with board(RateLimit(input_tokens=200_000)) as here:
+        gates = here.gates[0]
+        for _ in range(8):
+            asked = replace(of(), request=request)
+            await gates.done(asked, await gates.admit(asked), dense)
+        monkeypatch.setattr(gate, "PATIENCE", 0.1)
+        await gates.admit(replace(of(), request=replace(request, system="x" * 210_000)))
+
+        async def said() -> bool:
+            found = [event.reason for _, event in await here.bus.guard_log.events(guard="rate")]
+            return any("may need 210,000 input tokens" in reason for reason in found)
 
         await here.until(said)
