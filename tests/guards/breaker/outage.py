@@ -1,4 +1,4 @@
-"""A fleet in virtual time whose only provider is dead for 45 minutes."""
+"""A fleet in virtual time whose first provider, or only one, is dead for 45 minutes."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ CALM = Plan(
     early=0.0, full=0.0, forgetful=False, twice=False, bare=False, crashes=(), freezes=(), dispatcher_crashes=(),
     outage=None, kills=(), drain=None, steer=None, lost_task=None,
 )  # fmt: skip
-CODE = AgentCode(
-    AgentSpec(name="a", model=ModelChoice(provider="scripted", name="primary"), limits=Limits(deadline=2 * 3600))
-)
+ALONE = AgentSpec(name="a", model=ModelChoice(provider="scripted", name="primary"), limits=Limits(deadline=2 * 3600))
+CHAIN = ALONE.model_copy(update={"fallbacks": (ModelChoice(provider="scripted", name="second"),)})
 
 
 class SimStates:
@@ -84,24 +83,30 @@ class SimStates:
 
 @dataclass
 class Provider:
-    """The only provider: alive, then dead, then alive. Each physical call has its instant."""
+    """The primary is alive, then dead, then alive; others are well. Each physical call has its instant."""
 
     loop: SimLoop
     calls: list[float] = field(default_factory=list)
+    answers: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """When each run was answered, by which model."""
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatReply, None]:
-        self.calls.append(self.loop.now)
+        primary = request.model.name == "primary"
+        if primary:
+            self.calls.append(self.loop.now)
         await anyio.sleep(self.loop.rng.uniform(0.5, 3.0))
-        if DIES <= self.loop.now < BACK:
+        if primary and DIES <= self.loop.now < BACK:
             raise ModelError("overload", "down", retryable=True)
+        self.answers[request.run] = (self.loop.now, request.model.name)
         yield ChatReply("done", (), Usage(), "end")
 
 
 @dataclass
 class Outage:
-    """What came of it."""
+    """What came of it. ``answers``: of each run, when it was submitted, when it was answered, and by which model."""
 
     completed: int
+    answers: list[tuple[float, float, str]]
     failed: list[str]
     dead_calls: int
     said: list[tuple[float, str, str]]
@@ -118,8 +123,10 @@ class _Log:
         self.said.append((self.loop.now, event.action, event.data["state"]))
 
 
-def play(seed: int, *, runs: int, guarded: bool = True) -> Outage:
-    """``runs`` runs, a quarter of them submitted before the outage, until all have ended."""
+def play(seed: int, *, runs: int, guarded: bool = True, spec: AgentSpec = ALONE, after: int = 0) -> Outage:
+    """``runs`` runs, a quarter submitted before the outage and the last ``after`` of them after it, to their end."""
+    code = AgentCode(spec)
+    begun: dict[str, float] = {}
     processes: list[Process] = []
     box: list[Any] = []
 
@@ -138,7 +145,7 @@ def play(seed: int, *, runs: int, guarded: bool = True) -> Outage:
         async def worker(name: str) -> None:
             async with (
                 breakers(states, log, clock, settings=Breaker(), worker=name, chance=loop.rng.random) as gates,
-                Worker({"a": CODE}, ports(gates), name=name, open_model=lambda _: provider),
+                Worker({"a": code}, ports(gates), name=name, open_model=lambda _: provider),
             ):
                 await anyio.sleep_forever()
 
@@ -161,6 +168,9 @@ def play(seed: int, *, runs: int, guarded: bool = True) -> Outage:
         rng = random.Random(seed)
         for number in range(runs):
             begin = rng.uniform(DIES - 5, DIES) if number <= runs // 4 else rng.uniform(DIES, BACK)
+            if number >= runs - after:
+                begin = rng.uniform(BACK + 2 * MINUTE, BACK + 5 * MINUTE)
+            begun[f"r{number}"] = begin
             loop.call_later(begin, start, f"person{number}", _submit(network, f"r{number}"))
         while len(server.ended) < runs and loop.now < BACK + 20 * MINUTE:
             await network.pause(5.0)
@@ -170,6 +180,7 @@ def play(seed: int, *, runs: int, guarded: bool = True) -> Outage:
     states = [server.state(RunKey("t", f"r{number}")) for number in range(runs)]
     return Outage(
         completed=sum(state.outcome == "completed" for state in states),
+        answers=sorted((begun[run], *answer) for run, answer in provider.answers.items()),
         failed=[str(state.terminal or state.status) for state in states if state.outcome != "completed"],
         dead_calls=sum(DIES - 3 <= at < BACK for at in provider.calls),
         said=log.said,
