@@ -83,6 +83,8 @@ def test_what_is_out_of_the_ordinary_has_its_own_sign() -> None:
     lines = told(
         RunCreated(agent="lead", at=T0),
         ModelFailed(call="m1", problem=Problem(kind="rate", message="slow down"), retry_at=T0),
+        ModelFailed(call="m1", problem=Problem(kind="auth", message="no key"), retry_at=T0, left="for_good"),
+        ModelRequested(call="m1", attempt=3, model="b/x", entry=1, instead="the circuit of a/x is open"),
         ToolReturned(call="t0", problem=Problem(kind="unknown_tool", message="no")),
         ToolInDoubt(call="pay", policy="ask"),
         ToolResolved(call="pay", decision="done", by="ada"),
@@ -101,6 +103,8 @@ def test_what_is_out_of_the_ordinary_has_its_own_sign() -> None:
     assert lines == [
         "▶ lead  null",
         "✗ model: rate: slow down; it is called again",
+        "✗ model: auth: no key; the next model is asked",
+        "⇄ goes on with b/x: the circuit of a/x is open",
         "✗ t0  unknown_tool: no",
         "? pay is in doubt; somebody must say what became of it",
         "! pay: ada says done",
