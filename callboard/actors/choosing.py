@@ -51,8 +51,8 @@ def following(entries: Sequence[int], refused: Mapping[int, Refusal]) -> int | N
 
 def verdict(refused: Mapping[int, Refusal]) -> Refusal:
     """What the guards say if they let none: to come back as early as one of them may be let."""
-    later = [refusal for refusal in refused.values() if refusal.retry_at is not None]
-    return min(later, key=lambda refusal: str(refusal.retry_at)) if later else next(iter(refused.values()))
+    later = [(refusal.retry_at, entry) for entry, refusal in refused.items() if refusal.retry_at is not None]
+    return refused[min(later)[1]] if later else next(iter(refused.values()))
 
 
 def _home(state: RunState) -> str:
