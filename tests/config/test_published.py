@@ -13,6 +13,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
 
 from callboard.config.guards import Price, PriceStep
+from callboard.config.loader import load
 from callboard.config.published import published
 from callboard.config.spec import ModelChoice
 from callboard.models import port
@@ -91,6 +92,34 @@ def test_every_list_price_comes_to_what_the_library_charges(provider):
             assert exact <= ours < exact + 1, (model.id, fresh, cached, written)
         checked += 1
     assert checked > 20
+
+
+AGENTS = """
+agents:
+  listed: {model: anthropic/claude-opus-5}
+  dated: {model: {provider: openai, name: gpt-5.4}}
+  own: {model: anthropic/claude-haiku-5-5}
+  mine: {model: {provider: anthropic, name: claude-opus-5, price: {input: 1, output: 2}}}
+  nobody: {model: anthropic/no-such-model}
+  here: {model: openai-chat/gpt-5}
+prices:
+  anthropic/claude-haiku-5-5:
+    {input: 3, output: 4, written: 5, steps: [{above: 10, input: 6, output: 7}], source: our contract}
+"""
+
+
+def test_what_the_file_says_counts_before_the_list(tmp_path):
+    (tmp_path / "agents.yaml").write_text(AGENTS)
+    agents = load(tmp_path / "agents.yaml", env={}).agents
+    price = {name: agent.model.price for name, agent in agents.items()}
+    assert price["listed"].model_copy(update={"source": SOURCE}) == published("anthropic", "claude-opus-5", on=DAY)
+    assert price["listed"].source.startswith(f"genai-prices {__version__}, 20")
+    assert [step.above for step in price["dated"].steps] == [272_000]
+    assert price["own"] == Price(
+        input=3, output=4, written=5, steps=(PriceStep(above=10, input=6, output=7),), source="our contract"
+    )
+    assert price["mine"] == Price(input=1, output=2)
+    assert price["nobody"] is price["here"] is None
 
 
 def test_a_library_that_nobody_needs_is_not_imported():
