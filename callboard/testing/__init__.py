@@ -3,6 +3,7 @@
 from callboard.testing.billing import Line, Rate
 from callboard.testing.cache import PromptCache
 from callboard.testing.faults import Fault
+from callboard.testing.limits import Limit
 from callboard.testing.script import Call, Reply, Request, Tokens, by_turn
 from callboard.testing.server import FakeProvider, fake_provider
 
@@ -10,6 +11,7 @@ __all__ = (
     "Call",
     "FakeProvider",
     "Fault",
+    "Limit",
     "Line",
     "PromptCache",
     "Rate",

@@ -165,7 +165,7 @@ def _by_the_model(item: _Json) -> bool:
 def _chat(body: _Json) -> Iterator[str]:
     if "model" not in body:
         yield "you must provide a model parameter"
-    yield from _tool_names([mapping(each.get("function")) for each in items(body.get("tools"))], r"[a-zA-Z0-9_-]{1,64}")
+    yield from _tool_names([mapping(each).get("function") for each in items(body.get("tools"))], r"[a-zA-Z0-9_-]{1,64}")
     messages = [mapping(each) for each in items(body.get("messages"))]
     if not messages:
         yield "[] is too short - 'messages'"
@@ -193,7 +193,7 @@ def _no_response(waiting: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _tool_names(tools: Sequence[_Json], pattern: str) -> Iterator[str]:
-    names = Counter(str(tool["name"]) for tool in tools if "name" in tool)
+def _tool_names(tools: Sequence[Any], pattern: str) -> Iterator[str]:
+    names = Counter(str(tool["name"]) for tool in map(mapping, tools) if "name" in tool)
     yield from (f"tools: Tool names must be unique: {name}" for name, count in names.items() if count > 1)
     yield from (f"tools: name {name!r} should match '^{pattern}$'" for name in names if not re.fullmatch(pattern, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from callboard.testing.cache import PromptCache
 from callboard.testing.exchange import Closed, Exchange, say
 from callboard.testing.faults import Fault, Refused, first_hit, refusal, refuse
 from callboard.testing.http11 import Connection, HttpRequest, NotHttp
+from callboard.testing.limits import Limit
 from callboard.testing.listing import listing
 from callboard.testing.loose import mapping
 from callboard.testing.pairing import problem
@@ -48,6 +50,7 @@ class FakeProvider:
         models: Sequence[str] = (),
         retired: Sequence[str] = (),
         cache: PromptCache | None = None,
+        limit: Limit | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.url = ""
@@ -59,6 +62,7 @@ class FakeProvider:
         self._models = models
         self._retired = retired
         self._cache = cache or PromptCache()
+        self._limit = limit or Limit()
         self._clock = clock or SystemClock()
         self._started = self._clock.monotonic()
         self._tag = self._clock.new_id()[:8]
@@ -109,7 +113,7 @@ class FakeProvider:
             await self._answer(connection, request, reply, fault)
             return
         request.status = reply.status
-        await say(connection, reply.status, reply.body, reply.headers)
+        await say(connection, reply.status, reply.body, {**self._limits(request), **reply.headers})
         request.done = self._clock.monotonic()
         self._tell()
 
@@ -123,6 +127,9 @@ class FakeProvider:
         wrong = problem(request.wire, request.body)
         if wrong is not None:
             return refuse("bad_request", request, wrong)
+        wait = self._limit.wait(tokens_in(len(json.dumps(request.body))), self._clock.monotonic())
+        if wait:
+            return replace(refuse("rate", request), headers={"retry-after": f"{math.ceil(wait)}"})
         if request.wire == "anthropic" and request.body["max_tokens"] == 0:
             return Reply(stop="max_tokens")  # it warms the cache
         return self._scripted(request)
@@ -147,7 +154,7 @@ class FakeProvider:
             connection,
             request,
             told,
-            headers={},
+            headers=self._limits(request),
             now=self._clock.monotonic,
             tell=self._tell,
             began=lambda: self._cache.keep(found, self._clock.monotonic()),
@@ -168,6 +175,9 @@ class FakeProvider:
             self._ledger.charge(request.model, replace(request.tokens, output=spoken))
             request.billed = True
         self._tell()
+
+    def _limits(self, request: Request) -> dict[str, str]:
+        return self._limit.headers(request.wire, now=self._clock.monotonic(), wall=self._clock.now())
 
     def _since_start(self) -> float:
         return self._clock.monotonic() - self._started
@@ -194,12 +204,20 @@ async def fake_provider(
     models: Sequence[str] = (),
     retired: Sequence[str] = (),
     cache: PromptCache | None = None,
+    limit: Limit | None = None,
     port: int = 0,
     clock: Clock | None = None,
 ) -> AsyncGenerator[FakeProvider]:
     """A fake provider that listens on 127.0.0.1 while the block runs. ``port`` 0 is a free one."""
     server = FakeProvider(
-        replies=replies, faults=faults, prices=prices, models=models, retired=retired, cache=cache, clock=clock
+        replies=replies,
+        faults=faults,
+        prices=prices,
+        models=models,
+        retired=retired,
+        cache=cache,
+        limit=limit,
+        clock=clock,
     )
     async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port) as listener:
         server.url = f"http://127.0.0.1:{listener.extra_attributes[SocketAttribute.local_port]()}"
