@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, assert_never, cast
+from typing import Any, Final, assert_never, cast
 
 import anyio
-from pydantic import JsonValue
 
+from callboard.app.finding import Finding
 from callboard.app.queued import queued_tasks
 from callboard.app.server import DATA_DIR
 from callboard.bus import storage
@@ -22,7 +21,6 @@ from callboard.bus.reconcile import stream_info
 from callboard.bus.server import Durability, live_server
 from callboard.bus.topology import topology
 
-Level = Literal["good", "odd", "wrong"]
 _SKEW: Final = 0.5
 """Seconds by which the clocks may differ: deadlines and timers are compared between machines."""
 _NEARLY_FULL: Final = 0.8
@@ -31,19 +29,6 @@ _ANSWERS_WITHIN: Final = 3.0
 _QUIET: Final = 0.4
 """Seconds. Nobody knows how many there are: once each role has answered, the rest is waited for this long."""
 _ROLES: Final = frozenset({"callboard-supervisor", "callboard-worker", "callboard-guard"})
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, how it is, and (if not good) what to do."""
-
-    about: str
-    level: Level
-    text: str
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """As JSON."""
-        return {"about": self.about, "level": self.level, "text": self.text}
 
 
 async def examine(bus: Bus, *, durability: Durability | None = None) -> tuple[Finding, ...]:

@@ -10,14 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from callboard.actors.code import AgentCode
-from callboard.app.doctor import Finding
+from callboard.app.finding import Finding
+from callboard.app.model_health import price_text
 from callboard.app.summary import RunSummary
 from callboard.bus.messages import DeadLetter
 from callboard.cli.layout import show_table
 from callboard.cli.shared import say
 from callboard.cli.teller import dollars, plain, short
 from callboard.clock import SystemClock
-from callboard.config.spec import AgentSpec
+from callboard.config.providers import ProviderConfig, entry_of
+from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.config.times import duration, instant
 
 STYLES: Final = {
@@ -28,6 +30,8 @@ STYLES: Final = {
     "failed": "red",
     "killed": "magenta",
 }
+
+SIGNS: Final = {"good": ("✓", "green"), "odd": ("!", "yellow"), "wrong": ("✗", "red")}
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
@@ -53,17 +57,25 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
     show_table(table)
 
 
-def print_agents(agents: Mapping[str, AgentCode]) -> None:
-    """What a configuration has to run: agents, tools, limits."""
+def print_agents(agents: Mapping[str, AgentCode], providers: Mapping[str, ProviderConfig]) -> None:
+    """What a configuration has to run: agents, models with where their keys are and what they cost, tools, limits."""
     table = Table(box=None, pad_edge=False)
     for name in ("agent", "model", "tools", "team", "limits"):
         table.add_column(name, overflow="fold")
     for name, code in agents.items():
         spec = code.spec
-        model = "function" if spec.model is None else " ".join(filter(None, (spec.model.provider, spec.model.name)))
+        models = "\n".join(_model(choice, providers) for choice in spec.models) or "function"
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
-        table.add_row(Text(name, style="bold"), model, Text(tools), Text(", ".join(spec.team)), _bounds(spec))
+        table.add_row(Text(name, style="bold"), Text(models), Text(tools), Text(", ".join(spec.team)), _bounds(spec))
     show_table(table)
+
+
+def _model(choice: ModelChoice, providers: Mapping[str, ProviderConfig]) -> str:
+    if choice.provider == "scripted":
+        return " ".join(filter(None, ("scripted", choice.name)))
+    provider = providers[entry_of(choice)]
+    price = price_text(choice) or "price unknown"
+    return f"{provider.name}/{choice.name}\n  key: {provider.key_source}\n  {price}"
 
 
 def _bounds(spec: AgentSpec) -> str:
@@ -104,10 +116,9 @@ def print_letters(letters: Sequence[DeadLetter]) -> None:
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """What the doctor found."""
-    signs = {"good": ("✓", "green"), "odd": ("!", "yellow"), "wrong": ("✗", "red")}
     out = Console(highlight=False, soft_wrap=True)
     for each in findings:
-        out.print(Text.assemble(signs[each.level], f" {each.about:<13} {plain(each.text)}"))
+        out.print(Text.assemble(SIGNS[each.level], f" {each.about:<13} {plain(each.text)}"))
 
 
 def age(value: float) -> str:

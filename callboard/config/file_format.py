@@ -12,6 +12,8 @@ from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
 from callboard.config.spec import Limits
 
+FALLBACKS: Final = 8
+"""Other models that an agent may have beside its first one."""
 Kind: TypeAlias = Literal["anthropic", "openai", "openai-chat"]
 
 
@@ -93,6 +95,10 @@ class AgentEntry(Strict):
     model: Annotated[
         Model | None, Field(description="'provider/model', or more about it; without it, the model of 'defaults'.")
     ] = None
+    fallbacks: Annotated[
+        tuple[Model, ...],
+        Field(max_length=FALLBACKS, description="Who is asked, in this order, when 'model' cannot answer."),
+    ] = ()
     system: Annotated[str, Field(description="The system prompt.")] = ""
     tools: Annotated[
         tuple[str, ...],

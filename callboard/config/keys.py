@@ -34,7 +34,7 @@ def look_up(
     for name, provider in config.providers.items():
         looking = Interpolation(partial(_look_up, reading), NOWHERE)
         opened = _opened(provider, looking)
-        agents = [each for each in config.agents.values() if entry_of(each.model) == name]
+        agents = [each for each in config.agents.values() if name in map(entry_of, each.models)]
         if not looking.problems:
             found[name] = opened
             secrets |= looking.secrets

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from callboard.clock import SystemClock
 from callboard.config.expectations import problems_of
-from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
+from callboard.config.file_format import FALLBACKS, ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
 from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
@@ -29,7 +29,7 @@ from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
 _IN_RUNS: Final = re.compile(
-    r"agents\.[^.]+\.(system|description|model\.(turns|settings))\b|defaults\.model\.(turns|settings)\b"
+    r"agents\.[^.]+\.(system|description|(model|fallbacks\.\d+)\.(turns|settings))\b|defaults\.model\.(turns|settings)\b"
     r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
 )
 _EVERYTHING: Final = re.compile("")
@@ -184,6 +184,7 @@ class _Loading:
             name=name,
             description=entry.description,
             model=self._choice(model, file),
+            fallbacks=tuple(self._choice(each, file) for each in entry.fallbacks),
             system=entry.system,
             tools=tools,
             team=entry.team,
@@ -208,7 +209,8 @@ class _Loading:
 
 def _script_names(root: Node) -> Iterator[tuple[ScalarNode, str]]:
     paths = [("agents", name, "model", "script") for name in agent_names(root)]
-    for path in (*paths, ("defaults", "model", "script")):
+    chains = [("agents", name, "fallbacks", at, "script") for name in agent_names(root) for at in range(FALLBACKS)]
+    for path in (*paths, *chains, ("defaults", "model", "script")):
         spot = locate(root, path)
         if isinstance(spot.node, ScalarNode) and isinstance(spot.node.value, str):
             yield spot.node, spot.path

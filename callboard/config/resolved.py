@@ -104,6 +104,7 @@ class AgentConfig:
     name: str
     description: str = field(repr=False)
     model: ModelChoice = field(repr=False)
+    fallbacks: tuple[ModelChoice, ...] = field(repr=False)
     system: str = field(repr=False)
     tools: tuple[ToolRef, ...] = field(repr=False)
     team: tuple[str, ...]
@@ -111,6 +112,11 @@ class AgentConfig:
     guards: GuardLevels
     sources: Mapping[str, tuple[str, ...]]
     place: Place
+
+    @property
+    def models(self) -> tuple[ModelChoice, ...]:
+        """All that may be asked, the first one first."""
+        return self.model, *self.fallbacks
 
 
 @dataclass(frozen=True, slots=True)

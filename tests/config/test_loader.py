@@ -155,7 +155,10 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
         (["limts: {}"], "4:5: agents.a.limts: unknown key 'limts': did you mean 'limits'?"),
         (
             ["qqq: 1"],
-            "4:5: agents.a.qqq: unknown key 'qqq': use description, guards, limits, model, system, team, tools",
+            (
+                "4:5: agents.a.qqq: unknown key 'qqq': "
+                "use description, fallbacks, guards, limits, model, system, team, tools"
+            ),
         ),
         (["system: 5"], "4:13: agents.a.system: got 5: expected text"),
         (["tools: read_file"], "4:12: agents.a.tools: got 'read_file': expected a list"),

@@ -58,6 +58,26 @@ defaults: {model: openai-chat/org/qwen3}
     assert (other.provider, other.name) == ("openai-chat", "org/qwen3")
 
 
+def test_fallbacks_are_models_as_well() -> None:
+    config = loaded(
+        """
+agents:
+  a: {model: anthropic/x, fallbacks: [openai/y, {provider: scripted, turns: [{text: hi}]}]}
+"""
+    )
+    assert [(each.provider, each.name) for each in config.agents["a"].models] == [
+        ("anthropic", "x"),
+        ("openai", "y"),
+        ("scripted", ""),
+    ]
+    with pytest.raises(ConfigError, match=r"agents\.a\.model: .*OPENAI_API_KEY"):
+        open_providers(config, env={"ANTHROPIC_API_KEY": KEY})
+    (found,) = errors("agents: {a: {model: anthropic/x, fallbacks: [opnai/y]}}")
+    assert found == "agents.yaml:1:46: agents.a.fallbacks.0: there is no provider 'opnai': did you mean 'openai'?"
+    (found,) = errors("agents: {a: {model: anthropic/x, fallbacks: [{provider: scripted, script: no.yaml}]}}")
+    assert found.startswith("agents.yaml:1:75: agents.a.fallbacks.0.script: got 'no.yaml': there is no such file")
+
+
 def test_an_entry_of_your_own_has_limits_and_prices_of_its_own() -> None:
     config = loaded(
         """

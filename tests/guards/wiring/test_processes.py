@@ -13,7 +13,8 @@ import pytest
 
 from callboard.actors.actor import running
 from callboard.actors.code import AgentCode
-from callboard.app.doctor import Finding, _guards, examine
+from callboard.app.doctor import _guards, examine
+from callboard.app.finding import Finding
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding, guards_of
 from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
