@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from callboard.actors.gate import Gates, NoGate
 from callboard.actors.retry_budget import RetryBudgets
+from callboard.bus.deltas import NoTokens, Tokens
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
 from callboard.config.spec import AgentSpec
@@ -82,4 +83,5 @@ class Ports:
     graveyard: Graveyard
     clock: Clock
     gates: Gates = NoGate()
+    tokens: Tokens = NoTokens()
     retries: RetryBudgets = field(default_factory=RetryBudgets)

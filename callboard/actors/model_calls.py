@@ -123,7 +123,8 @@ async def _ask_model(
     reply: ChatReply | None = None
     started = ports.clock.monotonic()
     try:
-        reply = await reply_of(model, request, said, first_token=spec.limits.first_token_timeout)
+        with ports.tokens.telling(owner.key, command.call, command.attempt) as tell:
+            reply = await reply_of(model, request, said, tell=tell, first_token=spec.limits.first_token_timeout)
         responded = await _responded(command.call, reply, ports, choice=request.model)
     except ModelError as raised:
         error = raised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 
 import anyio
@@ -11,8 +12,10 @@ from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest
 
 
-async def reply_of(model: ChatModel, request: ChatRequest, said: list[str], *, first_token: float) -> ChatReply:
-    """The reply of one call; what it says goes into ``said`` as it comes. Raises ``ModelError``.
+async def reply_of(
+    model: ChatModel, request: ChatRequest, said: list[str], *, tell: Callable[[str], None], first_token: float
+) -> ChatReply:
+    """The reply of one call; what it says goes into ``said`` as it comes, and is told. Raises ``ModelError``.
 
     The stream must yield something within ``first_token`` seconds and its reply within ``request.timeout``.
     """
@@ -28,6 +31,7 @@ async def reply_of(model: ChatModel, request: ChatRequest, said: list[str], *, f
                     return piece
                 patience.deadline, silent = until, "no reply"
                 said.append(piece.text)
+                tell(piece.text)
         raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
     within = first_token if silent == "no first token" else request.timeout
     raise ModelError("network", f"{silent} within {duration(within)}", retryable=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, assert_never, overload
 
 import anyio
 from pydantic import JsonValue
@@ -14,8 +14,10 @@ from callboard.actors.kill import Killer
 from callboard.actors.pauses import in_force
 from callboard.actors.receipt import Receipt
 from callboard.actors.state import RunState
-from callboard.app.run_event import RunEvent, run_events
+from callboard.app.run_event import RunEvent, TextEvent, run_events
+from callboard.app.text_events import events_with_text
 from callboard.bus.bus import Bus
+from callboard.bus.deltas import ModelDelta
 from callboard.bus.messages import (
     Content,
     Record,
@@ -72,11 +74,26 @@ class Run:
                         return await self._outcome(state.terminal)
         raise AssertionError("a journal is followed until its terminal")
 
-    async def events(self, after: int = 0) -> AsyncGenerator[RunEvent]:
+    @overload
+    def events(self, after: int = 0) -> AsyncGenerator[RunEvent]: ...
+
+    @overload
+    def events(self, after: int = 0, *, tokens: Literal[True] | ModelDelta) -> AsyncGenerator[RunEvent | TextEvent]: ...
+
+    def events(
+        self, after: int = 0, *, tokens: bool | ModelDelta = False
+    ) -> AsyncGenerator[RunEvent] | AsyncGenerator[RunEvent | TextEvent]:
         """What happened and what happens, in order, once each, behind sequence ``after``; ends with the run.
 
+        With ``tokens`` also the text of answers, as it grows: each ``model.responded`` comes behind the whole of its
+        text. Whoever comes back hands in the last piece that it got (a ``ModelDelta``), and gets what is behind it.
         Close it (``aclosing``) to leave early.
         """
+        if tokens is False:
+            return self._events(after)
+        return events_with_text(self._bus, self.key, after=after, last=None if tokens is True else tokens)
+
+    async def _events(self, after: int) -> AsyncGenerator[RunEvent]:
         state = EMPTY
         async with self._bus.watch.follow(self.key) as entries:
             async for entry in entries:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from callboard.bus.deltas import ModelDelta, TextReplaced
 from callboard.bus.messages import Event
 from callboard.bus.ports import Stored
 
@@ -16,6 +17,15 @@ class RunEvent:
     sequence: int
     at: datetime | None
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class TextEvent:
+    """Text of an answer, before the journal has it. ``sequence`` is that of the last entry before it."""
+
+    sequence: int
+    event: ModelDelta | TextReplaced
+    at: datetime | None = None
 
 
 def run_events(entry: Stored, *, after: int = 0) -> tuple[RunEvent, ...]:

@@ -21,6 +21,7 @@ from callboard.bus.reconcile import Json, reconcile, stream_info
 from callboard.bus.state import JetStreamStates
 from callboard.bus.subjects import Subjects
 from callboard.bus.timers import JetStreamDueTimers, JetStreamTimers
+from callboard.bus.tokens import NatsTokens
 from callboard.bus.topology import ACK_WAIT_ALONE, ACK_WAIT_CLUSTER, topology
 from callboard.bus.watch import JetStreamWatch
 from callboard.clock import Clock, SystemClock
@@ -48,6 +49,7 @@ class Bus:
     guard_log: JetStreamGuardLog
     ledger: JetStreamLedger
     states: JetStreamStates
+    tokens: NatsTokens
     ack_wait: float
     pulls: Pulls
     clock: Clock
@@ -95,6 +97,7 @@ def _bus(connection: Connection, pulls: Pulls, clock: Clock, *, in_cluster: bool
         guard_log=JetStreamGuardLog(connection),
         ledger=JetStreamLedger(connection),
         states=JetStreamStates(connection, clock),
+        tokens=NatsTokens(connection),
         ack_wait=ack_wait,
         pulls=pulls,
         clock=clock,

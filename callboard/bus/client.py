@@ -6,7 +6,6 @@ A timeout is ambiguous: the server may have done what was asked, so the caller r
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import secrets
@@ -18,6 +17,7 @@ import anyio
 
 from callboard.bus.connection import Deliver, Hooks, MendedClient, Reply, check_subscription, encode
 from callboard.bus.subjects import Subjects
+from callboard.bus.waiter import Waiter, no_responders
 from callboard.errors import BusError, BusRefused, BusUnreachable
 
 __all__ = ["Connection", "Reply", "connect"]
@@ -29,40 +29,6 @@ DEFAULT_SUBJECTS: Final = Subjects()
 _VIOLATION: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
 
 
-class _Waiter:
-    """A request under way. ``unsent`` is its command while the server is away."""
-
-    __slots__ = ("done", "error", "future", "replies", "subject", "unsent")
-
-    def __init__(self, subject: str, done: Callable[[Reply], bool] | None) -> None:
-        self.subject = subject
-        self.done = done
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.replies: list[Reply] = []
-        self.error: Exception | None = None
-        self.unsent = b""
-
-    def take(self, reply: Reply) -> None:
-        if self.future.done():
-            return
-        self.replies.append(reply)
-        try:
-            if self.done is None or _no_responders(reply) or self.done(reply):
-                self.future.set_result(None)
-        except Exception as error:  # noqa: BLE001 - the caller's ``done`` raised: that is the caller's to see
-            self.fail(error)
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.error = error  # not set on the future: nobody fetches it there if the caller is cancelled now
-            self.future.set_result(None)
-
-    def expire(self, timeout: float) -> None:
-        unsent = f"the bus was away for {timeout} s: the request on {self.subject!r} was not sent"
-        silent = f"no answer on {self.subject!r} within {timeout} s"
-        self.fail(BusUnreachable(unsent if self.unsent else silent, retryable=True))
-
-
 class Connection:
     """One connection to a nats-server. Made by ``connect``; usable from one event loop."""
 
@@ -72,7 +38,7 @@ class Connection:
         self._client = MendedClient(
             Hooks(self._disconnected, reconnected=self._reconnected, closed=self._ended, failed=self._failed)
         )
-        self._waiting: dict[str, _Waiter] = {}
+        self._waiting: dict[str, Waiter] = {}
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
         self._requests = 0
         self._reconnect_calls: list[Callable[[], None]] = []
@@ -108,6 +74,13 @@ class Connection:
         except ConnectionError as error:
             raise BusUnreachable(f"{self._shown} went away during a publish on {subject!r}", retryable=True) from error
 
+    def offer(self, subject: str, payload: bytes) -> bool:
+        """Core publish of what may be lost: never waits, and sends nothing (False) unless it can leave at once."""
+        if self._closed.is_set() or not self._client.flows:
+            return False
+        self._client.send(encode(subject, payload, headers=None, reply="", limit=self.max_payload))
+        return True
+
     async def request(
         self, subject: str, payload: bytes = b"", *, headers: Mapping[str, str] | None = None, timeout: float
     ) -> Reply:
@@ -115,14 +88,14 @@ class Connection:
 
         Not for pulls: a consumer delivers under the message's own subject, so ``subscribe`` to a ``new_inbox``.
         """
-        replies = await self._ask(_Waiter(subject, None), payload, headers=headers, timeout=timeout)
+        replies = await self._ask(Waiter(subject, None), payload, headers=headers, timeout=timeout)
         return _answered(subject, replies)[-1]
 
     async def request_many(
         self, subject: str, payload: bytes, *, timeout: float, done: Callable[[Reply], bool]
     ) -> list[Reply]:
         """Send and collect answers until ``done(answer)``; that one is included. ``timeout`` is for all of them."""
-        return _answered(subject, await self._ask(_Waiter(subject, done), payload, headers=None, timeout=timeout))
+        return _answered(subject, await self._ask(Waiter(subject, done), payload, headers=None, timeout=timeout))
 
     @asynccontextmanager
     async def subscribe(self, subject: str, deliver: Deliver, *, queue: str = "") -> AsyncGenerator[None]:
@@ -142,7 +115,7 @@ class Connection:
     async def barrier(self, timeout: float = 5) -> None:
         """Return when the server has processed everything sent before: subscriptions, publishes."""
         # a request that nobody can answer is refused by the server itself, in order and without JetStream
-        await self._ask(_Waiter(self.new_inbox(), None), b"", headers=None, timeout=timeout)
+        await self._ask(Waiter(self.new_inbox(), None), b"", headers=None, timeout=timeout)
 
     @contextmanager
     def on_reconnect(self, call: Callable[[], None]) -> Generator[None]:
@@ -219,7 +192,7 @@ class Connection:
                 waiter.fail(BusRefused(refused))
 
     async def _ask(
-        self, waiter: _Waiter, payload: bytes, *, headers: Mapping[str, str] | None, timeout: float
+        self, waiter: Waiter, payload: bytes, *, headers: Mapping[str, str] | None, timeout: float
     ) -> list[Reply]:
         self._requests += 1
         token = str(self._requests)
@@ -285,12 +258,8 @@ async def connect(
         await connection.close()
 
 
-def _no_responders(reply: Reply) -> bool:
-    return not reply.payload and reply.headers.get("Status") == "503"
-
-
 def _answered(subject: str, replies: list[Reply]) -> list[Reply]:
-    if _no_responders(replies[-1]):
+    if no_responders(replies[-1]):
         raise BusUnreachable(f"nobody answers on {subject!r}", retryable=True)
     return replies
 

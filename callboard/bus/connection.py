@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _CRLF: Final = b"\r\n"
 _VERSION_LINE: Final = "NATS/1.0"
 _BUFFERED_WHILE_AWAY: Final = 2 * 1024 * 1024
+_BACKLOG: Final = 64 * 1024
 _CLOSE_WITHIN: Final = 2.0
 _CONTROL_LINE: Final = 4096 - 64  # the server closes the client beyond 4,096 bytes; the rest is for verb and sizes
 _LITERAL: Final = re.compile(r"[^\s\x00.*>\ud800-\udfff]+(?:\.[^\s\x00.*>\ud800-\udfff]+)*")
@@ -122,6 +123,14 @@ class MendedClient(Client):
     def fits(self, size: int) -> bool:
         """May ``size`` more bytes be buffered? Always while connected (``drained`` is the brake there)."""
         return self.is_connected or self._pending_data_size + size <= _BUFFERED_WHILE_AWAY
+
+    @property
+    def flows(self) -> bool:
+        """Does what is sent leave at once? Not while the server is away, or slower than we are."""
+        if not self.is_connected or self._pending_data_size > _BACKLOG:
+            return False
+        writer = getattr(self._transport, "_io_writer", None)  # a web socket does not say
+        return writer is None or writer.transport.get_write_buffer_size() <= _BACKLOG
 
     def send(self, command: bytes) -> None:
         """Write ``command`` with all others of this turn of the loop; buffered while the server is away."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from callboard.bus.deltas import ModelDelta
 from callboard.bus.guard_messages import GuardEvent, Pulse
 from callboard.bus.messages import KNOWN, DeadLetter, Record, Resume, Task
 
@@ -28,6 +29,7 @@ def schemas() -> Mapping[str, str]:
         "dead-letter": DeadLetter,
         "guard-event": GuardEvent,
         "pulse": Pulse,
+        "delta": ModelDelta,
         **{f"event.{kind}": model for kind, model in KNOWN.items()},
     }
     return {f"{name}.json": _text(model) for name, model in sorted(models.items())}

@@ -85,6 +85,10 @@ class Subjects:
         """The journal republished after the commit."""
         return f"{self.prefix}.live.{token(key.tenant, 'tenant')}.{token(key.run, 'run id')}"
 
+    def tokens(self, key: RunKey) -> str:
+        """What the models of a run say, while they say it (core NATS, kept nowhere)."""
+        return f"{self.prefix}.token.{token(key.tenant, 'tenant')}.{token(key.run, 'run id')}"
+
     def timer(self, key: RunKey, timer: str) -> str:
         """Where the schedule of a durable timer is stored."""
         return f"{self.prefix}.timer.{token(key.tenant, 'tenant')}.{token(key.run, 'run id')}.{token(timer, 'timer')}"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from callboard.bus.client import Connection, Reply
-from callboard.bus.following import Following
+from callboard.bus.deltas import ModelDelta, decode_delta
+from callboard.bus.following import Following, Source
 from callboard.bus.journal import opened
 from callboard.bus.ports import Journals, Stored
 from callboard.bus.storage import StreamMessage
 from callboard.bus.subjects import RunKey
 
+T = TypeVar("T")
 _KEPT: Final = 1_000
 """Live entries that wait for a slow reader; beyond that the journal is read again."""
 _LOOK_AGAIN: Final = 5.0
@@ -28,14 +30,55 @@ class JetStreamWatch:
         self._connection = connection
         self._journals = journals
 
-    @asynccontextmanager
-    async def follow(self, key: RunKey, *, after: int = 0) -> AsyncGenerator[AsyncIterator[Stored]]:
-        following = Following(_Journal(self._journals, key, after), look_again=_LOOK_AGAIN)
+    def follow(self, key: RunKey, *, after: int = 0) -> AbstractAsyncContextManager[AsyncIterator[Stored]]:
         live = self._connection.subjects.live(key)
-        async with self._connection.subscribe(live, following.arrived):
-            with self._connection.on_reconnect(following.read_again):
-                await self._connection.barrier()
-                yield following
+        return self._listening(_Journal(self._journals, key, after), live)
+
+    def follow_text(self, key: RunKey) -> AbstractAsyncContextManager[AsyncIterator[Stored | ModelDelta]]:
+        """The journal, and what models say in between: pieces may be missing, the entries are all there.
+
+        A piece comes behind every entry that was written before it was said.
+        """
+        live, tokens = self._connection.subjects.live(key), self._connection.subjects.tokens(key)
+        return self._listening(_Heard(_Journal(self._journals, key, 0), tokens), live, tokens)
+
+    @asynccontextmanager
+    async def _listening(self, source: Source[T], *subjects: str) -> AsyncGenerator[AsyncIterator[T]]:
+        following = Following(source, look_again=_LOOK_AGAIN)
+        async with AsyncExitStack() as stack:
+            for subject in subjects:
+                await stack.enter_async_context(self._connection.subscribe(subject, following.arrived))
+            stack.enter_context(self._connection.on_reconnect(following.read_again))
+            await self._connection.barrier()
+            yield following
+
+
+class _Heard:
+    """Implements ``Source``: a journal, and the pieces that were heard since its last entry."""
+
+    def __init__(self, journal: _Journal, tokens: str) -> None:
+        self._journal = journal
+        self._tokens = tokens
+        self._said: deque[ModelDelta] = deque(maxlen=_KEPT)
+        self.missing = True
+
+    def hear(self, message: Reply) -> None:
+        if message.subject != self._tokens:
+            self._journal.hear(message)
+        elif (delta := decode_delta(message.payload)) is not None:
+            self._said.append(delta)
+
+    def next(self) -> Stored | ModelDelta | None:
+        self._journal.missing = self._journal.missing or self.missing
+        entry = self._journal.next()
+        self.missing = self._journal.missing
+        if entry is not None or self.missing or not self._said:
+            return entry
+        return self._said.popleft()
+
+    async def read(self) -> None:
+        self._journal.missing = False
+        await self._journal.read()
 
 
 class _Journal:

@@ -37,13 +37,17 @@ class Model:
 
 
 async def ask(
-    model: Model, *, timeout: float = 60, first_token: float = 0.1, said: list[str] | None = None
+    model: Model, *, timeout: float = 60, first_token: float = 0.1, told: list[str] | None = None
 ) -> ChatReply:
     request = ChatRequest(
         ModelChoice(provider="scripted"), "", (), (), attempt=1, call="m1", run="r1", input="x", timeout=timeout
     )
     with anyio.fail_after(20):
-        return await reply_of(model, request, [] if said is None else said, first_token=first_token)
+        said: list[str] = []
+        told = [] if told is None else told
+        reply = await reply_of(model, request, said, tell=told.append, first_token=first_token)
+        assert said == told
+        return reply
 
 
 async def error_of(model: Model, **given: float) -> ModelError:
@@ -60,10 +64,10 @@ async def test_a_stream_that_yields_nothing_in_time_is_given_up_and_may_be_tried
 
 
 async def test_a_stream_that_has_begun_may_take_longer():
-    said: list[str] = []
+    told: list[str] = []
     model = Model("a", 0.3, "b", 0.3, REPLY)
-    assert await ask(model, said=said) is REPLY
-    assert (said, model.closed) == (["a", "b"], True)
+    assert await ask(model, told=told) is REPLY
+    assert (told, model.closed) == (["a", "b"], True)
 
 
 async def test_an_empty_piece_says_that_it_has_begun():

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from callboard.bus import codec, topology, values
+from callboard.bus.deltas import ModelDelta, decode_delta
 from callboard.bus.guard_messages import GuardEvent, Pulse
 from callboard.bus.guard_words import Action
 from callboard.bus.messages import KNOWN, SIGNALS, TERMINAL, DeadLetter, OwnerEvent, Record, Resume, Signal, Task
@@ -97,6 +98,14 @@ def test_the_fields_of_guard_events_and_pulses_are_listed() -> None:
     assert shown == [list(GuardEvent.model_fields), list(Pulse.model_fields)]
 
 
+def test_the_fields_of_a_delta_are_listed_and_its_example_is_one() -> None:
+    rows = section("Text as it grows").partition("| field | what |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert [codes(row)[0] for row in rows.splitlines()] == list(ModelDelta.model_fields)
+    (line,) = example("delta")
+    assert json.loads(line).keys() == ModelDelta.model_fields.keys()
+    assert decode_delta(line.encode()) is not None
+
+
 def test_every_action_of_a_guard_is_listed_from_the_mildest_to_the_strongest() -> None:
     rows = table("action", "what it means, if `acted`")
     assert tuple(codes(row[0])[0] for row in rows) == ACTIONS == get_args(Action)
@@ -123,6 +132,7 @@ def test_the_subjects_are_those_that_the_code_builds() -> None:
         SUBJECTS.task(TaskAddress("TENANT", "AGENT", "high", "RUN")),
         SUBJECTS.run(KEY),
         SUBJECTS.live(KEY),
+        SUBJECTS.tokens(KEY),
         SUBJECTS.timer(KEY, "TIMER"),
         SUBJECTS.due(KEY, "TIMER"),
         SUBJECTS.dead("TENANT", "AGENT"),
