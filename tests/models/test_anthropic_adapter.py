@@ -73,6 +73,7 @@ async def test_pieces_join_to_the_reply_which_has_the_usage_of_the_servers_bill(
         await model.aclose()
         assert said == got.text == reply.text
         assert (got.stop, got.tool_calls, got.blocks) == ("end", (), ())
+        assert "anthropic-ratelimit-requests-remaining" in got.limits
         assert got.usage == Usage(input_tokens=7, output_tokens=9, cached_tokens=20, written_tokens=3)
         line = server.bill["claude-test"]
         assert (line.input_tokens, line.output_tokens, line.cached_tokens, line.written_tokens) == (7, 9, 20, 3)
@@ -159,7 +160,7 @@ async def test_every_form_of_retry_after_is_told_with_the_limits(form: Any) -> N
         got = await failed(server)
     assert got.retry_after is not None
     assert 0 < got.retry_after <= 30
-    assert got.limits == limits
+    assert got.limits.items() >= limits.items()
 
 
 @pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=3)], ids=["before", "within"])
