@@ -1,0 +1,52 @@
+"""The page about models says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from callboard.config.file_format import ProviderEntry
+from callboard.config.spec import PROVIDERS, ModelChoice
+from callboard.models.anthropic.wire import SETTINGS
+from callboard.models.openai.settings import CHAT, RESPONSES
+from callboard.models.port import Stop
+from tests.docs.page import blocks
+from tests.docs.test_commands import session
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.timeout(180)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    below = PAGE[PAGE.index(heading) :]
+    table = re.search(r"^\|[^\n]*\n\|---[^\n]*\n((?:\|[^\n]*\n)+)", below, re.MULTILINE)
+    assert table is not None
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
+
+
+def names(cell: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", cell))
+
+
+def test_what_the_page_shows_is_what_happens(tmp_path: Path) -> None:
+    with session(tmp_path) as shell:
+        for block in blocks(PAGE):
+            shell.play(block)
+
+
+def test_every_provider_every_setting_and_every_stop_is_on_the_page() -> None:
+    assert {name for row in rows("| provider | what it is") for name in names(row[0])} == set(PROVIDERS)
+    assert {name for row in rows("## Keys and servers") for name in names(row[0])} == set(ProviderEntry.model_fields)
+    settings = {next(iter(names(row[0]))): names(row[1]) for row in rows("## Settings of a model")}
+    assert settings == {"anthropic": set(SETTINGS), "openai": set(RESPONSES), "openai-chat": set(CHAT)}
+    assert {name for row in rows("## How an answer ends") for name in names(row[0])} == set(get_args(Stop))
+
+
+def test_the_defaults_on_the_page_are_true() -> None:
+    assert ModelChoice(provider="openai").max_output == 4096
+    assert "4096 if you say nothing" in PAGE
+    assert ProviderEntry().stall_timeout == 60
