@@ -21,7 +21,7 @@ from callboard.config.resolved import AgentConfig, Config
 from callboard.config.spec import ModelChoice
 from callboard.errors import ConfigError, ModelError
 from callboard.models.port import ChatReply, ChatRequest, UserText
-from callboard.models.prices import price_of
+from callboard.models.prices import describe_price
 from callboard.models.registry import Models
 
 LISTED_WITHIN: Final = 10.0
@@ -136,7 +136,7 @@ def _key(provider: ProviderConfig, problems: Sequence[Problem]) -> Finding:
 
 
 def _price(choice: ModelChoice, agents: Sequence[AgentConfig]) -> Finding:
-    text = price_text(choice)
+    text = describe_price(choice)
     if text:
         return Finding("price", "good", text)
     capped = any(agent.guards.general.budget.run.usd is not None for agent in agents)
@@ -144,17 +144,6 @@ def _price(choice: ModelChoice, agents: Sequence[AgentConfig]) -> Finding:
     if capped:
         return Finding("price", "wrong", f"{hint}; a budget in dollars refuses its calls until then")
     return Finding("price", "odd", hint)
-
-
-def price_text(choice: ModelChoice) -> str:
-    """What it costs in dollars per million tokens, input and output, for people; ``""``: nobody knows."""
-    tariff = price_of(choice)
-    if tariff is None:
-        return ""
-    dollars = 1_000_000
-    source = choice.price.source if choice.price is not None else ""
-    told = f"${tariff.input / dollars:g} in, ${tariff.output / dollars:g} out"
-    return f"{told} ({source})" if source else told
 
 
 async def _probe(models: Models, choice: ModelChoice) -> Finding:

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from callboard.actors.code import AgentCode
 from callboard.app.finding import Finding
-from callboard.app.model_health import price_text
 from callboard.app.summary import RunSummary
 from callboard.bus.messages import DeadLetter
 from callboard.cli.layout import show_table
@@ -21,6 +20,7 @@ from callboard.clock import SystemClock
 from callboard.config.providers import ProviderConfig, entry_of
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.config.times import duration, instant
+from callboard.models.prices import describe_price
 
 STYLES: Final = {
     "queued": "dim",
@@ -74,7 +74,7 @@ def _model(choice: ModelChoice, providers: Mapping[str, ProviderConfig]) -> str:
     if choice.provider == "scripted":
         return " ".join(filter(None, ("scripted", choice.name)))
     provider = providers[entry_of(choice)]
-    price = price_text(choice) or "price unknown"
+    price = describe_price(choice) or "price unknown"
     return f"{provider.name}/{choice.name}\n  key: {provider.key_source}\n  {price}"
 
 

@@ -76,14 +76,10 @@ def source_of(choice: ModelChoice) -> str:
 
 
 def describe_price(choice: ModelChoice) -> str:
-    """The price of ``choice`` and its source, for people."""
+    """The price of ``choice`` in dollars per million tokens, and its source, for people; ``""``: nobody knows it."""
     price = choice.price
     if price is None:
-        return (
-            "as its script says"
-            if choice.provider == "scripted"
-            else "unknown: set its price, or runs with a cap refuse it"
-        )
+        return "as its script says" if choice.provider == "scripted" else ""
     steps = (f"above {step.above:,}: {_shown(step)}" for step in sorted(price.steps, key=lambda step: step.above))
     return f"{'; '.join((_shown(price), *steps))} ({source_of(choice)})"
 
