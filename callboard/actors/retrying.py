@@ -15,8 +15,8 @@ LONGEST: Final = 30.0
 """Seconds of a pause at most, unless the provider asks for more. Another model, if there is one, is asked sooner."""
 _AGAIN: Final = frozenset({"rate", "overload", "network", "truncated"})
 """The same request may succeed later. All else stays as it is: quota, key, request, size, refusal."""
-_ELSEWHERE: Final = _AGAIN | {"quota", "auth", "context"}
-"""Another model may answer where this one does not."""
+_ELSEWHERE: Final = _AGAIN | {"quota", "auth", "context", "bad_request"}
+"""Another model may answer where this one does not: a request is bad for one that was retired. Not what one refuses."""
 
 
 @dataclass(frozen=True, slots=True)

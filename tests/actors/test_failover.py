@@ -77,7 +77,7 @@ async def test_a_model_that_stays_down_is_left_for_the_next_one():
     assert failed[-1].problem.hint == "it failed 4 times"
 
 
-@pytest.mark.parametrize("kind", ["auth", "quota", "context"])
+@pytest.mark.parametrize("kind", ["auth", "quota", "context", "bad_request"])
 async def test_a_model_that_will_never_answer_is_left_at_once(kind):
     state, requested, failed = await play(chain(down(kind), {"text": "I can"}))
     assert state.terminal.result.value == "I can"

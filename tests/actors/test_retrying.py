@@ -75,14 +75,13 @@ def test_another_model_is_asked_at_once_when_this_one_is_of_no_use_now():
     assert next_of(tries=3, others=True).left == ""
 
 
-@pytest.mark.parametrize("kind", ["quota", "auth", "context"])
+@pytest.mark.parametrize("kind", ["quota", "auth", "context", "bad_request"])
 def test_another_model_is_asked_for_good_when_this_one_will_never_answer(kind):
     assert next_of(kind, retryable=False, others=True) == Next(0.0, "for_good")
 
 
-@pytest.mark.parametrize("kind", ["bad_request", "refusal"])
-def test_what_no_model_should_answer_goes_to_no_other(kind):
-    assert next_of(kind, retryable=False, others=True) == Next(None)
+def test_what_a_model_refuses_to_answer_goes_to_no_other():
+    assert next_of("refusal", retryable=False, others=True) == Next(None)
 
 
 FAILURES = st.fixed_dictionaries({
