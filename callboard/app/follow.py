@@ -14,7 +14,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from callboard.actors.fold import replay
 from callboard.app.board import Board, Run, RunEvent
 from callboard.app.held import is_hold, waited_for
-from callboard.app.run_event import run_events
+from callboard.app.run_event import TextEvent, run_events
 from callboard.app.waiting import said_of_run
 from callboard.bus.guard_log import KeptEvent
 from callboard.bus.guard_messages import GuardEvent
@@ -26,16 +26,19 @@ _BUFFER: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TreeEvent:
-    """An event of a run (``depth`` 0) or of a run below it, or the words of a closed guard that it waits for."""
+    """An event of a run (``depth`` 0) or of one below it, text of its answers, or a closed guard that it waits for."""
 
     run: Run
     depth: int
-    event: RunEvent | GuardEvent
+    event: RunEvent | TextEvent | GuardEvent
 
 
 @asynccontextmanager
-async def follow_tree(board: Board, run: Run) -> AsyncGenerator[AsyncIterator[TreeEvent]]:
-    """The events of ``run`` and of its children, each run's in order; ends when ``run`` does."""
+async def follow_tree(board: Board, run: Run, *, tokens: bool = False) -> AsyncGenerator[AsyncIterator[TreeEvent]]:
+    """The events of ``run`` and of its children, each run's in order; ends when ``run`` does.
+
+    ``tokens``: the text of their answers too, as it grows.
+    """
     send, receive = anyio.create_memory_object_stream[TreeEvent](_BUFFER)
     bus = board.bus
     with send, receive:
@@ -43,7 +46,7 @@ async def follow_tree(board: Board, run: Run) -> AsyncGenerator[AsyncIterator[Tr
             follow_guards(bus.connection, bus.guard_log, tenant=run.tenant) as verdicts,
             anyio.create_task_group() as group,
         ):
-            tree = _Tree(board, send, group)
+            tree = _Tree(board, send, group, tokens=tokens)
             group.start_soon(tree.hear, verdicts)
             group.start_soon(tree.follow, run, 0)
             yield receive
@@ -53,8 +56,11 @@ async def follow_tree(board: Board, run: Run) -> AsyncGenerator[AsyncIterator[Tr
 class _Tree:
     """The runs that are followed, and what was told of their guards."""
 
-    def __init__(self, board: Board, send: MemoryObjectSendStream[TreeEvent], group: TaskGroup) -> None:
+    def __init__(
+        self, board: Board, send: MemoryObjectSendStream[TreeEvent], group: TaskGroup, *, tokens: bool
+    ) -> None:
         self._board = board
+        self._tokens = tokens
         self._send = send
         self._group = group
         self._followed: dict[str, tuple[Run, int]] = {}
@@ -73,8 +79,10 @@ class _Tree:
         past, waits = await _waits(self._board, run)
         await self._tell(*(waits if not past else ()))
         count = 0
-        async for event in run.events():
+        async for event in run.events(tokens=True) if self._tokens else run.events():
             await self._pass_on(TreeEvent(run, depth, event))
+            if isinstance(event, TextEvent):
+                continue
             count += 1
             if count == past:
                 await self._tell(*waits)

@@ -69,14 +69,18 @@ async def watch(
     run: Annotated[str | None, typer.Argument(help="The run's id.", metavar="[RUN]")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All runs of all tenants, from now on.")] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="With --json: a line for each piece of text too.")] = False,
     tenant: Tenant = "default",
 ) -> int:
     """Show a run as it happens, and end with it. With --json each line is an event."""
     if (run is None) != everything:
         raise ConfigError("watch what? Give a run's id, or --all")
+    if tokens and (everything or not shared.json):
+        raise ConfigError("--tokens is for --json and one run: a terminal shows the text of a run anyway")
     async with board(shared) as opened:
         if run is not None:
-            return await _watch(shared, opened, await known_run(opened, run, tenant), stream=shared.json)
+            target = await known_run(opened, run, tenant)
+            return await (_stream(shared, target, tokens=tokens) if shared.json else _watch(shared, opened, target))
         from callboard.cli.watch_all import watch_all
 
         await watch_all(shared, opened.bus.connection)
@@ -183,15 +187,20 @@ async def resolve(
     return _said(shared, target, "resolved")
 
 
-async def _watch(shared: Shared, opened: Board, run: Run, *, stream: bool = False) -> int:
-    from callboard.cli.outcome import outcome_code, show_event, show_outcome, show_progress
+async def _stream(shared: Shared, run: Run, *, tokens: bool) -> int:
+    """Each event, and with ``tokens`` each piece of text, as a line of JSON."""
+    from callboard.cli.outcome import outcome_code, show_event
+
+    async with aclosing(run.events(tokens=True) if tokens else run.events()) as events:
+        async for event in events:
+            show_event(shared, event)
+    return outcome_code(await run.state())
+
+
+async def _watch(shared: Shared, opened: Board, run: Run) -> int:
+    from callboard.cli.outcome import show_outcome, show_progress
     from callboard.cli.screen import Screen
 
-    if stream:
-        async with aclosing(run.events()) as events:
-            async for event in events:
-                show_event(shared, event)
-        return outcome_code(await run.state())
     await show_progress(shared, opened, run, Screen())
     return await show_outcome(shared, run)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callboard.actors.receipt import Receipt
     from callboard.actors.state import RunState
     from callboard.app.board import Board, Run, RunEvent
+    from callboard.app.run_event import TextEvent
     from callboard.cli.screen import Screen
 
 
@@ -41,8 +42,9 @@ async def show_progress(shared: Shared, board: Board, run: Run, screen: Screen) 
             text = "queued: no worker has it yet, `callboard doctor` says why"
             screen.console.print(f"· {text}", style="yellow", markup=False)
 
+    tokens = screen.lively and not shared.json
     with screen.watching():
-        async with anyio.create_task_group() as group, follow_tree(board, run) as events:
+        async with anyio.create_task_group() as group, follow_tree(board, run, tokens=tokens) as events:
             if not shared.json:
                 group.start_soon(say_if_not)
             async for event in events:
@@ -86,7 +88,7 @@ def outcome_code(state: RunState) -> int:
             assert_never(state.outcome)
 
 
-def show_event(shared: Shared, event: RunEvent) -> None:
+def show_event(shared: Shared, event: RunEvent | TextEvent) -> None:
     """One event as a line of JSON."""
     at = None if event.at is None else event.at.isoformat()
     body = event.event.model_dump(mode="json", exclude_defaults=True)

@@ -12,14 +12,17 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from callboard.app.follow import TreeEvent
+from callboard.app.run_event import RunEvent, TextEvent
 from callboard.bus.guard_messages import GuardEvent
+from callboard.cli.growing import Growing
 from callboard.cli.teller import Line, Teller, dollars
 from callboard.cli.verdicts import hold_line
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 
-_SPINNERS: Final = 12
-"""Steps under way that are shown at the same time."""
+_ROWS: Final = 16
+"""Of steps under way, and of what they say."""
+_NARROW: Final = 20
 _CLOCK: Final = SystemClock()
 
 
@@ -28,13 +31,18 @@ class Screen:
 
     def __init__(self, *, file: IO[str] | None = None) -> None:
         self.console = Console(stderr=file is None, file=file, highlight=False, soft_wrap=True)
-        self._tellers: dict[str, tuple[int, Teller]] = {}
+        self._tellers: dict[str, tuple[int, Teller, Growing]] = {}
         self._live: Live | None = None
+
+    @property
+    def lively(self) -> bool:
+        """Is it a terminal? Then what models say is shown as it grows."""
+        return self.console.is_terminal
 
     @contextmanager
     def watching(self) -> Generator[None]:
         """Show the steps under way for as long as the body runs, if somebody watches."""
-        if not self.console.is_terminal:
+        if not self.lively:
             yield
             return
         with Live(get_renderable=self._now, console=self.console, refresh_per_second=10, transient=True) as self._live:
@@ -42,30 +50,34 @@ class Screen:
 
     def show(self, given: TreeEvent) -> None:
         """Print what an event says."""
-        depth, teller = self._tellers.setdefault(given.run.id, (given.depth, Teller()))
-        line = hold_line(given.event) if isinstance(given.event, GuardEvent) else teller.tell(given.event)
+        depth, teller, growing = self._tellers.setdefault(given.run.id, (given.depth, Teller(), Growing()))
+        line = _line(given.event, teller, growing)
         if line is not None:
             self.console.print(_text(line, depth))
 
     def total(self) -> str:
         """Turns, tokens and money of the whole tree."""
-        tellers = [teller for _, teller in self._tellers.values()]
+        tellers = [teller for _, teller, _ in self._tellers.values()]
         turns = sum(teller.turns for teller in tellers)
         tokens, cost = sum(teller.tokens for teller in tellers), sum(teller.cost_usd_micros for teller in tellers)
         return f"{turns} {'turn' if turns == 1 else 'turns'} · {tokens:,} tokens · {dollars(cost)}"
 
     def _now(self) -> Group:
         rows: list[Spinner | Text] = []
-        for depth, teller in self._tellers.values():
-            for step in teller.open.values():
+        for depth, teller, growing in self._tellers.values():
+            indent, width = "  " * depth, max(_NARROW, self.console.width - 2 * depth - 4)
+            for call, step in teller.open.items():
                 since = 0.0 if step.since is None else max(0.0, (_CLOCK.now() - step.since).total_seconds())
-                spinner = Spinner("dots", Text(f" {step.label}  {duration(since)}", style="dim"))
-                rows.append(
-                    spinner
-                    if depth == 0
-                    else Spinner("dots", Text(f"{'  ' * depth}{step.label}  {duration(since)}", style="dim"))
-                )
-        return Group(*rows[:_SPINNERS], Text(self.total(), style="dim"))
+                head = f" {step.label}  {duration(since)}" if depth == 0 else f"{indent}{step.label}  {duration(since)}"
+                rows.append(Spinner("dots", Text(head, style="dim")))
+                rows += [Text(f"{indent}  │ {line}") for line in growing.lines(call, width=width)]
+        return Group(*rows[:_ROWS], Text(self.total(), style="dim"))
+
+
+def _line(event: RunEvent | TextEvent | GuardEvent, teller: Teller, growing: Growing) -> Line | None:
+    if isinstance(event, GuardEvent):
+        return hold_line(event)
+    return growing.hear(event.event) if isinstance(event, TextEvent) else teller.tell(event)
 
 
 def _text(line: Line, depth: int) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -10,10 +11,17 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from callboard.app.board import Run
+from callboard.app.follow import TreeEvent
+from callboard.app.run_event import TextEvent
+from callboard.bus.deltas import ModelDelta, TextReplaced
 from callboard.bus.server import live_server
+from callboard.bus.subjects import RunKey
+from callboard.cli.screen import Screen
 from tests.support.program import callboard, command, document, environment, started
 
 CONFIG = """
@@ -48,6 +56,51 @@ def test_a_terminal_gets_a_live_display_and_no_escape_of_a_model(here: Path) -> 
     assert "model scripted" in shown
     assert "helped�[31m" in shown
     assert "   \x1b[1m▶\x1b[0m helper" in shown
+
+
+def test_a_terminal_shows_what_a_model_says_as_it_grows(here: Path) -> None:
+    words = " ".join(f"w{number}" for number in range(40))
+    (here / "agents.yaml").write_text(
+        f"agents: {{a: {{model: {{provider: scripted, turns: [{{text: '{words}', chunks: 10, delay: 2}}]}}}}}}"
+    )
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command("run", "agents.yaml", "a", "x"),
+        cwd=here, env=environment(TERM="xterm-256color"), stdout=terminal, stderr=terminal, stdin=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = "".join(_read(controller))
+    os.close(controller)
+    assert process.wait(timeout=20) == 0
+    live, answered, _ = shown.partition("✓")
+    assert answered
+    assert "│ w0 w1 w2" in live
+    assert live.count("│ w0") > 2  # again and again, longer each time
+
+
+def test_text_that_does_not_count_is_marked_and_pieces_are_no_lines_of_their_own() -> None:
+    log = io.StringIO()
+    screen = Screen(file=log)
+    run = Run(cast("Any", None), RunKey("default", "r1"), by="test")
+    screen.show(TreeEvent(run, 0, TextEvent(3, ModelDelta(call="m1", attempt=1, n=0, text="half"))))
+    screen.show(TreeEvent(run, 0, TextEvent(3, TextReplaced(call="m1", attempt=1))))
+    assert log.getvalue() == "↻ model: what attempt 1 said does not count, it is replaced\n"
+
+
+def test_watch_tells_pieces_of_text_as_json_if_asked(here: Path) -> None:
+    (here / "agents.yaml").write_text(
+        "agents: {a: {model: {provider: scripted, turns: [{text: one two three, chunks: 3, delay: 1}]}}}"
+    )
+    with started("up", "agents.yaml", "--durability", "relaxed", cwd=here) as bus:
+        assert bus.stdout is not None
+        bus.stdout.readline()
+        run = callboard("submit", "a", "x", cwd=here).stdout.strip()
+        done = callboard("watch", run, "--json", "--tokens", cwd=here)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        pieces = [each for each in told if each["type"] == "model.delta"]
+        assert "".join(each["text"] for each in pieces) == "one two three", done.stderr
+        assert {"sequence", "call", "attempt", "n", "text"} <= set(pieces[0])
+    assert callboard("watch", run, "--tokens", cwd=here).returncode == 2
 
 
 def _read(descriptor: int) -> Iterator[str]:
