@@ -77,7 +77,7 @@ class LoopSettings(Strict):
         int,
         Field(ge=2, le=1000, description="Turns in a row that bring nothing new; doubtful ones count less."),
         NOT_A_BOOL,
-    ] = 8
+    ] = 6
     monologue: Annotated[
         int, Field(ge=2, le=1000, description="Turns in a row without a tool and without a person."), NOT_A_BOOL
     ] = 6
@@ -86,7 +86,7 @@ class LoopSettings(Strict):
         int,
         Field(ge=1, le=1000, description="Such turns after the nudge until the kill; doubtful ones count less."),
         NOT_A_BOOL,
-    ] = 4
+    ] = 3
 
 
 class StuckSettings(Strict):

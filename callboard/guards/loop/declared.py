@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -12,6 +13,19 @@ from callboard.guards.loop.fingerprint import Kind
 
 THOUGHTS: Final = frozenset({"think", "thought", "reflect", "reason", "scratchpad"})
 """Tools by these names only talk: what they answer is nothing, and a turn of nothing else is one without a tool."""
+_READ: Final = 4_096
+
+
+_SLEEPS: Final = frozenset({"sleep", "wait"})
+_SLEEP: Final = re.compile(r"\bsleep[ (]+[\d$]")
+
+
+def sleeps(name: str, arguments: JsonValue) -> bool:
+    """Does the call wait, by itself or before it does something?"""
+    if name in _SLEEPS:
+        return True
+    said = arguments.values() if isinstance(arguments, dict) else [arguments]
+    return any(isinstance(each, str) and _SLEEP.search(each[:_READ]) for each in said)
 
 
 def kinds_in(spec: JsonValue) -> Mapping[str, Kind]:

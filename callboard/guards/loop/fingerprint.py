@@ -27,8 +27,8 @@ _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _DIGITS: Final = re.compile(r"\d+")
 
 
-Piece: TypeAlias = tuple[int, int, int]
-"""A piece of a result: as it is, without its numbers, and also without the words of the call."""
+Piece: TypeAlias = tuple[int, int, int, int]
+"""A piece of a result: as it is, without its numbers, also without the words of the call, and its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def call_key(name: str, arguments: JsonValue) -> Hash:
 
 def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments: JsonValue) -> Outcome:
     """What a call brought. Of content in the object store the preview and the hash count."""
-    said: JsonValue = [tool, *(arguments.values() if isinstance(arguments, dict) else [arguments])]
+    said: JsonValue = [tool, *(map(list, arguments.items()) if isinstance(arguments, dict) else [arguments])]
     text = canonical(result.value) if problem is None else f"{problem.kind}: {lines(problem.message)}"
     mood = mood_of(text, failed=problem is not None)
     plain = of_result(text)
@@ -67,8 +67,8 @@ def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments
     if len(text) < _LONG and not blob:
         gist, shape = _gists(bare, said)
         return Outcome(exact, same, gist, shape, mood)
-    pieces = _pieces(bare, without_echo(bare, said))
     fault = mood in {"bad", "transient"} and not blob
+    pieces = _pieces(bare, without_echo(bare, said), quotes=not fault)
     gist, shape = _gists(_first(bare), said) if fault else (same, same)
     return Outcome(exact, same, gist, shape, mood, long=True, pieces=pieces)
 
@@ -91,14 +91,18 @@ def digest(text: str) -> Hash:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _pieces(text: str, unechoed: str) -> tuple[Piece, ...]:
+def _pieces(text: str, unechoed: str, *, quotes: bool = True) -> tuple[Piece, ...]:
     """Without the words of the call it is cut in the same places, or it does not count without them."""
     whole = _PIECES.split(text)
     echo = _PIECES.split(unechoed)
     bare = _faint(whole)
     echo = _faint(echo) if len(echo) == len(whole) else bare
-    found = {one: (other, third) for one, other, third in zip(whole, bare, echo, strict=True) if len(one) >= _PIECE}
-    return tuple((_crc(one), _crc(other), _crc(third)) for one, (other, third) in found.items())
+    found = {
+        one: (other, third)
+        for one, other, third in zip(whole, bare, echo, strict=True)
+        if len(one) >= _PIECE and (quotes or 2 * len(third) >= len(other))
+    }
+    return tuple((_crc(one), _crc(other), _crc(third), len(one)) for one, (other, third) in found.items())
 
 
 def _faint(pieces: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
-from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in
+from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in, sleeps
 from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, said_in, text_key
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
@@ -35,7 +35,7 @@ from callboard.guards.loop.repetition import repeated
 from callboard.guards.loop.signals import Fired, answered_alike
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Streak, Turn
 from callboard.guards.loop.streaks import after, heard_again, spoken
-from callboard.guards.loop.weigh import SURE, weigh
+from callboard.guards.loop.weigh import SURE, WAITED, weigh
 
 Said = tuple[LoopState, Sequence[Verdict]]
 _CIRCLES: Final = 2
@@ -120,7 +120,7 @@ class LoopGuard(Guard[LoopState]):
         text = event.text.value if isinstance(event.text.value, str) else ""
         waiting = {
             call.id: Asked(call.name, state.kinds.get(call.name, "write"), call_key(call.name, call.arguments),
-                call.arguments)
+                call.arguments, sleeps=sleeps(call.name, call.arguments))
             for call in asked
         }  # fmt: skip
         garbled = repeated(text)
@@ -206,11 +206,13 @@ class LoopGuard(Guard[LoopState]):
             weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
         elif state.polled and not weighed.is_news and turn.said is None and not turn.garbled:
             weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
+        if (weighed.slept or state.slept) and weighed.errors[0] is None:
+            weighed = replace(weighed, weight=weighed.weight * WAITED)
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
         news_at = seen.at if weighed.is_work or state.news_at is None else state.news_at
         person = replace(state.person, again=0) if weighed.is_news else state.person
-        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled, asked=False,
-            person=person)  # fmt: skip
+        state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled,
+            slept=weighed.slept, asked=False, person=person)  # fmt: skip
         ladder, said = climb(state, weighed, self._settings, told=turn.told, at=seen.at, sequence=seen.sequence)
         return replace(state, ladder=ladder), said
 

@@ -26,14 +26,14 @@ class Pieces:
     count: int = 0
 
     def new(self, pieces: Sequence[Piece], *, enough: int) -> tuple[int, int]:
-        """How many were not there, and how many of them not even with other numbers or other words of a call.
+        """How long those are that were not there, and how many not even with other numbers or words of a call.
 
         It stops counting when ``enough`` were not.
         """
         fresh = novel = 0
-        for piece, bare, echo in pieces:
+        for piece, bare, echo, size in pieces:
             if not self._has(piece):
-                fresh += 1
+                fresh += size
                 if not (self._has(bare) or self._has(echo)):
                     novel += 1
                     if novel == enough:
@@ -43,7 +43,7 @@ class Pieces:
     def __or__(self, pieces: Iterable[Piece]) -> Pieces:
         """With these."""
         bits, count = bytearray(self.young), self.count
-        for each in {each for piece in pieces for each in piece}:
+        for each in {each for piece in pieces for each in piece[:3]}:
             one, other = each & 0xFFFF, each >> 16
             if not (bits[one >> 3] >> (one & 7) & bits[other >> 3] >> (other & 7) & 1):
                 bits[one >> 3] |= 1 << (one & 7)

@@ -38,7 +38,7 @@ _GOOD: Final = re.compile(
     r"\b(?:ok|okay|success\w*|succeed\w*|done|created|updated|saved|inserted|deleted|removed|written|wrote|edited|applied"
     r"|replaced|added|sent|moved|copied|completed?|passed|valid|true|accepted|approved|clicked|typed|filled|stored"
     r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed"
-    r"|configured|unchanged|installed|already|up.to.date|replacements?|rows? affected"
+    r"|configured|unchanged|screenshots?|installed|already|up.to.date|replacements?|rows? affected"
     r"|(?:alter|create|drop) (?:table|index|view)|(?:status|code|http)\W{1,4}2\d\d)\b"
 )
 

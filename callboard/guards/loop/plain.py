@@ -29,7 +29,7 @@ _IN_CALLS: Final = re.compile(
 """Of times in arguments only those that no person would choose: a slot at 10:00:00 is meant."""
 _IN_RESULTS: Final = re.compile(
     rf"[0-9](?:{_ADDRESS}|\d{{3}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
-    r"|\d?:\d\d:\d\d(?:[.,]\d+)?|(?<=[\w\]]:[3-6])\d{4}\b|(?<=\b1)[4-9]\d{8}(?:\d{3}|\.\d+)?\b"
+    r"|\d?:\d\d:\d\d(?:[.,]\d+)?|(?<=[\s\"(]\d)\d?:[0-5]\d(?![\w:.])|(?<=[\w\]]:[3-6])\d{4}\b|(?<=\b1)[4-9]\d{8}(?:\d{3}|\.\d+)?\b"
     r"|\d*(?:(?: ?m ?)?\d+(?:\.\d+)?|\.\d+)? ?(?:[nuµm]?s|secs?|seconds?)\b)"
 )
 """Begins with a digit, so that the search leaps from digit to digit."""
@@ -45,7 +45,7 @@ _PATH: Final = re.compile(r"(?<=\w)/.*")
 _VARYING: Final = b"0123456789abcdefABCDEF \t\r\n"
 _LETTERS: Final = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
 """A print must not look like an id."""
-_ECHO: Final = re.compile(r"~(?:[ ~]*~)+")
+_ECHO: Final = re.compile(r"~(?:[ ~]*~)+(?: ?\w+(?=\.\.\.|…))?|~ ?\w+(?=\.\.\.|…)")
 _ECHOES: Final = 64
 _TELLING: Final = 4
 """Letters. A shorter word of the call is looked for as a word, and in short texts only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
@@ -17,6 +17,8 @@ PERIODS: Final = (1, 2, 3, 4)
 CALLS: Final = 96
 RESULTS: Final = 160
 TOOLS: Final = 32
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Asked:
     key: Hash
     arguments: JsonValue
     started: bool = False
+    sleeps: bool = False
+    """It waits, by itself or before it does something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,8 @@ class Streak:
     suspects: tuple[Hash, ...] = ()
     tools: tuple[str, ...] = ()
     cycles: Cycles = Cycles()
-    errors: tuple[Count, Count] = (Count(), Count())
-    """Turns in a row that failed in the same words, and but for the words of the call."""
+    errors: tuple[Count, Count, Count] = (Count(), Count(), Count())
+    """Turns in a row that failed in the same words, but for the words of the call, and as any before."""
     silent: int = 0
     garbled: int = 0
     unchanged: float = 0.0
@@ -166,3 +170,12 @@ class LoopState:
     news_at: datetime | None = None
     polled: bool = False
     """The last turn waited for something: what stands beside it is part of the waiting."""
+    slept: bool = False
+    """The last turn slept: this one looks what has happened."""
+
+
+def youngest(entries: dict[K, V], most: int) -> dict[K, V]:
+    """Not more than so many of them."""
+    while len(entries) > most:
+        del entries[next(iter(entries))]
+    return entries

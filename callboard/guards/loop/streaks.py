@@ -18,7 +18,8 @@ _WORDS: Final = 16
 def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Streak:
     """The streak with one more turn. News ends it, except that a cycle needs to know the last turns' marks."""
     cycles = _turned(streak.cycles, weighed)
-    errors = (_again(streak.errors[0], weighed.errors[0]), _again(streak.errors[1], weighed.errors[1]))
+    gist, shape, any_ = (_again(count, what) for count, what in zip(streak.errors, weighed.errors, strict=True))
+    errors = (gist, shape, any_)
     silent = streak.silent + 1 if turn.said is not None else 0
     garbled = streak.garbled + 1 if turn.garbled else 0
     if weighed.is_news:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, TypeAlias
 
 from callboard.guards.loop.fingerprint import Hash, Outcome, Piece, digest
 from callboard.guards.loop.known import Pieces
-from callboard.guards.loop.state import CALLS, RESULTS, TOOLS, Answer, Asked, Known, Memory, Turn
+from callboard.guards.loop.state import CALLS, RESULTS, TOOLS, Answer, Asked, Known, Memory, Turn, youngest
 
-K = TypeVar("K")
-V = TypeVar("V")
 NEWS: Final = None
 WORK: Final = 0.0
 SURE: Final = 1.0
@@ -30,6 +28,8 @@ WAITING: Final = 0.15
 COUNTING: Final = 0.4
 """A long result of which only numbers, or words of the call, are new."""
 FAINT: Final = 0.1
+_STEP: Final = 100
+"""Letters of a call. Who goes one step further says so in a few words; the same page of them is the same page."""
 """The same short answer to something new: rows of a table may well be alike."""
 IN_VAIN: Final = 0.2
 """For each time that a check after a change has said the same."""
@@ -44,6 +44,12 @@ _TOLD: Final = 8
 """One piece in so many must be new in an error: the rest is the excerpt that it comes with."""
 GARBLED: Final = 2.0
 _SPOKE: Final = 0.5
+WAITED: Final = 0.5
+"""So much less counts a turn that waited, or the first one after it: who waits spends time, not money."""
+
+
+Errors: TypeAlias = tuple[Hash | None, Hash | None, Hash | None]
+_AGAIN: Final = digest("again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,12 @@ class Weighed:
     is_news: bool = False
     mark: Hash | None = None
     suspects: tuple[Hash, ...] = ()
-    errors: tuple[Hash | None, Hash | None] = (None, None)
-    """What all its calls failed with: as it was said, and without the words of the calls."""
+    errors: Errors = (None, None, None)
+    """What all its calls failed with: as said, without the words of the calls, and whether it was there before."""
     polled: bool = False
     unchanged: float = 0.0
+    slept: bool = False
+    """It waited, and did not fail."""
 
     @property
     def is_work(self) -> bool:
@@ -96,12 +104,13 @@ class _Tally:
     suspects: list[Hash] = field(default_factory=list[Hash])
     faults: list[Outcome] = field(default_factory=list[Outcome])
     unchanged: list[float] = field(default_factory=list[float])
+    slept: bool = False
 
     def hear(self, text: Sequence[Piece]) -> bool:
         """Has most of what is said been said, or read, before?"""
         fresh, _ = self.pieces.new(text, enough=len(text) + 1)
         self.pieces = self.pieces | text
-        return bool(text) and fresh * _MANY <= len(text)
+        return bool(text) and fresh * _MANY <= _size(text)
 
     def add(self, asked: Asked, outcome: Outcome, at: datetime) -> None:
         before = self.calls.pop(asked.key, None)
@@ -120,6 +129,7 @@ class _Tally:
         if before is not None or weight is NEWS:  # else: a new call is not what repeats here
             self.marks.append(f"{asked.key}{'' if asked.kind == 'delegate' else outcome.same}")
         self.weights.append(weight)
+        self.slept = self.slept or asked.sleeps
         if outcome.mood == "bad":
             self.faults.append(outcome)
 
@@ -132,18 +142,23 @@ class _Tally:
             is_news=news,
             mark=digest("|".join(sorted(self.marks))) if self.marks and not self.unchanged else None,
             suspects=tuple(self.suspects),
-            errors=(_all(each.gist for each in self.faults), _all(each.shape for each in self.faults))
-            if failed
-            else (None, None),
+            errors=self._errors() if failed else (None, None, None),
+            slept=self.slept and not failed,
             polled=bool(self.unchanged) and not news,
             unchanged=max(self.unchanged, default=0.0),
         )
 
+    def _errors(self) -> Errors:
+        gists, shapes = (
+            _all(hashes) for hashes in zip(*((each.gist, each.shape) for each in self.faults), strict=True)
+        )
+        return gists, shapes, None if None in self.weights else _AGAIN
+
     def memory(self) -> Memory:
         return Memory(
-            _last(self.calls, CALLS),
-            _last(self.results, RESULTS),
-            _last(self.tools, TOOLS),
+            youngest(self.calls, CALLS),
+            youngest(self.results, RESULTS),
+            youngest(self.tools, TOOLS),
             self.changes,
             self.pieces,
         )
@@ -183,6 +198,10 @@ def _of_a_wait(asked: Asked, outcome: Outcome, before: Known, *, same: bool) -> 
     return SURE if same else DOUBTFUL  # a model words the same thing anew each time
 
 
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(piece[3] for piece in pieces)
+
+
 def _enough(outcome: Outcome) -> int:
     """So many pieces that were never there are news."""
     return 1 + (len(outcome.pieces) // _TOLD if outcome.mood in {"bad", "transient"} else 0)
@@ -194,7 +213,7 @@ def _of_pieces(outcome: Outcome, *, fresh: int, novel: int) -> float | None:
         return NEWS
     if outcome.mood in {"bad", "transient"}:
         return FAILED_AGAIN
-    if fresh * _MANY > len(outcome.pieces):
+    if fresh * _MANY > _size(outcome.pieces):
         return NEWS
     return COUNTING if fresh else DOUBTFUL
 
@@ -209,7 +228,7 @@ def _of_the_same_call(asked: Asked, outcome: Outcome, *, same: bool, shape: bool
             return ANOTHER_TRY
         case "bad":
             return FAILED_AGAIN
-        case "good" | "void" if asked.kind == "write" and not outcome.long:
+        case "good" | "void" if asked.kind == "write" and not outcome.long and len(str(asked.arguments)) < _STEP:
             return DOUBTFUL  # "ok": going one step further is the same call, too
         case _:
             return SURE
@@ -219,7 +238,8 @@ def _of_a_new_call(asked: Asked, outcome: Outcome, *, exact: bool, shape: bool, 
     if asked.kind == "write" and outcome.mood in {"good", "void"} and not outcome.long:
         return WORK if shape else NEWS
     if last.shape != outcome.shape and outcome.mood not in {"bad", "transient"} and not outcome.long:
-        return NEWS  # yes and no, high and low: an answer that could have been another one
+        # yes and no, high and low: an answer that could have been another one; but no news if it is an empty one
+        return WORK if shape and _brings_nothing(outcome) else NEWS
     if _brings_nothing(outcome):
         return _in_a_row(outcome, last) if shape else NEWS
     if not (exact or outcome.long) or asked.kind == "poll":
@@ -273,9 +293,3 @@ def _note(results: dict[Hash, None], what: Hash) -> bool:
         del results[what]
     results[what] = None
     return was
-
-
-def _last(entries: dict[K, V], most: int) -> dict[K, V]:
-    while len(entries) > most:
-        del entries[next(iter(entries))]
-    return entries

@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Final
 
-from tests.guards.loop import families, fresh, held_out, recorded, transcribed, unseen
+from tests.guards.loop import families, fresh, held_out, recorded, reported, transcribed, unseen, withheld
 from tests.guards.loop.evaluation import Row, evaluate, summary, table
 
 SETS: Final[tuple[tuple[str, ModuleType], ...]] = (
@@ -16,6 +16,8 @@ SETS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("4a after recorded runs, for tuning", recorded),
     ("4b after recorded runs, kept away from the tuning", unseen),
     ("5 recorded runs, transcribed", transcribed),
+    ("6 after bug reports, for tuning", reported),
+    ("7 after bug reports, kept away from the tuning", withheld),
 )
 
 

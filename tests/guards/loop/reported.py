@@ -247,7 +247,8 @@ def answer_refused(rng: random.Random) -> Trace:
         answer = {"summary": words(rng, 40), "confidence": round(rng.random(), 2)}
         refused = (
             f"1 validation error for Report\ncitations\n"
-            f"  Field required [type=missing, input_value={str(answer)[:48]}..., input_type=dict]\n    For further information visit https://errors.pydantic.dev/2.9/v/missing"
+            f"  Field required [type=missing, input_value={str(answer)[:48]}..., input_type=dict]\n"
+            f"    For further information visit https://errors.pydantic.dev/2.9/v/missing"
         )
         trace.turn(Call("final_answer", answer, problem=refused))
     return trace
@@ -259,7 +260,7 @@ def same_chunks(rng: random.Random) -> Trace:
     chunks = [{"doc": f"handbook-{n}", "text": words(rng, 40)} for n in range(6)]
     for _ in range(rng.randint(12, 30)):
         got = [chunk | {"score": round(rng.uniform(0.4, 0.9), 4), "id": trace.uid()} for chunk in rng.sample(chunks, 5)]
-        trace.turn(Call("retrieve", {"query": words(rng, rng.randint(3, 8)), "k": 5}, 
+        trace.turn(Call("retrieve", {"query": words(rng, rng.randint(3, 8)), "k": 5},
             {"took_ms": rng.randint(3, 90), "hits": got}),
             text=thought(rng))  # fmt: skip
     return trace
@@ -410,8 +411,8 @@ def tunes(rng: random.Random) -> Trace:
     trace = explore(Trace(rng), 2)
     for _ in range(rng.randint(10, 30)):
         rate, depth = 10 ** rng.uniform(-5, -1), rng.randint(2, 12)
-        log = "\n".join(f"epoch {n:2} train {rng.uniform(0.1, 2):.4f} val {rng.uniform(0.2, 2):.4f} [{rng.randint(9, 30)}s]"
-            for n in range(1, 9))  # fmt: skip
+        losses = [(rng.uniform(0.1, 2), rng.uniform(0.2, 2), rng.randint(9, 30)) for _ in range(8)]
+        log = "\n".join(f"epoch {n} train {a:.4f} val {b:.4f} [{took}s]" for n, (a, b, took) in enumerate(losses))
         command = f"python train.py --lr {rate:.5f} --depth {depth}"
         trace.turn(
             shell(command, f"device cuda:0, 48213 samples\n{log}\nbest val_acc {rng.uniform(0.6, 0.9):.4f}", 120),

@@ -27,7 +27,7 @@ from tests.guards.loop.evaluation import judge
 from tests.guards.loop.trace import KEY, Call, Trace, words
 
 STARE = Call("stare", {}, "nothing has changed")
-PATIENCE = 4
+PATIENCE = 3
 
 
 def staring(turns: int) -> Trace:
@@ -70,16 +70,16 @@ def act(run: Trace, done: list[deeds.Deed]) -> None:
 
 
 def test_a_kill_without_the_note_in_the_journal_is_unread():
-    assert kills(staring(12)) == [(7, True)]
+    assert kills(staring(12)) == [(6, True)]
 
 
 def test_a_kill_that_was_said_too_early_comes_again_when_the_note_was_read_in_vain():
     run = staring(12)
     note(run)
-    assert kills(run) == [(7, True)]
+    assert kills(run) == [(6, True)]
     for _ in range(PATIENCE):
         run.turn(replace(STARE))
-    assert kills(run) == [(7, True), (16, False)]
+    assert kills(run) == [(6, True), (15, False)]
     note(run)
     for _ in range(9):
         run.turn(replace(STARE))
@@ -96,7 +96,7 @@ def test_an_answer_that_was_asked_for_before_the_note_does_not_count():
     run.turns += 1
     for _ in range(PATIENCE):
         run.turn(replace(STARE))
-    assert kills(run) == [(8, False)]
+    assert kills(run) == [(7, False)]
 
 
 def test_the_same_answer_to_everybody_is_killed_only_after_the_note_about_it():

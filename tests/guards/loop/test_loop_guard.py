@@ -32,13 +32,17 @@ def trace(**more):
     return Trace(random.Random(1), **more)
 
 
+def guarded(**settings):
+    return LoopGuard(LoopSettings(**{"turns": 8, "patience": 4} | settings))
+
+
 def said(of: Trace, **settings):
-    judged = judge(of.seen, LoopGuard(LoopSettings(**settings)))
+    judged = judge(of.seen, guarded(**settings))
     return [(verdict.action, turn) for verdict, turn in zip(judged.verdicts, judged.turns, strict=True)]
 
 
 def verdict(of: Trace, action: str, **settings):
-    return next(each for each in judge(of.seen, LoopGuard(LoopSettings(**settings))).verdicts if each.action == action)
+    return next(each for each in judge(of.seen, guarded(**settings)).verdicts if each.action == action)
 
 
 def repeat(times: int, call: Call = SEARCH, **more) -> Trace:
@@ -89,7 +93,7 @@ def test_a_denied_call_counts_as_the_same_result_again():
         if isinstance(each.event, ToolReturned) and each.event.problem:
             problem = Problem(kind="denied", message="not again")
             seen[place] = replace(each, event=each.event.model_copy(update={"problem": problem}))
-    assert [each.action for each in judge(seen).verdicts] == ["nudge", "kill"]
+    assert [each.action for each in judge(seen, guarded()).verdicts] == ["nudge", "kill"]
 
 
 def test_a_call_that_a_lost_worker_had_begun_and_that_is_denied_to_the_next_one_is_no_news():
@@ -98,7 +102,7 @@ def test_a_call_that_a_lost_worker_had_begun_and_that_is_denied_to_the_next_one_
     run._write(ModelResponded(call="m4", tool_calls=(call,)), ToolRequested(call="m4.0", tool="search"))
     run._write(RunClaimed(task=1), owner="w2")
     run._write(ToolReturned(call="m4.0", problem=Problem(kind="denied", message="not again")), owner="w2")
-    guard = LoopGuard()
+    guard = guarded()
     state = guard.start(KEY)
     for each in run.seen:
         state, _ = guard.observe(state, each)
@@ -361,7 +365,7 @@ def test_a_delegate_that_ends_without_a_problem_or_a_call_is_told_apart():
     run._write(ChildSpawned(child="c0", call="m0.0", agent="writer"))
     run._write(ChildSpawned(child="c1", call="m1.0", agent="writer"))
     run._write(ChildFinished(child="c1", outcome="killed"), owner="")
-    guard = LoopGuard()
+    guard = guarded()
     state = guard.start(KEY)
     for each in run.seen:
         state, _ = guard.observe(state, each)
@@ -436,7 +440,7 @@ def test_the_settings_are_what_is_judged_by():
 
 
 def test_without_settings_the_defaults_hold():
-    assert [each.action for each in judge(repeat(7).seen).verdicts].count("kill") == 1
+    assert [each.action for each in judge(repeat(7).seen, guarded()).verdicts].count("kill") == 1
 
 
 def test_a_poll_that_moves_on_is_news():
@@ -483,7 +487,7 @@ def test_what_will_pass_may_be_tried_more_often():
 
 
 def test_the_worker_asks_it_once_the_model_was_told_by_it():
-    guard = LoopGuard()
+    guard = guarded()
     assert guard.wakes(RunSteered(text="note", guard="loop"))
     assert not guard.wakes(RunSteered(text="note", guard="budget"))
     assert not guard.wakes(ToolReturned(call="m1.0"))
@@ -513,3 +517,65 @@ def test_long_words_that_were_said_before_are_no_news_whatever_stands_before_the
     for _ in range(12):
         run.says(f"{words(run.rng, 3)}. {paragraph}")
     assert said(run) == [("nudge", 6), ("kill", 10)]
+
+
+def test_the_same_page_of_arguments_is_no_step_further():
+    put = Call("write", {"path": "a.ts", "content": words(random.Random(1), 60)}, "Successfully wrote a.ts")
+    assert said(repeat(3, put))[0] == ("nudge", 3)
+    assert said(repeat(3, Call("press", {"key": "Down"}, "ok"))) == []
+
+
+def test_the_same_passages_with_other_scores_are_nothing_new():
+    run = trace(tools={"retrieve": "read"})
+    texts = [words(random.Random(n), 30) for n in range(5)]
+    for n in range(25):
+        found = [{"score": run.rng.random(), "text": text, "kind": "faq"} for text in texts]
+        run.turn(Call("retrieve", {"query": f"what {n}"}, found))
+    assert said(run)[0][0] == "nudge"
+
+
+def test_an_error_that_quotes_a_part_of_the_call_is_the_same_error():
+    run = trace()
+    for n in range(8):
+        answer = {"summary": words(random.Random(n), 20)}
+        cut = f"input_value={str(answer)[:40]}..., input_type=dict]\n{words(random.Random(9), 20)}"
+        run.turn(Call("final_answer", answer, problem=f"1 validation error\ncitations\n  Field required [{cut}"))
+    assert said(run)[0] == ("nudge", 6)
+
+
+def test_errors_that_were_all_there_before_are_seen_whichever_comes():
+    run = trace()
+    for n in range(9):
+        kind = ("user", "order")[n % 3 == 0]
+        run.turn(Call(f"find_{kind}", {"id": f"q{n}"}, f"Error: {kind} not found"))
+    assert said(run)[0] == ("nudge", 7)
+
+
+def test_an_empty_answer_is_no_news_because_the_last_one_was_another():
+    run = trace()
+    for n in range(30):
+        run.turn(Call("act", {"action": f"go to shelf {n % 2}"}, f"You see {('a mug', 'a lamp')[n % 2]}."))
+        run.turn(Call("act", {"action": f"take {words(run.rng, 2)}"}, "Nothing happens."))
+    assert said(run)[0][0] == "nudge"
+
+
+@pytest.mark.parametrize("look", [Call("bash", {"command": "sleep 30; tail -3 train.log"}, "epoch 3"),
+    Call("wait", {"seconds": 30}, "epoch 3")])  # fmt: skip
+def test_who_waits_before_it_looks_has_twice_the_time(look):
+    assert [turn for action, turn in said(repeat(20, look)) if action in {"nudge", "kill"}] == [5, 13]
+    awake = repeat(20, Call("bash", {"command": "tail -3 train.log"}, "epoch 3"))
+    assert [turn for action, turn in said(awake) if action in {"nudge", "kill"}] == [3, 7]
+
+
+def test_the_turn_after_one_that_slept_is_a_look_too():
+    run = trace()
+    for _ in range(20):
+        run.turn(Call("sleep", {"seconds": 30}, "slept")).turn(Call("bash", {"command": "tail train.log"}, "epoch 3"))
+    assert [turn for action, turn in said(run) if action in {"nudge", "kill"}] == [10, 18]
+
+
+def test_a_screenshot_that_says_nothing_is_no_check_in_vain():
+    run = trace()
+    for n in range(30):
+        run.turn(Call("click", {"at": [n, 2 * n]}, "Clicked")).turn(Call("look", {}, "Screenshot taken"))
+    assert said(run) == []

@@ -102,8 +102,8 @@ def test_every_limit_is_there_and_where_it_comes_from(file: Path) -> None:
         "a tool 1 min · a model 5 min, 4 attempts",
         "a model's first token 7.0 s",
         "stuck after 2 times a step's timeout",
-        "loop: 3 repeats · 5 equal errors · 8 turns of nothing new, 6 of talk",
-        "loop: a poll unchanged for 5 min · patience 4",
+        "loop: 3 repeats · 5 equal errors · 6 turns of nothing new, 6 of talk",
+        "loop: a poll unchanged for 5 min · patience 3",
     ]
     found = json.loads(CliRunner().invoke(app, ["check", str(file), "--json"]).output)["sources"]["other"]
     assert found["limits.turns"] == found["guards.budget.global.tool_calls"] == ["deployment"]
