@@ -12,6 +12,7 @@ import pytest
 
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.errors import ConfigError, ModelError
+from callboard.models.anthropic import adapter as module
 from callboard.models.anthropic.adapter import AnthropicModel
 from callboard.models.port import (
     AssistantTurn,
@@ -210,14 +211,22 @@ async def test_the_server_sees_a_cancelled_call_end() -> None:
         await model.aclose()
 
 
-async def test_the_server_sees_a_listener_leave_who_has_heard_enough() -> None:
+async def test_the_server_sees_at_once_that_a_listener_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOSE_SECONDS", 10 * SOON)  # it waits for nothing
+    open_still: list[Any] = []
+    hooks = sys.get_asyncgen_hooks()
     async with fake_provider(replies=["Hello, world, in pieces"], faults=[Fault("stall", after=4)]) as server:
         model = adapter(server)
-        with anyio.fail_after(SOON):
-            async with aclosing(model.stream(asked())) as stream:
-                await begun(stream)
-            await server.until(lambda: server.requests[0].left is not None)
+        sys.set_asyncgen_hooks(finalizer=open_still.append)  # and leaves nothing to the garbage collector
+        try:
+            with anyio.fail_after(SOON):
+                async with aclosing(model.stream(asked())) as stream:
+                    await begun(stream)
+                await server.until(lambda: server.requests[0].left is not None)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
         await model.aclose()
+    assert open_still == []
 
 
 async def test_a_cancelled_call_that_waits_for_its_first_byte_ends_too() -> None:
