@@ -38,13 +38,15 @@ def after(
     """What is next after this ``error``.
 
     ``tries`` of ``attempts`` were made of this model, this one included. ``seconds_left`` until the run's deadline,
-    ``wait`` until the worker has room for one more retry; ``chance`` is from 0 to 1; are there ``others`` to ask?
+    ``wait`` until the worker has room for one more retry; ``chance`` is from 0 to 1; are there ``others`` to ask? One
+    that is too busy and says until when is asked as often as it takes: counted, a crowd that comes back would be lost.
     """
     if error.kind not in _AGAIN or not error.retryable:
         if others and error.kind in _ELSEWHERE:
             return Next(0.0, "for_good")
         return Next(None)
-    if tries >= attempts:
+    put_off = error.kind == "rate" and error.retry_after is not None  # it is well, and says when there is room
+    if tries >= attempts and (others or not put_off):
         return Next(0.0, "for_now", f"it failed {tries} times") if others else Next(None)
     asked = max(0.0, error.retry_after or 0.0)
     quiet, why = max(asked, wait), _late(asked, wait)
@@ -53,7 +55,7 @@ def after(
         return Next(0.0, "for_now", why)
     if beyond:
         return Next(None, why=f"{why}, and the run's deadline is before that")
-    return Next(quiet + chance * min(LONGEST, BASE * 2 ** (tries - 1)), why=why)
+    return Next(quiet + chance * min(LONGEST, BASE * 2 ** min(tries, 30) / 2), why=why)
 
 
 def _late(asked: float, wait: float) -> str:

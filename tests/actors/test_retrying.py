@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections import deque
 from typing import get_args
 
 import pytest
@@ -59,6 +61,47 @@ def test_quiet_beyond_the_deadline_ends_the_call_at_once_and_says_so():
     assert next_of(seconds_left=0.0).pause is not None, "the deadline itself ends it, under its own name"
 
 
+def test_one_that_is_too_busy_and_says_until_when_is_asked_as_often_as_it_takes():
+    assert next_of("rate", retry_after=5.0, tries=4).pause is not None
+    assert next_of("rate", retry_after=5.0, tries=5_000, chance=1.0).pause == 5.0 + LONGEST
+    assert next_of("rate", retry_after=5.0, tries=4, others=True).left == "for_now"
+    assert next_of("rate", tries=4) == Next(None), "it does not say until when"
+    assert next_of("overload", retry_after=5.0, tries=4) == Next(None), "it is not well"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crowd_that_is_too_large_for_its_limit_is_served_in_the_end(seed):
+    """100 runs with three calls each, at the same time, where 50 calls a minute are allowed."""
+    lost, calls = crowd(100, turns=3, limit=50, window=60.0, seed=seed)
+    assert lost == 0
+    assert calls < 3 * 100 * 2.5
+
+
+def crowd(runs: int, *, turns: int, limit: int, window: float, seed: int) -> tuple[int, int]:
+    """How many calls were lost, and how many were made."""
+    due = [(run * 0.01, run, 1, 1) for run in range(runs)]
+    used, budget, lost, calls = deque[float](), RetryBudget(), 0, 0
+    while due:
+        now, run, turn, tries = heapq.heappop(due)
+        calls, budget = calls + 1, budget.requested(now) if tries == 1 else budget
+        while used and used[0] <= now - window:
+            used.popleft()
+        if len(used) < limit:
+            used.append(now)
+            if turn < turns:
+                heapq.heappush(due, (now + 1, run, turn + 1, 1))
+            continue
+        then = next_of("rate", retry_after=used[0] + window - now, tries=tries, seconds_left=900 - now,
+            wait=budget.wait(now), chance=chance_of(f"{seed}/{run}", f"m{turn}", tries),
+        )  # fmt: skip
+        if then.pause is None:
+            lost += 1
+        else:
+            budget = budget.retried(now)
+            heapq.heappush(due, (now + then.pause, run, turn, tries + 1))
+    return lost, calls
+
+
 def test_a_used_up_budget_lets_a_call_wait_and_says_so():
     waits = next_of(wait=7.0, chance=0.0)
     assert (waits.pause, waits.why) == (7.0, "this worker's retries of it are used up for 7.0 s")
@@ -100,7 +143,7 @@ def test_no_pause_is_shorter_than_what_was_asked_for_and_only_another_model_is_a
     elif then.pause is not None:
         assert failure["retryable"]
         assert failure["kind"] not in NEVER
-        assert failure["tries"] < 4
+        assert failure["tries"] < 4 or (failure["kind"], failure["retry_after"] is None) == ("rate", False)
         assert then.pause >= max(failure["retry_after"] or 0.0, failure["wait"])
 
 
