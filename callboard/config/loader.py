@@ -198,7 +198,7 @@ class _Loading:
         if isinstance(entry, str) or entry.provider != "scripted":
             choice = choice_of(entry, file, None)
             today = SystemClock().now().date()
-            price = choice.price or published(choice.provider, choice.name, on=today)
+            price = choice.price or published(choice, on=today)
             return choice.model_copy(update={"price": price})
         script = self.scripts.get(entry.script or "")
         if entry.turns is not None:

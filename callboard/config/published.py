@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from callboard.config.guards import Price, PriceStep
+from callboard.config.spec import ModelChoice
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 PUBLISHING: Final = frozenset({"anthropic", "openai"})
 """Providers with a list of prices. Whoever else speaks their protocol has prices of its own."""
 
+_STANDARD: Final = ("auto", "default")
 
-def published(provider: str, name: str, *, on: date) -> Price | None:
-    """The list price of a model on a day; None: there is none. Prices of batches and of fast lanes are others."""
+
+def published(choice: ModelChoice, *, on: date) -> Price | None:
+    """The list price of a model on a day; None: there is none. OpenAI's ``service_tier`` has prices of its own."""
+    provider, name = choice.provider, choice.name
     if provider not in PUBLISHING or not name:
         return None
+    tier = choice.settings.get("service_tier", "default") if provider == "openai" else "default"
     from genai_prices import __version__  # noqa: PLC0415 - half a second, for those who need a price only
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - as above
 
@@ -26,7 +31,11 @@ def published(provider: str, name: str, *, on: date) -> Price | None:
         _, model = get_snapshot().find_provider_model(name, None, provider, None)
     except LookupError:
         return None
-    return _price(model.get_prices(datetime.combine(on, time(), UTC)), f"genai-prices {__version__}, {on}")
+    context = {"service_tier": str(tier)}
+    if tier not in _STANDARD and all(variant.when != context for variant in model.price_variants or ()):
+        return None
+    source = f"genai-prices {__version__}, {on}" + (f", {tier}" if tier not in _STANDARD else "")
+    return _price(model.get_prices(datetime.combine(on, time(), UTC), context), source)
 
 
 def _price(listed: ModelPrice, source: str) -> Price | None:

@@ -36,7 +36,7 @@ DAY = date(2026, 11, 21)
     ids=["anthropic", "openai", "openai-chat"],
 )
 async def test_what_calls_cost_is_what_the_provider_bills(adapter, path, choice):
-    price = choice.price or published(choice.provider, choice.name, on=DAY)
+    price = choice.price or published(choice, on=DAY)
     choice = choice.model_copy(update={"price": price})
     rate = Rate(price.input, price.output, price.cached, price.written)
     async with fake_provider(replies=[Reply("x", tokens=each) for each in USED], prices={choice.name: rate}) as server:
