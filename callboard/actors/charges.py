@@ -42,7 +42,7 @@ def answered_tokens(state: RunState, choice: ModelChoice) -> int | None:
     None: there is none, or another model has counted them, which may cut text into fewer.
     """
     last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
-    if last is None or state.calls[last.call].name != f"{choice.provider}/{choice.name}".rstrip("/"):
+    if last is None or state.calls[last.call].name != choice.label:
         return None
     usage = last.usage
     return usage.input_tokens + usage.cached_tokens + usage.written_tokens + usage.output_tokens

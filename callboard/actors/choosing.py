@@ -13,7 +13,7 @@ from callboard.actors.asking import put_off
 from callboard.actors.gate import Refusal
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import ModelResponded
-from callboard.config.spec import AgentSpec
+from callboard.config.spec import AgentSpec, provider_of
 
 _NOBODY: Final = frozenset[int]()
 
@@ -61,5 +61,5 @@ def _home(state: RunState) -> str:
         if isinstance(turn, ModelResponded):
             call = state.calls.get(turn.call)
             said = call is not None and isinstance(turn.blocks.value, list) and turn.blocks.blob is None
-            return call.name.partition("/")[0] if call is not None and said else ""
+            return provider_of(call.name) if call is not None and said else ""
     return ""

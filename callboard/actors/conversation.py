@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from callboard.actors.decide import child_id
 from callboard.actors.state import RunState
 from callboard.bus.messages import ChildFinished, ModelResponded, Problem, RunSteered, ToolCall
+from callboard.config.spec import provider_of
 from callboard.models.port import AssistantTurn, ChatMessage, SteerNote, ToolOutcome, UserText
 from callboard.models.port import ToolCall as ModelToolCall
 
@@ -37,7 +38,7 @@ def _blocks(state: RunState, turn: ModelResponded) -> tuple[str, tuple[JsonValue
     call, blocks = state.calls.get(turn.call), turn.blocks.value
     if call is None or not isinstance(blocks, list) or turn.blocks.blob is not None:
         return "", ()
-    return call.name.partition("/")[0], tuple(blocks)
+    return provider_of(call.name), tuple(blocks)
 
 
 def _outcome(state: RunState, asked: ToolCall, run: str) -> ToolOutcome:

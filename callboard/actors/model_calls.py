@@ -70,8 +70,7 @@ async def call_model(
     while (entry := following(entries, refused)) is not None:
         choice = spec.models[entry]
         request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
-        ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt,
-            f"{choice.provider}/{choice.name}".rstrip("/"),
+        ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, choice.label,
             request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
         )  # fmt: skip
         answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))

@@ -67,6 +67,17 @@ class ModelChoice(Strict):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own. For the scripted one: the fields of ``callboard.config.script.Script``."""
 
+    @property
+    def label(self) -> str:
+        """What journals and guards call it: ``provider/name``, of an entry of your own ``provider:entry/name``."""
+        owner = f"{self.provider}:{self.key_name}" if self.key_name else self.provider
+        return f"{owner}/{self.name}".rstrip("/")
+
+
+def provider_of(label: str) -> str:
+    """The provider of the model with that label."""
+    return label.partition("/")[0].partition(":")[0]
+
 
 class ToolSpec(Strict):
     """A tool as the model sees it, and how the worker treats it. ``kind: spawn`` calls become child runs."""

@@ -78,7 +78,7 @@ def test_results_problems_and_doubts_are_told_apart():
 
 def test_an_answer_goes_back_to_its_provider_as_it_was_said_unless_it_was_too_large_to_keep():
     def turn_of(blocks: Content) -> AssistantTurn:
-        asked = ModelRequested(call="m1", model="anthropic/claude")
+        asked = ModelRequested(call="m1", model="anthropic:batch/claude")
         facts = (RunCreated(agent="x", at=T0), RunClaimed(task=1), asked, ModelResponded(call="m1", blocks=blocks))
         messages = conversation(replay([Stored(1, Record(id="i", owner="o", events=facts))]), "hello", run="r1")
         assert isinstance(messages[1], AssistantTurn)

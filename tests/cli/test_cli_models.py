@@ -123,6 +123,8 @@ def test_an_agent_with_a_tool_runs_on_each_provider_and_its_cost_is_what_the_pro
     events = up.events(told["run"])
     kinds = [each["type"] for each in events]
     assert [kinds.count(kind) for kind in ("model.requested", "model.responded", "tool.returned")] == [2, 2, 1]
+    names = {"one": "anthropic/one", "two": "openai/two", "three": "openai-chat:local/three"}
+    assert {each["model"] for each in events if each["type"] == "model.requested"} == {names[model]}
     returned = next(each for each in events if each["type"] == "tool.returned")
     assert "HI" in json.dumps(returned)
     bill = up.server.bill[model]
