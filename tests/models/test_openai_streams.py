@@ -232,9 +232,19 @@ async def test_no_error_repeats_the_key(adapter: Any) -> None:
 async def test_the_environment_changes_nothing(adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-team: others")
     async with provider(adapter, replies=["hi"]) as (model, server):
         assert (await answer(model))[1].text == "hi"
-    assert not {"openai-organization", "openai-project"} & set(server.requests[0].headers)
+    assert not {"openai-organization", "openai-project", "x-team"} & set(server.requests[0].headers)
+
+
+@MODELS
+async def test_the_headers_of_the_entry_go_with_each_request(adapter: Any) -> None:
+    async with fake_provider(replies=["hi"]) as server:
+        model = adapter(api_key=KEY, base_url=f"{server.url}/v1", headers={"X-Team": "ours"})
+        await answer(model)
+        await model.aclose()
+    assert server.requests[0].headers["x-team"] == "ours"
 
 
 @MODELS

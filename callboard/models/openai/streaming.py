@@ -154,8 +154,8 @@ def _open(api_key: str, base_url: str, *, headers: Mapping[str, str], stall_time
         base_url=base_url,
         max_retries=0,
         timeout=Timeout(stall_timeout),
-        default_headers={"Authorization": f"Bearer {api_key}", **headers},  # else one of the environment may win
     )
-    # they come from the environment, and are nobody's business at a compatible server
+    # what it found in the environment is nobody's business at a compatible server
     client.organization = client.project = client.admin_api_key = None
+    client._custom_headers = dict(headers)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # it has no other way
     return client
