@@ -579,3 +579,10 @@ def test_a_screenshot_that_says_nothing_is_no_check_in_vain():
     for n in range(30):
         run.turn(Call("click", {"at": [n, 2 * n]}, "Clicked")).turn(Call("look", {}, "Screenshot taken"))
     assert said(run) == []
+
+
+def test_a_failure_after_a_sleep_is_a_failure():
+    run = trace()
+    for n in range(12):
+        run.turn(Call("sleep", {"seconds": n}, "slept")).turn(Call("curl", {"n": n}, problem=f"no such host: h{n}"))
+    assert [turn for action, turn in said(run) if action == "nudge"] == [23]
