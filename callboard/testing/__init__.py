@@ -2,6 +2,7 @@
 
 from callboard.testing.billing import Line, Rate
 from callboard.testing.cache import PromptCache
+from callboard.testing.cassette import cassette
 from callboard.testing.faults import Fault
 from callboard.testing.limits import Limit
 from callboard.testing.script import Call, Reply, Request, Tokens, by_turn
@@ -19,5 +20,6 @@ __all__ = (
     "Request",
     "Tokens",
     "by_turn",
+    "cassette",
     "fake_provider",
 )

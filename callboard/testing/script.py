@@ -132,12 +132,16 @@ def as_reply(given: Reply | str) -> Reply:
     return Reply(given) if isinstance(given, str) else given
 
 
+class OutOfReplies(Exception):
+    """The script has nothing to say to this request. Never leaves this package."""
+
+
 def by_turn(*replies: Reply | str) -> Callable[[Request], Reply | str]:
     """The n-th reply for the n-th call of each conversation: a request that is repeated has the same answer."""
 
     def choose(request: Request) -> Reply | str:
         if request.turn >= len(replies):
-            raise LookupError(f"turn {request.turn + 1} was asked, the script has {len(replies)}: give more replies")
+            raise OutOfReplies(f"turn {request.turn + 1} was asked, the script has {len(replies)}: give more replies")
         return replies[request.turn]
 
     return choose

@@ -23,7 +23,7 @@ from callboard.testing.listing import listing
 from callboard.testing.loose import mapping
 from callboard.testing.pairing import problem
 from callboard.testing.plan import changed, plan
-from callboard.testing.script import Answer, Replies, Reply, Request, Wire, as_reply, tokens_in
+from callboard.testing.script import Answer, OutOfReplies, Replies, Reply, Request, Wire, as_reply, tokens_in
 
 _WIRES: Final[Mapping[str, Wire]] = {
     "/v1/messages": "anthropic",
@@ -141,7 +141,7 @@ class FakeProvider:
             return self._queue.pop(0)
         try:
             return as_reply(self._replies(request))
-        except LookupError as error:
+        except OutOfReplies as error:
             return refuse("bad_request", request, str(error))
 
     async def _answer(self, connection: Connection, request: Request, reply: Reply, fault: Fault | None) -> None:

@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callboard.testing import Call, Line, Rate, Reply, Tokens, by_turn
 from callboard.testing.limits import Limit
+from callboard.testing.pairing import problem
 from callboard.testing.plan import plan
-from callboard.testing.script import Answer, Request, Stop, Wire
+from callboard.testing.script import Answer, OutOfReplies, Request, Stop, Wire
 
 STOPS: dict[Stop, tuple[str, str, str]] = {
     "end": ("end_turn", "response.completed", "stop"),
@@ -24,7 +27,7 @@ STOPS: dict[Stop, tuple[str, str, str]] = {
 
 def answered(wire: Wire, reply: Reply, **body: Any) -> list[dict[str, Any]]:
     request = Request(1, wire, {"model": "m", "stream": True, **body}, {}, 0.0)
-    answer = Answer("id_1", "m", reply, Tokens(10, 5), 0)
+    answer = Answer(f"id_{body.get('number', 1)}", "m", reply, Tokens(10, 5), 0)
     frames = plan(answer, request, None).frames
     return [json.loads(frame.data) for frame in frames if frame.data != "[DONE]"]
 
@@ -102,7 +105,7 @@ def test_the_turn_is_how_often_the_model_has_answered(wire: Wire, said: Any, tur
     if turn < 2:
         assert script(request) == "ab"[turn]
     else:
-        with pytest.raises(LookupError, match="turn 3 was asked"):
+        with pytest.raises(OutOfReplies, match="turn 3 was asked"):
             script(request)
 
 
@@ -128,3 +131,51 @@ def test_a_limit_lets_in_as_many_as_it_says_and_again_after_the_window() -> None
     assert told["anthropic-ratelimit-requests-reset"] == "2026-11-21T18:00:10Z"
     assert limit.wait(60, 60.0) == 0
     assert Limit(tokens=10).wait(11, 0.0) > 0
+
+
+SAID = st.text(max_size=40).filter(lambda text: not any("\ud800" <= each <= "\udfff" for each in text))
+REPLIES = st.builds(
+    Reply,
+    SAID,
+    st.lists(st.builds(Call, st.sampled_from(["add", "find"]), st.dictionaries(SAID, SAID, max_size=2))).map(tuple),
+    SAID,
+    piece=st.integers(1, 9),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(REPLIES, min_size=1, max_size=3))
+def test_what_the_fake_says_it_accepts_when_it_comes_back_answered(replies: list[Reply]) -> None:
+    messages: list[Any] = [{"role": "user", "content": "hi"}]
+    items: list[Any] = [{"role": "user", "content": "hi"}]
+    chat: list[Any] = [{"role": "user", "content": "hi"}]
+    for number, reply in enumerate(replies):
+        (message,) = answered("anthropic", reply, number=number, stream=False)
+        (response,) = answered("openai", reply, number=number, stream=False)
+        (completion,) = answered("openai-chat", reply, number=number, stream=False)
+        if not message["content"]:
+            continue
+        results = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "3"}
+            for block in message["content"]
+            if block["type"] == "tool_use"
+        ]
+        go_on = {"type": "text", "text": "go on"}
+        messages += [
+            {"role": "assistant", "content": message["content"]},
+            {"role": "user", "content": [*results, go_on]},
+        ]
+        outputs = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": "3"}
+            for item in response["output"]
+            if item["type"] == "function_call"
+        ]
+        items += [*response["output"], *outputs]
+        said = completion["choices"][0]["message"]
+        chat += [said, *({"role": "tool", "tool_call_id": each["id"]} for each in said.get("tool_calls", ()))]
+        alone = response["output"][-1]["type"] == "reasoning"
+        assert problem("anthropic", {"model": "m", "max_tokens": 1, "messages": messages}) is None
+        assert alone or problem("openai", {"model": "m", "input": items}) is None
+        assert problem("openai-chat", {"model": "m", "messages": chat}) is None
+        if alone:
+            items.pop()
