@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -167,9 +168,9 @@ async def test_every_form_of_retry_after_is_told_with_the_limits(form: Any) -> N
 @pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=3)], ids=["before", "within"])
 async def test_silence_is_a_network_error_after_the_stall_timeout(fault: Fault) -> None:
     async with fake_provider(replies=["Hello, world, in pieces"], faults=[fault]) as server:
-        got = await failed(server, stall_timeout=0.2)
+        got = await failed(server, stall_timeout=1.0)
         assert (got.kind, got.retryable) == ("network", True)
-        assert "silent for 200 ms" in str(got)
+        assert "silent for 1.0 s" in str(got)
         with anyio.fail_after(SOON):
             await server.until(lambda: server.requests[0].left is not None)
 
@@ -177,8 +178,8 @@ async def test_silence_is_a_network_error_after_the_stall_timeout(fault: Fault) 
 @pytest.mark.parametrize("fault", [Fault("stall"), Fault("stall", after=3)], ids=["before", "within"])
 async def test_a_call_ends_at_its_own_deadline(fault: Fault) -> None:
     async with fake_provider(replies=["Hello, world, in pieces"], faults=[fault]) as server:
-        got = await failed(server, asked(timeout=0.2))
-        assert (got.kind, got.retryable, str(got)) == ("network", True, "no reply within 200 ms")
+        got = await failed(server, asked(timeout=1.0))
+        assert (got.kind, got.retryable, str(got)) == ("network", True, "no reply within 1.0 s")
         with anyio.fail_after(SOON):
             await server.until(lambda: server.requests[0].left is not None)
 
@@ -258,13 +259,13 @@ async def test_many_calls_share_one_adapter_and_its_connections() -> None:
 
 
 async def test_who_cannot_connect_has_a_network_error() -> None:
-    async with fake_provider() as server:
-        url = server.url
-    model = AnthropicModel(api_key=KEY, base_url=url)
-    with pytest.raises(ModelError) as raised:
-        await heard(model, asked())
+    with socket.socket() as silent:  # bound and not listening: nobody else can have its port meanwhile
+        silent.bind(("127.0.0.1", 0))
+        model = AnthropicModel(api_key=KEY, base_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ModelError) as raised:
+            await heard(model, asked())
+        await model.aclose()
     assert (raised.value.kind, raised.value.retryable) == ("network", True)
-    await model.aclose()
 
 
 async def test_an_address_that_is_none_is_not_tried_again() -> None:
