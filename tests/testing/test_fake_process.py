@@ -2,10 +2,10 @@
 
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
-import anyio
 import httpx2
 import pytest
 
@@ -60,7 +60,7 @@ def test_what_is_wrong_in_the_file_is_said_with_its_place(text: str, words: str)
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-async def test_the_process_prints_its_address_and_at_the_end_its_bill(tmp_path: Path, form: str) -> None:
+def test_the_process_prints_its_address_and_at_the_end_its_bill(tmp_path: Path, form: str) -> None:
     script = tmp_path / "script.yaml"
     script.write_text(SCRIPT)
     command = [
@@ -72,18 +72,20 @@ async def test_the_process_prints_its_address_and_at_the_end_its_bill(tmp_path: 
         *(["--json"] if form == "json" else []),
     ]
     body = {"model": "m", "max_tokens": 10, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
-    with anyio.fail_after(60):
-        async with await anyio.open_process(command, stderr=None) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
             assert process.stdout is not None
-            first = (await process.stdout.receive()).decode()
+            first = process.stdout.readline()
             url = json.loads(first)["url"] if form == "json" else first.split()[2]
-            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
-                refused = await client.post("/v1/messages", json=body)
+            with httpx2.Client(base_url=url, timeout=60) as client:
+                refused = client.post("/v1/messages", json=body)
                 assert (refused.status_code, refused.headers["retry-after-ms"]) == (429, "2000")
-                assert "message_stop" in (await client.post("/v1/messages", json=body)).text
+                assert "message_stop" in client.post("/v1/messages", json=body).text
             process.send_signal(signal.SIGTERM)
-            last = (await process.stdout.receive()).decode()
-            assert await process.wait() == 0
+            last, _ = process.communicate(timeout=60)
+            assert process.returncode == 0
+        finally:
+            process.kill()
     if form == "json":
         assert json.loads(last)["bill"]["m"] == json.loads(last)["total"]
         assert json.loads(last)["total"]["usd_micros"] == 450
