@@ -79,7 +79,7 @@ def _requested(answers: Answers, event: ModelRequested) -> tuple[Answers, Shown]
 
 def _rest(call: str, answer: Answer, text: str) -> Shown:
     """What makes of the answer as it was shown the one of the journal."""
-    if text[answer.start : answer.end] == answer.text and len(text) >= answer.end:
+    if text[answer.start : answer.end] == answer.text:
         return (_piece(call, answer.attempt, answer.end, text=text[answer.end :]),) if text[answer.end :] else ()
     whole = (_piece(call, answer.attempt, 0, text=text),) if text else ()
     return (TextReplaced(call=call, attempt=answer.attempt), *whole)

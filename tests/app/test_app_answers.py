@@ -112,7 +112,7 @@ def test_pieces_of_what_the_journal_does_not_know_are_not_shown():
     )
 
 
-@pytest.mark.parametrize("final", ["Help", "He", ""])
+@pytest.mark.parametrize("final", ["Jello!", "He", ""])
 def test_text_that_is_not_what_the_journal_has_is_replaced(final: str):
     rest = [delta(0, final)] if final else []
     assert shown(requested(), delta(0, "Hello"), responded(final)) == [
@@ -252,7 +252,13 @@ def test_a_reader_that_comes_back_in_the_middle_of_an_answer_is_told_only_the_re
     entries = [
         Stored(number, Record(id=f"e{number}", owner="o", events=events))
         for number, events in enumerate(
-            [(RunCreated(agent="a", at=T0), RunClaimed(task=1)), (requested(),), (responded("Hello"),)], start=1
+            [
+                (RunCreated(agent="a", at=T0), RunClaimed(task=1)),
+                (requested(),),
+                (RunSteered(text="x"),),
+                (responded("Hello"),),
+            ],
+            start=1,
         )
     ]
     reader = Reader(2, delta(1, "el"))
@@ -262,8 +268,10 @@ def test_a_reader_that_comes_back_in_the_middle_of_an_answer_is_told_only_the_re
     assert reader.answers["m1"] == Answer(1, 1, "el")
     reader, told = heard(reader, delta(0, "Hell"))
     assert told == (TextEvent(2, delta(3, "l")),)
-    reader, told = entered(reader, entries[2], {"m1": "Hello"})
-    assert told == (TextEvent(2, delta(4, "o")), RunEvent(3, None, responded("Hello")))
+    reader, told = entered(reader, entries[2], {})
+    assert told == (RunEvent(3, None, RunSteered(text="x")),)
+    reader, told = entered(reader, entries[3], {"m1": "Hello"})
+    assert told == (TextEvent(3, delta(4, "o")), RunEvent(4, None, responded("Hello")))
 
 
 def test_what_is_no_piece_is_none_and_a_simulation_tells_nobody():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -70,11 +71,14 @@ async def test_a_long_piece_is_cut():
 
 
 async def test_what_is_no_text_is_not_told_and_hurts_nobody():
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     async with listening() as (bus, told):
         with bus.tokens.telling(KEY, "m1", 1) as broken, bus.tokens.telling(KEY, "m2", 1) as tell:
             broken("\ud800")
             tell("text")
             assert await told.receive() == delta(0, "text", call="m2")
+    assert not failures
 
 
 async def test_what_could_not_leave_goes_with_the_next_pieces(monkeypatch: pytest.MonkeyPatch):
