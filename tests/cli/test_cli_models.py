@@ -167,7 +167,7 @@ def test_the_key_is_in_no_journal_log_error_check_or_doctor(up: Up, monkeypatch:
     assert json.loads(refused.stdout)["status"] == "failed"
     sinks = [refused.output, up.do("runs", "show", json.loads(refused.stdout)["run"]).output]
     sinks += [up.do("check", "agents.yaml", *more).output for more in ((), ("--json",))]
-    sinks += [up.do("doctor", "--models", "agents.yaml", *more).output for more in ((), ("--json",), ("--probe",))]
+    sinks += [up.do("doctor", "--models", "agents.yaml", *more).output for more in ((), ("--json",))]
     kept = [path for path in up.cwd.rglob("*") if path.is_file()]
     assert any(b"model.requested" in path.read_bytes() for path in kept)
     assert not [path for path in kept if KEY.encode() in path.read_bytes()]
