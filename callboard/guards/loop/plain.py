@@ -28,11 +28,11 @@ _IN_CALLS: Final = re.compile(
 )
 """Of times in arguments only those that no person would choose: a slot at 10:00:00 is meant."""
 _IN_RESULTS: Final = re.compile(
-    rf"[0-9](?:{_ADDRESS}|\d{{3}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+    rf"(?<!\d)[0-9](?:{_ADDRESS}|\d{{3}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
     r"|\d?:\d\d:\d\d(?:[.,]\d+)?|(?<=[\s\"(]\d)\d?:[0-5]\d(?![\w:.])|(?<=[\w\]]:[3-6])\d{4}\b|(?<=\b1)[4-9]\d{8}(?:\d{3}|\.\d+)?\b"
-    r"|\d*(?:(?: ?m ?)?\d+(?:\.\d+)?|\.\d+)? ?(?:[nuµm]?s|secs?|seconds?)\b)"
+    r"|\d*+(?: ?m ?\d++(?:\.\d++)?|\.\d++)? ?(?:[nuµm]?s|secs?|seconds?)\b)"
 )
-"""Begins with a digit, so that the search leaps from digit to digit."""
+"""Begins with the first of some digits, so that the search leaps from number to number."""
 _NUMBERED: Final = re.compile(r"(?<![\w-])[A-Za-z_-]*+[0-9][\w-]*+")
 _IDS: Final = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\b[a-z]{2,10}_(?=\w*\d)[A-Za-z0-9]{12,}\b|\b[0-9A-Z]{26}\b"
@@ -40,7 +40,7 @@ _IDS: Final = re.compile(
 )
 _SHORTEST_ID: Final = 7
 _WHOLE: Final = re.compile(r"(?<=[\[:,])(-?\d+)\.0+(?=[,\]}]|$)")
-_WORD: Final = re.compile(r"[\w/\\@.~-]*\w")
+_WORD: Final = re.compile(r"(?<![\w/\\@.~-])[/\\@.~-]*+\w++(?:[/\\@.~-]++\w++)*+")
 _PATH: Final = re.compile(r"(?<=\w)/.*")
 _VARYING: Final = b"0123456789abcdefABCDEF \t\r\n"
 _LETTERS: Final = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")

@@ -192,3 +192,17 @@ def test_the_evaluation_prints_a_table(capsys, monkeypatch):
     assert all(family.__name__ in out for family in EVERY)
     assert out.count("degenerate: ") == out.count("healthy: ") == len(SETS)
     assert all(out.count(name) == 2 for name, _ in SETS)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece", ["1", "-", ".", "~ ", "a1", "_", "1:", "1m ", "aA_1", "tmp", "0x", "/", '"id":', "no "]
+)
+def test_no_dump_of_one_piece_keeps_a_guard_from_coming_back(piece):
+    """A search that takes the cube of a run of digits did: for minutes."""
+    run, guard = Trace(random.Random(1)), LoopGuard()
+    for page in range(2):
+        run.turn(Call("open", {"page": page, "text": piece * 500}, piece * 20_000), text=piece * 2_000)
+    state = guard.start(KEY)
+    for each in run.seen:
+        state, _ = guard.observe(state, each)
