@@ -24,7 +24,8 @@ agents:
       turns: [{text: Once more., tools: [{name: look, args: {}}], cost_usd: 0.30, usage: {input: 9000, output: 300}}]
     tools: ["looking.py:look"]
 """
-LOOPER = SPENDER.replace("look, args", "stare, args").replace(":look", ":stare").replace("0.30", "0.01")
+LOOPER = SPENDER.replace("look, args", "stare, args").replace(":look", ":stare").replace("0.30", "0.01, delay: 0.1")
+"""Open guards let a run go on while they start: its turns take their time, as those of a real model do."""
 LOOKING = """
 from itertools import count
 from callboard import tool
