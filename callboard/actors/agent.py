@@ -8,8 +8,9 @@ from contextlib import suppress
 import anyio
 
 from callboard.actors.code import AgentCode, Ports
+from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
 from callboard.actors.contents import unpack
-from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write, decide
+from callboard.actors.decide import decide
 from callboard.actors.effects import within_deadline
 from callboard.actors.model_calls import call_model
 from callboard.actors.owner import Owner

@@ -8,14 +8,15 @@ again if that is safe, else it is in doubt).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from callboard.actors.allowance import sliced
+from callboard.actors.calling import call_model
+from callboard.actors.commands import CallTools, Command, End, Suspend, Verify, Write, fail
 from callboard.actors.ending import BROKEN, ended
 from callboard.actors.spawning import delegated
-from callboard.actors.state import Call, RunState
+from callboard.actors.state import RunState
 from callboard.bus.messages import (
     ChildSpawned,
     DoubtPolicy,
@@ -24,9 +25,7 @@ from callboard.bus.messages import (
     ModelResponded,
     OwnerEvent,
     Problem,
-    RunCompleted,
     RunFailed,
-    TimerSet,
     ToolCall,
     ToolInDoubt,
     ToolRequested,
@@ -37,66 +36,10 @@ from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, ToolSpec
 from callboard.config.times import instant
 
-LONG_BACKOFF: Final = 2.0
-"""Seconds of a back-off beyond which the run holds no worker."""
 MAX_ENTRIES: Final = 10_000
 """Records of one journal. The stream's own cap lies above it, so that a kill always fits."""
 DEADLINE: Final = "deadline"
 """The timer that wakes a suspended run when it is out of time. Its server's word counts, whatever this clock says."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallModel:
-    """Write the intent, then call the model. ``wrap_up``: without tools, to say what there is: it is the last turn."""
-
-    call: str
-    attempt: int
-    wrap_up: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CallTools:
-    """Write the intents in one record, then run the tools together."""
-
-    calls: tuple[tuple[ToolCall, ToolRequested], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Write these facts; no effect is needed for them."""
-
-    events: tuple[OwnerEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """Ask the tools' ``verify`` hooks what became of these calls in doubt."""
-
-    calls: tuple[Call, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Suspend:
-    """Hold nothing until one of the groups has arrived."""
-
-    waits: tuple[tuple[Wait, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Decide again at ``until``; the run keeps its worker."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Write the terminal."""
-
-    event: RunCompleted | RunFailed
-
-
-Command: TypeAlias = CallModel | CallTools | Write | Verify | Suspend | Backoff | End
 
 
 def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command:
@@ -111,13 +54,13 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
     if state.denied is not None and (over := _denied(state, state.denied, last)):
         return over
     if last is None:
-        return _call_model(state, spec, now)
+        return call_model(state, spec, now)
     if last.stop in BROKEN:
         return End(ended(state, last))
     if last.tool_calls and (pending := _pending(state, spec, last, now=now, run=run)):
         return pending
     if last.tool_calls or last.stop == "pause" or state.turns[-1] is not last:  # results to read, or a late note
-        return _call_model(state, spec, now)
+        return call_model(state, spec, now)
     return End(ended(state, last))
 
 
@@ -127,9 +70,9 @@ def limit_reached(state: RunState, now: datetime) -> End | None:
     alarm = state.timers.get(DEADLINE)
     if deadline is not None and (now >= deadline or (alarm is not None and alarm.fired)):
         late = f"the deadline was {instant(deadline)}"
-        return _fail("deadline", late, "raise limits.deadline, or give the task a later one")
+        return fail("deadline", late, "raise limits.deadline, or give the task a later one")
     if state.entries >= MAX_ENTRIES:
-        return _fail("journal_full", f"the journal has {state.entries} entries", "split the work into child runs")
+        return fail("journal_full", f"the journal has {state.entries} entries", "split the work into child runs")
     return None
 
 
@@ -158,7 +101,7 @@ def _doubtful(state: RunState) -> Command | None:
     open_doubts = tuple(call for call in state.calls.values() if call.status == "doubt")
     failing = next((call for call in open_doubts if call.policy == "fail"), None)
     if failing is not None:
-        return _fail(
+        return fail(
             "in_doubt",
             f"{failing.name} ({failing.call}) was started by a worker that was lost",
             "look whether it took effect, then submit the task again or not",
@@ -247,47 +190,6 @@ def _unknown_tool(spec: AgentSpec, asked: ToolCall) -> ToolReturned:
 
 def _refuse(asked: ToolCall, kind: str, message: str, hint: str) -> ToolReturned:
     return ToolReturned(call=asked.id, problem=Problem(kind=kind, message=message[:2_000], hint=hint))
-
-
-def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
-    turns = sum(1 for turn in state.turns if isinstance(turn, ModelResponded))
-    if turns >= spec.limits.turns:
-        return _fail("turns", f"the agent used its {turns} turns", "raise limits.turns, or make the task smaller")
-    name, denied = next_turn(state), state.denied
-    if denied is not None and (pause := _back_off(state, denied.retry_at, now)):
-        return pause
-    call, wrap_up = state.calls.get(name), denied is not None and denied.wrap_up
-    if call is None:
-        return CallModel(name, 1, wrap_up)
-    if call.status == "failed":
-        if call.retry_at is None:
-            return End(RunFailed(problem=call.problem or Problem(kind="model", message="the model call failed")))
-        if pause := _back_off(state, call.retry_at, now):
-            return pause
-    armed_again = call.status == "open" and call.owner == state.owner
-    return CallModel(name, call.attempt if armed_again else call.attempt + 1, wrap_up)
-
-
-def _back_off(state: RunState, until: datetime | None, now: datetime) -> Command | None:
-    """Wait for ``until``: a little while on the worker, a longer one suspended; None when it is time."""
-    if until is None or now >= until:
-        return None
-    timer = f"retry-{round(until.timestamp() * 1000)}"  # a timer that has fired cannot be set again
-    known = state.timers.get(timer)
-    if known is not None:
-        return None if known.fired else Suspend(((Wait(kind="timer", name=timer),),))
-    if (until - now).total_seconds() <= LONG_BACKOFF:
-        return Backoff(until)
-    return Write((TimerSet(timer=timer, at=until),))
-
-
-def next_turn(state: RunState) -> str:
-    """The name of the next turn's model call."""
-    return f"m{1 + sum(1 for turn in state.turns if isinstance(turn, ModelResponded))}"
-
-
-def _fail(kind: str, message: str, hint: str) -> End:
-    return End(RunFailed(problem=Problem(kind=kind, message=message, hint=hint)))
 
 
 def child_id(run: str, call: str) -> str:

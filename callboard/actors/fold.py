@@ -256,8 +256,9 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
         case ModelResponded():
             done = call.evolve(status="done", result=event.text, problem=None)
             books = accounts.model_ended(state.accounts, event.call, event.usage)
+            turns = (*state.turns, event) if event.purpose == "turn" else state.turns
             return state.evolve(calls={**state.calls, call.call: done}, accounts=books,
-                turns=(*state.turns, event), usage=_add(state.usage, event.usage),
+                turns=turns, usage=_add(state.usage, event.usage),
             )  # fmt: skip
         case ModelFailed():
             books = accounts.model_ended(state.accounts, event.call, event.usage)

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Effect, Event, Problem, Record, Usage
 from callboard.bus.subjects import RunKey
+from callboard.bus.values import Purpose
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatRequest
 
@@ -39,6 +40,7 @@ class Ask:
     arguments: JsonValue = None
     request: ChatRequest | None = None
     wrap_up: bool = False
+    purpose: Purpose = "turn"
     pending: tuple[Event, ...] = ()
 
 

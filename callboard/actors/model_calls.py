@@ -14,9 +14,9 @@ from pydantic import JsonValue
 from callboard.actors.charges import answered, cut_short, failed, interrupted
 from callboard.actors.choosing import candidates, following, others, verdict
 from callboard.actors.code import Ports
+from callboard.actors.commands import CallModel
 from callboard.actors.contents import pack
 from callboard.actors.conversation import conversation
-from callboard.actors.decide import CallModel
 from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
@@ -71,7 +71,8 @@ async def call_model(
         choice = spec.models[entry]
         request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
         ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, choice.label,
-            request=request, wrap_up=command.wrap_up, pending=owner.unwritten,
+            request=request, wrap_up=command.wrap_up,
+            purpose=command.purpose, pending=owner.unwritten,
         )  # fmt: skip
         answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
         if answer is None:
@@ -96,6 +97,7 @@ async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, mod
     intent = ModelRequested(
         call=command.call, attempt=command.attempt, model=ask.name, reserved=grant.reserved, wrap_up=command.wrap_up,
         priced_by=source_of(request.model), entry=wanted.entry, instead=wanted.instead,
+        purpose=command.purpose,
     )  # fmt: skip
     async with Passage(owner.gate, ask, grant, ports.clock) as passage, owner.armed(intent) as window:
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
@@ -124,7 +126,7 @@ async def _ask_model(
     try:
         with ports.tokens.telling(owner.key, command.call, command.attempt) as tell:
             reply = await reply_of(model, request, said, tell=tell, first_token=spec.limits.first_token_timeout)
-        responded = await _responded(command.call, reply, ports, choice=request.model)
+        responded = await _responded(command, reply, ports, choice=request.model)
     except ModelError as raised:
         error = raised
     except anyio.get_cancelled_exc_class():
@@ -163,7 +165,8 @@ def _request(
     )
 
 
-async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: ModelChoice) -> ModelResponded:
+async def _responded(command: CallModel, reply: ChatReply, ports: Ports, *, choice: ModelChoice) -> ModelResponded:
+    call = command.call
     return ModelResponded(
         call=call,
         text=await pack(reply.text, ports.blobs),
@@ -175,6 +178,7 @@ async def _responded(call: str, reply: ChatReply, ports: Ports, *, choice: Model
         usage=answered(choice, reply.usage),
         stop=reply.stop,
         blocks=await pack(list(reply.blocks), ports.blobs, limit=_BLOCKS_BYTES) if reply.blocks else Content(),
+        purpose=command.purpose,
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from callboard.actors.decide import LONG_BACKOFF, Backoff, CallModel, CallTools, Command, Suspend, Verify, Write
+from callboard.actors.calling import LONG_BACKOFF
+from callboard.actors.commands import Backoff, CallModel, CallTools, Command, Suspend, Verify, Write
 from callboard.actors.state import RunState
 from callboard.bus.messages import ChildSpawned, RunPaused, TimerSet, Wait
 

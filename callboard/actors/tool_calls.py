@@ -10,9 +10,10 @@ from typing import Final
 import anyio
 
 from callboard.actors.armed import Armed
+from callboard.actors.calling import next_turn
 from callboard.actors.code import AgentCode, Ports
+from callboard.actors.commands import CallTools
 from callboard.actors.contents import pack
-from callboard.actors.decide import CallTools, next_turn
 from callboard.actors.effects import context_of, denied, within_deadline
 from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Owner

@@ -52,7 +52,7 @@ def said(answers: Answers, delta: ModelDelta) -> tuple[Answers, Shown]:
 def recorded(answers: Answers, event: Event, text: str = "") -> tuple[Answers, Shown]:
     """An event of the journal; ``text`` is the whole of an answer's. Show what goes before the event."""
     if isinstance(event, ModelRequested):
-        return _requested(answers, event)
+        return _requested(answers, event) if event.purpose == "turn" else (answers, ())
     if isinstance(event, ModelResponded) and event.call in answers:
         return _without(answers, event.call), _rest(event.call, answers[event.call], text)
     if isinstance(event, ModelFailed) and event.call in answers:

@@ -16,6 +16,7 @@ from callboard.bus.values import (
     Message,
     Parent,
     Problem,
+    Purpose,
     Token,
     ToolCall,
     Usage,
@@ -57,7 +58,7 @@ class ModelRequested(Message):
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
     the last turn, without tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
     which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why a guard
-    let no earlier one.
+    let no earlier one. Only a call for a ``turn`` is one of the agent's turns.
     """
 
     type: Literal["model.requested"] = "model.requested"
@@ -69,10 +70,11 @@ class ModelRequested(Message):
     priced_by: str = ""
     entry: int = 0
     instead: str = ""
+    purpose: Purpose = "turn"
 
 
 class ModelResponded(Message):
-    """A model call ended well. ``stop`` is the normalised stop reason.
+    """A model call ended well. ``stop`` is the normalised stop reason, ``purpose`` that of its intent.
 
     ``blocks`` is a list: the answer as the provider said it, where it wants that back unchanged.
     """
@@ -84,6 +86,7 @@ class ModelResponded(Message):
     usage: Usage = Usage()
     stop: str = "end"
     blocks: Content = Content()
+    purpose: Purpose = "turn"
 
 
 class ModelFailed(Message):

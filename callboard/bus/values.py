@@ -13,6 +13,8 @@ Token: TypeAlias = Annotated[str, StringConstraints(pattern=f"^{TOKEN}$")]
 Effect: TypeAlias = Literal["pure", "idempotent", "at_most_once", "critical"]
 DoubtPolicy: TypeAlias = Literal["ask", "verify", "continue", "fail"]
 Outcome: TypeAlias = Literal["completed", "failed", "killed"]
+Purpose: TypeAlias = Literal["turn", "summary", "warm"]
+"""What a model call is for: a turn of its agent, a summary of older turns, or only to fill a prompt cache."""
 
 
 class Message(BaseModel):

@@ -51,7 +51,9 @@ def intent_of(ask: Ask) -> ModelRequested | ToolRequested:
     """The intent that ``ask`` is about."""
     match ask.kind:
         case "model":
-            return ModelRequested(call=ask.call, attempt=ask.attempt, model=ask.name, wrap_up=ask.wrap_up)
+            return ModelRequested(
+                call=ask.call, attempt=ask.attempt, model=ask.name, wrap_up=ask.wrap_up, purpose=ask.purpose
+            )
         case "tool" | "step":
             return ToolRequested(
                 call=ask.call,

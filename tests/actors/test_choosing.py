@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.actors.choosing import candidates, following, others, verdict
-from callboard.actors.decide import End, decide
+from callboard.actors.commands import End
+from callboard.actors.decide import decide
 from callboard.actors.ending import BROKEN
 from callboard.actors.fold import replay
 from callboard.actors.gate import Refusal

@@ -7,22 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from callboard.actors.decide import (
-    DEADLINE,
-    MAX_ENTRIES,
-    Backoff,
-    CallModel,
-    CallTools,
-    End,
-    Suspend,
-    Verify,
-    Write,
-    child_id,
-    decide,
-    doubts,
-    idempotency_key,
-    limit_reached,
-)
+from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
+from callboard.actors.decide import DEADLINE, MAX_ENTRIES, child_id, decide, doubts, idempotency_key, limit_reached
 from callboard.actors.fold import EMPTY, replay
 from callboard.bus.messages import (
     ChildFinished,

@@ -8,16 +8,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.decide import (
-    Backoff,
-    CallModel,
-    CallTools,
-    End,
-    Suspend,
-    Verify,
-    Write,
-    decide,
-)
+from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
+from callboard.actors.decide import decide
 from callboard.actors.fold import replay
 from callboard.actors.history import check
 from callboard.bus.messages import (

@@ -138,6 +138,13 @@ def test_a_model_call_adds_a_turn_and_its_usage():
     assert state.usage == Usage(input_tokens=2, output_tokens=4, cached_tokens=6, cost_usd_micros=8, written_tokens=10)
 
 
+def test_a_model_call_that_is_no_turn_is_charged_and_says_nothing():
+    usage = Usage(input_tokens=1)
+    intent = ModelRequested(call="s1", purpose="summary")
+    state = state_of(claimed(), intent, ModelResponded(call="s1", usage=usage, purpose="summary"))
+    assert (state.turns, state.usage, state.calls["s1"].status) == ((), usage, "done")
+
+
 def test_a_model_call_that_failed_keeps_why_and_when_to_retry():
     call = state_of(claimed(), ModelRequested(call="m1"), ModelFailed(call="m1", problem=PROBLEM, retry_at=T0)).calls[
         "m1"

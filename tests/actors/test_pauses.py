@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.decide import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
+from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
 from callboard.actors.fold import replay
 from callboard.actors.pauses import alarm, announced, hold, in_force, waits, with_alarms
 from callboard.actors.state import arrived, ready

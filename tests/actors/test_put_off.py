@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from callboard.actors.decide import Backoff, CallModel, decide
+from callboard.actors.commands import Backoff, CallModel
+from callboard.actors.decide import decide
 from callboard.actors.fold import replay
 from callboard.bus.messages import (
     Content,

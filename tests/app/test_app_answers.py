@@ -286,3 +286,9 @@ def test_what_is_no_piece_is_none_and_a_simulation_tells_nobody():
 def test_an_entry_that_does_not_validate_shows_nothing():
     reader, told = entered(Reader(), Stored(3, None, "no JSON"), {})
     assert (told, reader.sequence) == ((), 3)
+
+
+def test_what_a_summary_says_is_not_shown():
+    answers, shown = recorded(NO_ANSWERS, ModelRequested(call="s1", purpose="summary"))
+    assert (answers, shown) == (NO_ANSWERS, ())
+    assert said(answers, delta(0, "earlier", call="s1")) == (answers, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from callboard.actors.claim import TaskClaim
-from callboard.actors.decide import CallModel, CallTools, End, Write
+from callboard.actors.commands import CallModel, CallTools, End, Write
 from callboard.bus.messages import (
     KnownEvent,
     ModelRequested,

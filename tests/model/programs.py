@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from callboard.actors.decide import CallTools, Command, End, Write, decide, doubts, request
+from callboard.actors.commands import CallTools, Command, End, Write
+from callboard.actors.decide import decide, doubts, request
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     Content,

@@ -10,17 +10,8 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 
 from callboard.actors.claim import Claim, TaskClaim, judge
-from callboard.actors.decide import (
-    Backoff,
-    CallModel,
-    CallTools,
-    Command,
-    End,
-    Suspend,
-    Verify,
-    Write,
-    decide,
-)
+from callboard.actors.commands import Backoff, CallModel, CallTools, Command, End, Suspend, Verify, Write
+from callboard.actors.decide import decide
 from callboard.actors.fold import EMPTY, fold
 from callboard.actors.history import EffectStart
 from callboard.actors.state import RunState, ready

@@ -121,6 +121,7 @@ OWNER = (
         priced_by=("", "config"),
         entry=(0, 1),
         instead=("", "its circuit is open"),
+        purpose=("turn", "summary"),
     ),
     every(
         ModelResponded,
@@ -129,6 +130,7 @@ OWNER = (
         tool_calls=CALLED,
         usage=(Usage(), Usage(input_tokens=3)),
         blocks=CONTENTS,
+        purpose=("turn", "summary"),
     ),
     every(
         ModelFailed,

@@ -72,7 +72,7 @@ class LoopGuard(Guard[LoopState]):
         if state.over or (seen.owner and state.owner and seen.owner != state.owner and event.type != "run.claimed"):
             return state, ()
         match event:
-            case ModelResponded():
+            case ModelResponded(purpose="turn"):
                 return self._responded(state, event, seen)
             case ToolRequested():
                 return self._requested(state, event)
@@ -86,7 +86,7 @@ class LoopGuard(Guard[LoopState]):
                 return self._created(event, seen)
             case RunClaimed():
                 return replace(state, owner=seen.owner, turn=_again(state.turn)), ()
-            case ModelRequested():
+            case ModelRequested(purpose="turn"):
                 told = state.ladder.heard
                 return (state if state.told == told else replace(state, told=told)), ()
             case RunSteered():

@@ -162,6 +162,13 @@ def test_the_same_answer_is_seen_sooner():
     assert verdict(run, "nudge").reason.startswith("You have given the same answer 3 times without doing anything")
 
 
+def test_a_summary_of_older_turns_is_no_answer():
+    run = trace()
+    for _ in range(7):
+        run._write(ModelResponded(call="s1", text=Content(value="I am working on it."), purpose="summary"))
+    assert said(run) == []
+
+
 def test_an_answer_that_says_the_same_words_over_and_over_is_seen_at_once():
     run = trace()
     for n in range(3):
