@@ -18,6 +18,7 @@ from callboard.bus.messages import (
     GuardDenied,
     ModelResponded,
     Outcome,
+    Prefix,
     Problem,
     RunCompleted,
     RunCreated,
@@ -138,6 +139,8 @@ class RunState(Evolving):
     """The pauses from above that are over, by name: they never come again."""
     denied: GuardDenied | None = None
     """What a guard said of the next model call; None once one was allowed to start (except to wrap up)."""
+    prefix: Prefix | None = None
+    """What the last request of a turn began with, but for one that wraps up, which is like no other."""
     wrapped: bool = False
     """Did the turn start that wraps up?"""
     late: frozenset[str] = frozenset()

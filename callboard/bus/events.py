@@ -15,6 +15,7 @@ from callboard.bus.values import (
     Effect,
     Message,
     Parent,
+    Prefix,
     Problem,
     Purpose,
     Token,
@@ -58,7 +59,7 @@ class ModelRequested(Message):
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
     the last turn, without tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
     which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why a guard
-    let no earlier one. Only a call for a ``turn`` is one of the agent's turns.
+    let no earlier one. Only a call for a ``turn`` is one of the agent's turns. ``prefix``: what prompt caches go by.
     """
 
     type: Literal["model.requested"] = "model.requested"
@@ -71,6 +72,7 @@ class ModelRequested(Message):
     entry: int = 0
     instead: str = ""
     purpose: Purpose = "turn"
+    prefix: Prefix | None = None
 
 
 class ModelResponded(Message):

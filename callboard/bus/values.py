@@ -60,6 +60,20 @@ class ToolCall(Message):
     arguments: JsonValue = None
 
 
+class Prefix(Message):
+    """What a model request begins with, as short digests: which part of it is another than in the request before?
+
+    ``history`` is of its ``messages`` messages, ``before`` of as many of them as the request before had (``""``: it is
+    the first). That one's ``history`` is this one's ``before`` if the history has only grown.
+    """
+
+    tools: str = ""
+    system: str = ""
+    history: str = ""
+    before: str = ""
+    messages: int = 0
+
+
 class Usage(Message):
     """What a model call used. Tokens: ``input_tokens`` excludes what was read from a cache, or written to one."""
 

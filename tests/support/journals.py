@@ -24,6 +24,7 @@ from callboard.bus.messages import (
     ModelRequested,
     ModelResponded,
     Parent,
+    Prefix,
     Problem,
     Record,
     RunClaimed,
@@ -106,6 +107,7 @@ EFFECTS = ("pure", "idempotent", "at_most_once", "critical")
 INSTANTS = (T0, T0 + timedelta(seconds=1))
 CONTENTS = (Content(), Content(value={"n": 1}))
 HELD, USED = Amount(usd_micros=9, input_tokens=4), Usage(input_tokens=3, cost_usd_micros=2)
+PREFIXES = (None, Prefix(tools="t", system="s", history="h", messages=1))
 CALLED = ((), (ToolCall(id="t1", name="x"),), (ToolCall(id="t1", name="x"), ToolCall(id="t2", name="y")))
 X, Y = Wait(kind="signal", name="x"), Wait(kind="timer", name="y")
 C1, T1, G = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1"), Wait(kind="go", name="x")
@@ -122,6 +124,7 @@ OWNER = (
         entry=(0, 1),
         instead=("", "its circuit is open"),
         purpose=("turn", "summary"),
+        prefix=PREFIXES,
     ),
     every(
         ModelResponded,
