@@ -1,4 +1,4 @@
-"""Pure: which of an agent's models a call asks: in the order of the configuration, those that may answer.
+"""Pure: which of an agent's models a call asks, of those that may answer: as the configuration has them, or by price.
 
 An entry is a model's place in ``AgentSpec.models``. Each call begins at the front, so all go back to the first model
 as soon as no guard refuses it and no call finds it broken.
@@ -7,13 +7,17 @@ as soon as no guard refuses it and no call finds it broken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from callboard.actors.asking import put_off
+from callboard.actors.charges import most
 from callboard.actors.gate import Refusal
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import ModelResponded
 from callboard.config.spec import AgentSpec, provider_of
+from callboard.models.port import ChatRequest
+from callboard.models.prices import price_of
 
 _NOBODY: Final = frozenset[int]()
 
@@ -30,6 +34,21 @@ def candidates(state: RunState, spec: AgentSpec, call: str, *, attempt: int) -> 
     entries = [entry for entry in range(len(spec.models)) if entry not in gone]
     home = _home(state)
     return tuple(sorted(entries, key=lambda entry: spec.models[entry].provider != home)) or (0,)
+
+
+def cheapest(entries: Sequence[int], request: ChatRequest, state: RunState, spec: AgentSpec) -> tuple[int, ...]:
+    """``entries`` by the most that ``request`` may cost with each; those whose price nobody knows come last.
+
+    The provider that the run stays with comes first as well.
+    """
+    home = _home(state)
+
+    def rank(entry: int) -> tuple[bool, bool, int]:
+        choice = spec.models[entry]
+        dollars = most(replace(request, model=choice), state).usd_micros
+        return choice.provider != home, price_of(choice) is None, dollars
+
+    return tuple(sorted(entries, key=rank))
 
 
 def others(spec: AgentSpec, call: Call) -> bool:

@@ -12,7 +12,7 @@ import anyio
 from pydantic import JsonValue
 
 from callboard.actors.charges import answered, cut_short, failed, interrupted
-from callboard.actors.choosing import candidates, following, others, verdict
+from callboard.actors.choosing import candidates, cheapest, following, others, verdict
 from callboard.actors.code import Ports
 from callboard.actors.commands import CallModel
 from callboard.actors.contents import pack
@@ -67,6 +67,9 @@ async def call_model(
     A model that the gates put off is passed over while there is another one.
     """
     entries, refused = candidates(owner.view, spec, command.call, attempt=command.attempt), dict[int, Refusal]()
+    if spec.prefer == "price":
+        request = _request(owner, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
+        entries = cheapest(entries, request, owner.view, spec)
     while (entry := following(entries, refused)) is not None:
         choice = spec.models[entry]
         request = _request(owner, command, choice, spec=spec, given=given, ports=ports)

@@ -20,6 +20,7 @@ _PLAIN: Final = {
     "object": "a mapping",
 }
 
+_WRITTEN_OTHERWISE: Final = {"fallbacks": ": put all of them into one list, 'models: [first, second]'"}
 _BOUNDS: Final = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -56,7 +57,9 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
     spot = locate(root, path)
     if kind == "extra_forbidden":
         known = [name for each in _follow(schema, path[:-1], schema) for name in each.get("properties", {})]
-        return Problem(spot.key, spot.path, f"unknown key {str(path[-1])[:60]!r}{nearest(str(path[-1]), known)}")
+        word = str(path[-1])
+        hint = _WRITTEN_OTHERWISE.get(word) or nearest(word, known)
+        return Problem(spot.key, spot.path, f"unknown key {word[:60]!r}{hint}")
     expected = _expected(schema, path)
     if kind == "missing":
         return Problem(locate(root, path[:-1]).key, spot.path, f"missing: {expected}")
@@ -119,6 +122,8 @@ def _describe(schema: Schema) -> str:
         return _NAME
     if kind == "string" and schema.get("pattern") == MODEL:
         return "'provider/model'"
+    if kind == "array" and "maxItems" in schema:
+        return f"a list of {schema.get('minItems', 0)} to {schema['maxItems']}"
     if kind in {"string", "array"} and (schema.get("minLength") or schema.get("minItems")):
         return f"{_PLAIN[kind]} that is not empty"
     return _PLAIN.get(kind, "")

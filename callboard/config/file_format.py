@@ -10,10 +10,10 @@ from callboard.config.alerts import Alerts
 from callboard.config.base import NOT_A_BOOL, FamilyName, ModelName, Name, Seconds, Strict
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
-from callboard.config.spec import Limits
+from callboard.config.spec import Limits, Prefer
 
-FALLBACKS: Final = 8
-"""Other models that an agent may have beside its first one."""
+LONGEST_CHAIN: Final = 9
+"""Models that an agent may have."""
 Kind: TypeAlias = Literal["anthropic", "openai", "openai-chat"]
 
 
@@ -88,17 +88,31 @@ Model: TypeAlias = Annotated[
 """``provider/model``, or the long form."""
 
 
-class AgentEntry(Strict):
-    """An agent: a model in a loop with tools."""
+class _Asking(Strict):
+    """Which models are asked."""
+
+    model: Annotated[Model | None, Field(description="The one model: 'provider/model', or more about it.")] = None
+    models: Annotated[
+        tuple[Model, ...],
+        Field(
+            min_length=1, max_length=LONGEST_CHAIN, description="Several, instead of 'model': the next when one cannot."
+        ),
+    ] = ()
+    prefer: Annotated[
+        Prefer,
+        Field(description="Who of 'models' is asked first: 'order': the first of the list; 'price': the cheapest."),
+    ] = "order"
+
+    @property
+    def chain(self) -> tuple[ModelEntry | str, ...]:
+        """All of them."""
+        return self.models if self.model is None else (self.model,)
+
+
+class AgentEntry(_Asking):
+    """An agent: a model in a loop with tools. Without a model of its own it has those of 'defaults'."""
 
     description: Annotated[str, Field(description="Shown to the agents that may delegate to it.")] = ""
-    model: Annotated[
-        Model | None, Field(description="'provider/model', or more about it; without it, the model of 'defaults'.")
-    ] = None
-    fallbacks: Annotated[
-        tuple[Model, ...],
-        Field(max_length=FALLBACKS, description="Who is asked, in this order, when 'model' cannot answer."),
-    ] = ()
     system: Annotated[str, Field(description="The system prompt.")] = ""
     tools: Annotated[
         tuple[str, ...],
@@ -127,10 +141,9 @@ class FilesEntry(Strict):
     root: Annotated[str, Field(min_length=1, description="A directory, relative to this file.")] = "."
 
 
-class DefaultsEntry(Strict):
+class DefaultsEntry(_Asking):
     """What agents have that do not say otherwise."""
 
-    model: Model | None = None
     limits: Limits = Limits()
 
 

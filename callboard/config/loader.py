@@ -13,8 +13,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from callboard.clock import SystemClock
+from callboard.config.chains import chain_of, chain_problems, model_paths, prefer_of
 from callboard.config.expectations import problems_of
-from callboard.config.file_format import FALLBACKS, ConfigFile, DefaultsEntry, ModelEntry
+from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
 from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
@@ -29,7 +30,7 @@ from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
 _IN_RUNS: Final = re.compile(
-    r"agents\.[^.]+\.(system|description|(model|fallbacks\.\d+)\.(turns|settings))\b|defaults\.model\.(turns|settings)\b"
+    r"agents\.[^.]+\.(system|description)\b|(agents\.[^.]+|defaults)\.(model|models\.\d+)\.(turns|settings)\b"
     r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
 )
 _EVERYTHING: Final = re.compile("")
@@ -158,11 +159,7 @@ class _Loading:
     def _check_models(self, file: ConfigFile, root: Node) -> None:
         if not file.agents and not file.functions:
             self.problems.append(Problem(root.place, "", "there is nothing to run: add 'agents' or 'functions'"))
-        for name, agent in file.agents.items():
-            if agent.model is None and file.defaults.model is None:
-                spot = locate(root, ("agents", name, "model"))
-                message = "missing: add a 'model' here or under 'defaults'"
-                self.problems.append(Problem(spot.key, spot.path, message))
+        self.problems += chain_problems(file, root)
 
     def _check_guards(self, file: ConfigFile, guards: tuple[GuardRef, ...]) -> None:
         """Each guard that runs have is a class."""
@@ -178,13 +175,13 @@ class _Loading:
 
     def _agent(self, name: str, file: ConfigFile, references: References, tools: tuple[ToolRef, ...]) -> AgentConfig:
         entry = file.agents[name]
-        model = entry.model or file.defaults.model
-        assert model is not None, "checked by _check_models"
+        model, *others = chain_of(file, name)
         return AgentConfig(
             name=name,
             description=entry.description,
             model=self._choice(model, file),
-            fallbacks=tuple(self._choice(each, file) for each in entry.fallbacks),
+            fallbacks=tuple(self._choice(each, file) for each in others),
+            prefer=prefer_of(file, name),
             system=entry.system,
             tools=tools,
             team=entry.team,
@@ -208,10 +205,8 @@ class _Loading:
 
 
 def _script_names(root: Node) -> Iterator[tuple[ScalarNode, str]]:
-    paths = [("agents", name, "model", "script") for name in agent_names(root)]
-    chains = [("agents", name, "fallbacks", at, "script") for name in agent_names(root) for at in range(FALLBACKS)]
-    for path in (*paths, *chains, ("defaults", "model", "script")):
-        spot = locate(root, path)
+    for path in model_paths(agent_names(root)):
+        spot = locate(root, (*path, "script"))
         if isinstance(spot.node, ScalarNode) and isinstance(spot.node.value, str):
             yield spot.node, spot.path
 

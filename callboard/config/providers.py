@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, cast, get_args
 
+from callboard.config.chains import models_of
 from callboard.config.expectations import nearest
 from callboard.config.file_format import ConfigFile, Kind, ModelEntry, ProviderEntry
 from callboard.config.guards import Price, RateLimit
@@ -86,19 +87,9 @@ def provider_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:
     """What is wrong with the entries, and with which entry models name."""
     for name, entry in file.providers.items():
         yield from _problems(name, entry, root)
-    for path, model in _models(file):
-        if model is not None:
-            spot = locate(root, path if isinstance(model, str) else (*path, "provider"))
-            yield from _model_problems(model, file, spot)
-
-
-def _models(file: ConfigFile) -> Iterator[tuple[tuple[str | int, ...], ModelEntry | str | None]]:
-    """All models of the file by their paths."""
-    yield ("defaults", "model"), file.defaults.model
-    for name, agent in file.agents.items():
-        yield ("agents", name, "model"), agent.model
-        for at, fallback in enumerate(agent.fallbacks):
-            yield ("agents", name, "fallbacks", at), fallback
+    for path, model in models_of(file):
+        spot = locate(root, path if isinstance(model, str) else (*path, "provider"))
+        yield from _model_problems(model, file, spot)
 
 
 def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> Iterator[Problem]:

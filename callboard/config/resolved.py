@@ -11,7 +11,7 @@ from callboard.config.alerts import Alerts
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.nodes import Place
 from callboard.config.providers import ProviderConfig
-from callboard.config.spec import Limits, ModelChoice
+from callboard.config.spec import Limits, ModelChoice, Prefer
 
 
 class _Placed:
@@ -105,6 +105,7 @@ class AgentConfig:
     description: str = field(repr=False)
     model: ModelChoice = field(repr=False)
     fallbacks: tuple[ModelChoice, ...] = field(repr=False)
+    prefer: Prefer
     system: str = field(repr=False)
     tools: tuple[ToolRef, ...] = field(repr=False)
     team: tuple[str, ...]

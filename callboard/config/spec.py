@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
@@ -10,6 +10,7 @@ from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
 from callboard.config.durations import LONGEST
 from callboard.config.guards import GuardSettings, Price
 
+Prefer: TypeAlias = Literal["order", "price"]
 PROVIDERS: Final = ("anthropic", "openai", "openai-chat", "scripted")
 """The model providers of this version."""
 
@@ -102,8 +103,12 @@ class AgentSpec(Strict):
     kind: Literal["agent", "function"] = "agent"
     model: ModelChoice | None = None
     fallbacks: tuple[ModelChoice, ...] = ()
-    """Who is asked, in this order, when ``model`` cannot answer."""
+    """Who is asked when ``model`` cannot answer."""
+    prefer: Prefer = "order"
+    """Who is asked first: as they stand here, or the cheapest for the call."""
     system: str = ""
+    output: dict[str, JsonValue] | None = None
+    """JSON schema of its result; None: text."""
     tools: tuple[ToolSpec, ...] = ()
     team: tuple[Name, ...] = ()
     limits: Limits = Limits()

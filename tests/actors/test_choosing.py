@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.choosing import candidates, following, others, verdict
+from callboard.actors.choosing import candidates, cheapest, following, others, verdict
 from callboard.actors.commands import End
 from callboard.actors.decide import decide
 from callboard.actors.ending import BROKEN
@@ -28,8 +28,10 @@ from callboard.bus.messages import (
     ToolCall,
 )
 from callboard.bus.subjects import RunKey
+from callboard.config.guards import Price
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
+from callboard.models.port import ChatRequest, UserText
 from tests.support.journals import PROBLEM, T0, claimed, journal
 
 NAMES = ("anthropic", "openai", "other")
@@ -101,6 +103,42 @@ def test_a_run_stays_with_the_provider_whose_blocks_it_carries_if_it_can():
     assert asked(*own, *answered(0, call="m2"), call="m3") == (0, 1, 2), "others do not read them"
     assert asked(*own, RunSteered(text="x"), call="m2") == (1, 0, 2)
     assert asked(ModelResponded(call="m9"), call="m2") == (0, 1, 2)
+
+
+def dear(*dollars: float | None, entries=(0, 1, 2), before=(), max_output=100):
+    """The order of models that ask so much for a token of an answer."""
+    models = tuple(
+        ModelChoice(
+            provider=name, name="x", max_output=max_output, price=None if each is None else Price(input=0, output=each)
+        )
+        for name, each in zip(NAMES, dollars, strict=True)
+    )
+    spec = AgentSpec(name="a", model=models[0], fallbacks=models[1:], prefer="price")
+    request = ChatRequest(
+        model=models[0],
+        system="",
+        messages=(UserText("x"),),
+        tools=(),
+        attempt=1,
+        call="m1",
+        run="r",
+        input=None,
+        timeout=9,
+    )
+    return cheapest(entries, request, state_of(*before), spec)
+
+
+def test_the_cheapest_model_for_the_call_is_asked_first_if_that_is_preferred():
+    assert dear(3, 2, 1) == (2, 1, 0)
+    assert dear(3, None, 1) == (2, 0, 1), "a price that nobody knows is the worst"
+    assert dear(1, 2, 1) == (0, 2, 1), "as the file has them"
+    assert dear(None, None, 0) == (2, 0, 1)
+    assert dear(3, 2, 1, entries=(0, 1)) == (1, 0), "those that the call has left are not among them"
+
+
+def test_a_run_stays_with_its_provider_although_another_one_is_cheaper():
+    assert dear(3, 2, 1, before=answered(1, blocks=["signed"])) == (1, 2, 0)
+    assert dear(3, 2, 1, before=answered(1)) == (2, 1, 0)
 
 
 def test_there_are_others_until_all_have_been_left():

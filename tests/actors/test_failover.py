@@ -85,6 +85,15 @@ async def test_a_model_that_will_never_answer_is_left_at_once(kind):
     assert failed[0].left == "for_good"
 
 
+async def test_the_cheapest_model_is_asked_first_and_the_next_when_it_is_down():
+    dear, cheap, down_and_free = {"text": "dear", "cost_usd": 0.5}, {"text": "cheap", "cost_usd": 0.1}, down("auth")
+    code = chain(dear, cheap, down_and_free)
+    code = replace(code, spec=code.spec.model_copy(update={"prefer": "price"}))
+    state, requested, _ = await play(code)
+    assert [each.entry for each in requested] == [2, 1]
+    assert state.terminal.result.value == "cheap"
+
+
 async def test_a_long_quiet_is_not_waited_for_while_there_is_another_model():
     state, requested, _ = await play(chain(down("rate", retry_after=600.0), {"text": "I can"}))
     assert state.terminal.result.value == "I can"

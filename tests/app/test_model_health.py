@@ -46,7 +46,7 @@ providers:
   anthropic: {{base_url: "{server.url}"}}
   local: {{kind: openai-chat, base_url: "{server.url}/v1"}}
 agents:
-  a: {{model: anthropic/claude-a, fallbacks: [local/gpt-a]}}
+  a: {{models: [anthropic/claude-a, local/gpt-a]}}
   b: {{model: anthropic/claude-a}}
   c: {{model: anthropic/claude-old}}
   d: {{model: anthropic/claude-b}}

@@ -58,11 +58,11 @@ defaults: {model: openai-chat/org/qwen3}
     assert (other.provider, other.name) == ("openai-chat", "org/qwen3")
 
 
-def test_fallbacks_are_models_as_well() -> None:
+def test_a_chain_has_its_models_in_their_order() -> None:
     config = loaded(
         """
 agents:
-  a: {model: anthropic/x, fallbacks: [openai/y, {provider: scripted, turns: [{text: hi}]}]}
+  a: {models: [anthropic/x, openai/y, {provider: scripted, turns: [{text: hi}]}]}
 """
     )
     assert [(each.provider, each.name) for each in config.agents["a"].models] == [
@@ -72,10 +72,70 @@ agents:
     ]
     with pytest.raises(ConfigError, match=r"agents\.a\.model: .*OPENAI_API_KEY"):
         open_providers(config, env={"ANTHROPIC_API_KEY": KEY})
-    (found,) = errors("agents: {a: {model: anthropic/x, fallbacks: [opnai/y]}}")
-    assert found == "agents.yaml:1:46: agents.a.fallbacks.0: there is no provider 'opnai': did you mean 'openai'?"
-    (found,) = errors("agents: {a: {model: anthropic/x, fallbacks: [{provider: scripted, script: no.yaml}]}}")
-    assert found.startswith("agents.yaml:1:75: agents.a.fallbacks.0.script: got 'no.yaml': there is no such file")
+    (found,) = errors("agents: {a: {models: [anthropic/x, opnai/y]}}")
+    assert found == "agents.yaml:1:36: agents.a.models.1: there is no provider 'opnai': did you mean 'openai'?"
+    (found,) = errors("agents: {a: {models: [{provider: scripted, script: no.yaml}]}}")
+    assert found.startswith("agents.yaml:1:52: agents.a.models.0.script: got 'no.yaml': there is no such file")
+
+
+def test_an_agent_without_models_has_the_chain_of_defaults_and_its_order() -> None:
+    config = loaded(
+        """
+defaults: {models: [anthropic/x, openai/y], prefer: price}
+agents: {a: {}, b: {model: openai/z}, c: {models: [openai/z, openai/y], prefer: order}}
+"""
+    )
+    found = {name: ([each.name for each in agent.models], agent.prefer) for name, agent in config.agents.items()}
+    assert found == {"a": (["x", "y"], "price"), "b": (["z"], "price"), "c": (["z", "y"], "order")}
+    one = loaded("defaults: {model: openai/y}\nagents: {a: {models: [openai/z, openai/x]}}").agents["a"]
+    assert [each.name for each in one.models] == ["z", "x"]
+
+
+CHAIN = "keep one of them ('models: [first, second]' is a chain)"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "agents: {a: {model: openai/x, models: [openai/y]}}",
+            f"1:31: agents.a.models: there is a 'model' too: {CHAIN}",
+        ),
+        (
+            "agents: {a: {}}\ndefaults: {model: openai/x, models: [openai/y]}",
+            f"2:29: defaults.models: there is a 'model' too: {CHAIN}",
+        ),
+        ("agents: {a: {models: []}}", "1:22: agents.a.models: got a list: expected a list of 1 to 9"),
+        (
+            f"agents: {{a: {{models: [{', '.join(['openai/x'] * 10)}]}}}}",
+            "1:22: agents.a.models: got a list: expected a list of 1 to 9",
+        ),
+        ("agents: {a: {models: openai/x}}", "1:22: agents.a.models: got 'openai/x': expected a list of 1 to 9"),
+        (
+            "agents: {a: {model: openai/x, prefer: speed}}",
+            "1:39: agents.a.prefer: got 'speed': expected one of 'order', 'price'",
+        ),
+        (
+            "agents: {a: {model: openai/x, fallbacks: [openai/y]}}",
+            "1:31: agents.a.fallbacks: unknown key 'fallbacks': put all of them into one list, 'models: [",
+        ),
+        ("agents: {a: {}}", "1:10: agents.a.model: missing: add a 'model' here or under 'defaults'"),
+    ],
+)
+def test_a_chain_that_is_said_wrong_is_refused_with_what_to_do(text: str, error: str) -> None:
+    (found,) = errors(text)
+    assert found.startswith(f"agents.yaml:{error}")
+
+
+def test_no_secret_goes_into_the_journal_through_a_chain() -> None:
+    entry = "{provider: openai, name: x, settings: {user: '${env:X}'}}"
+    for text in (
+        f"agents: {{a: {{models: [openai/y, {entry}]}}}}",
+        f"agents: {{a: {{}}}}\ndefaults: {{models: [{entry}]}}",
+    ):
+        (found,) = errors(text, X=KEY)
+        assert "journals of runs keep this text" in found
+        assert KEY not in found
 
 
 def test_an_entry_of_your_own_has_limits_and_prices_of_its_own() -> None:
