@@ -21,7 +21,7 @@ def requested(
         asked = asked[:-1]
     return Call(
         call=event.call, kind="model", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
-        name=event.model, asked=(*asked, event.entry), left=left, barred=barred,
+        name=event.model, asked=(*asked, event.entry), left=left, barred=barred, purpose=event.purpose,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from callboard.actors import accounts, asking, inherited
+from callboard.actors import accounts, asking, inherited, relief
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
     TERMINAL,
@@ -21,6 +21,7 @@ from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
     Content,
+    ContextRelieved,
     Event,
     GuardDenied,
     ModelFailed,
@@ -182,6 +183,8 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             return state.evolve(denied=_put_off(state.denied, event))
         case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
             return _ended(state, event)
+        case ContextRelieved():
+            return state.evolve(relief=relief.relieved(state.relief, event, len(state.turns)))
         case TimerSet() if event.timer not in state.timers:
             return state.evolve(timers={**state.timers, event.timer: Timer(event.at)})
         case ChildSpawned() if event.child not in state.children:
@@ -260,11 +263,12 @@ def _ended(state: RunState, event: ModelResponded | ModelFailed | ToolReturned |
             books = accounts.model_ended(state.accounts, event.call, event.usage)
             turns = (*state.turns, event) if event.purpose == "turn" else state.turns
             return state.evolve(calls={**state.calls, call.call: done}, accounts=books,
-                turns=turns, usage=_add(state.usage, event.usage),
+                turns=turns, usage=_add(state.usage, event.usage), relief=relief.answered(state.relief, event.purpose),
             )  # fmt: skip
         case ModelFailed():
             books = accounts.model_ended(state.accounts, event.call, event.usage)
-            return _put(state, asking.failed(call, event)).evolve(accounts=books)
+            less = relief.refused(state.relief, event, call.purpose)
+            return _put(state, asking.failed(call, event)).evolve(accounts=books, relief=less)
         case ToolReturned():
             return _put(state, call.evolve(status="done", result=event.result, problem=event.problem))
         case _:

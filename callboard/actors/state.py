@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, assert_never
 
 from callboard.actors.accounts import Accounts
+from callboard.actors.relief import NONE, Relief
 from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
@@ -31,6 +32,7 @@ from callboard.bus.messages import (
     Usage,
     Wait,
 )
+from callboard.bus.values import Purpose
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 RERUN: frozenset[Effect] = frozenset({"pure", "idempotent"})
@@ -75,6 +77,7 @@ class Call(Evolving):
     """The places that are not asked again until a guard puts the call off."""
     barred: frozenset[int] = frozenset()
     """The places that are not asked again at all."""
+    purpose: Purpose = "turn"
 
     @property
     def forgiven(self) -> int:
@@ -141,6 +144,8 @@ class RunState(Evolving):
     """What a guard said of the next model call; None once one was allowed to start (except to wrap up)."""
     prefix: Prefix | None = None
     """What the last request of a turn began with, but for one that wraps up, which is like no other."""
+    relief: Relief = NONE
+    """What of all this its model does not read any more."""
     wrapped: bool = False
     """Did the turn start that wraps up?"""
     late: frozenset[str] = frozenset()

@@ -135,6 +135,25 @@ class ToolReturned(Message):
     problem: Problem | None = None
 
 
+class ContextRelieved(Message):
+    """From here on the model reads less than the journal has, so that ``call`` fits into its ``window``.
+
+    ``before`` and ``after`` are its tokens as estimated, ``window`` is 0 if nobody knows it. ``cleared``: calls whose
+    results are a reference from here on; ``repeated``: the same, because they were made again later. ``summary``
+    stands for all turns up to that of the call ``through``; people's notes among them stay as they are.
+    """
+
+    type: Literal["context.relieved"] = "context.relieved"
+    call: str
+    window: int = 0
+    before: int = 0
+    after: int = 0
+    cleared: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+    through: str = ""
+    summary: Content = Content()
+
+
 class GuardDenied(Message):
     """A guard did not let the next model call start. Asked again at ``retry_at`` if that is set, else the run ends.
 

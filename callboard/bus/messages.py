@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Discriminator, Field, JsonValue, StringConst
 
 from callboard.bus.events import (
     ChildSpawned,
+    ContextRelieved,
     GuardDenied,
     ModelFailed,
     ModelRequested,
@@ -74,6 +75,7 @@ __all__ = (
     "ChildFinished",
     "ChildSpawned",
     "Content",
+    "ContextRelieved",
     "DeadLetter",
     "DoubtPolicy",
     "Effect",
@@ -122,7 +124,8 @@ __all__ = (
 )
 
 OwnerEvent: TypeAlias = (
-    RunCreated | RunClaimed | ModelRequested | ModelResponded | ModelFailed | ToolRequested | ToolReturned
+    ContextRelieved
+    | RunCreated | RunClaimed | ModelRequested | ModelResponded | ModelFailed | ToolRequested | ToolReturned
     | GuardDenied | ToolInDoubt | TimerSet | ChildSpawned | RunSuspended | RunCompleted | RunFailed
 )  # fmt: skip
 Signal: TypeAlias = (
@@ -135,6 +138,7 @@ KnownEvent: TypeAlias = OwnerEvent | Signal | ToolLateResult | ModelLateUsage | 
 KNOWN: Final[dict[str, type[Message]]] = {
     kind.model_fields["type"].default: kind
     for kind in (
+        ContextRelieved,
         RunCreated, RunClaimed, ModelRequested, ModelResponded, ModelFailed, ToolRequested, ToolReturned, GuardDenied,
         ToolInDoubt, TimerSet, ChildSpawned, RunSuspended, RunCompleted, RunFailed, RunKilled, RunReleased, RunSteered,
         RunPaused, RunResumed, BudgetRaised, ChildFinished, TimerFired, SignalReceived, ToolResolved, ToolLateResult,
@@ -163,6 +167,7 @@ Event: TypeAlias = Annotated[
     | Annotated[ModelRequested, Tag("model.requested")]
     | Annotated[ModelResponded, Tag("model.responded")]
     | Annotated[ModelFailed, Tag("model.failed")]
+    | Annotated[ContextRelieved, Tag("context.relieved")]
     | Annotated[ToolRequested, Tag("tool.requested")]
     | Annotated[ToolReturned, Tag("tool.returned")]
     | Annotated[GuardDenied, Tag("guard.denied")]
