@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import assert_never
+from typing import Final, assert_never
 
 from pydantic import JsonValue
 
 from callboard.actors.decide import child_id
 from callboard.actors.state import RunState
-from callboard.bus.messages import ChildFinished, ModelResponded, Problem, RunSteered, ToolCall
+from callboard.bus.messages import ChildFinished, ModelResponded, OutputRejected, Problem, RunSteered, ToolCall
 from callboard.config.spec import provider_of
 from callboard.models.port import AssistantTurn, ChatMessage, SteerNote, ToolOutcome, UserText
 from callboard.models.port import ToolCall as ModelToolCall
+
+_REJECTED: Final = "Your answer is not what was asked for. Answer again, whole, with nothing but the corrected JSON:"
 
 
 def conversation(state: RunState, given: JsonValue, *, run: str) -> tuple[ChatMessage, ...]:
@@ -22,6 +24,8 @@ def conversation(state: RunState, given: JsonValue, *, run: str) -> tuple[ChatMe
         match turn:
             case RunSteered():
                 messages.append(SteerNote(turn.text, turn.by))
+            case OutputRejected():
+                messages.append(SteerNote(f"{_REJECTED}\n{turn.problems}", "output"))
             case ModelResponded():
                 calls = tuple(ModelToolCall(call.id, call.name, call.arguments) for call in turn.tool_calls)
                 text = turn.text.value

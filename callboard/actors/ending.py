@@ -17,6 +17,9 @@ BROKEN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
 })  # fmt: skip
 """Why an answer stopped that is none, with what to say and to do. Its tool calls may be cut off too: none is made."""
 
+REPAIRS: Final = 2
+"""How often a model is asked again whose answer is not what the agent's ``output`` says."""
+
 
 def ended(state: RunState, last: ModelResponded) -> RunCompleted | RunFailed:
     """The terminal of a run that has nothing more to do after its ``last`` answer."""

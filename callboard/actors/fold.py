@@ -28,6 +28,7 @@ from callboard.bus.messages import (
     ModelLateUsage,
     ModelRequested,
     ModelResponded,
+    OutputRejected,
     Problem,
     Record,
     RunClaimed,
@@ -183,6 +184,8 @@ def _owned(state: RunState, sequence: int, owner: str, event: Event) -> RunState
             return state.evolve(denied=_put_off(state.denied, event))
         case ModelResponded() | ModelFailed() | ToolReturned() | ToolInDoubt():
             return _ended(state, event)
+        case OutputRejected() if all(known.call != event.call for known in state.rejected):
+            return state.evolve(turns=(*state.turns, event))
         case ContextRelieved():
             return state.evolve(relief=relief.relieved(state.relief, event, len(state.turns)))
         case TimerSet() if event.timer not in state.timers:

@@ -19,6 +19,7 @@ from callboard.bus.messages import (
     GuardDenied,
     ModelResponded,
     Outcome,
+    OutputRejected,
     Prefix,
     Problem,
     RunCompleted,
@@ -124,7 +125,7 @@ class RunState(Evolving):
     ended: int = 0
     """Journal sequence of the terminal."""
     settled: RunSettled | None = None
-    turns: tuple[ModelResponded | RunSteered, ...] = ()
+    turns: tuple[ModelResponded | RunSteered | OutputRejected, ...] = ()
     notes: frozenset[str] = frozenset()
     """Ids of the records that steered or raised the budget: these have nothing else to tell their repetition by."""
     calls: Mapping[str, Call] = field(default_factory=lambda: _EMPTY)
@@ -183,6 +184,11 @@ class RunState(Evolving):
     def unfinished(self) -> tuple[str, ...]:
         """Children that were spawned and have not finished, in the order of their spawning."""
         return tuple(child for child in self.children if child not in self.finished)
+
+    @property
+    def rejected(self) -> tuple[OutputRejected, ...]:
+        """Its answers that were not what the agent's ``output`` says."""
+        return tuple(turn for turn in self.turns if isinstance(turn, OutputRejected))
 
     @property
     def in_doubt(self) -> tuple[str, ...]:

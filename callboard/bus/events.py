@@ -109,6 +109,18 @@ class ModelFailed(Message):
     left: Literal["", "for_now", "for_good"] = ""
 
 
+class OutputRejected(Message):
+    """The answer of ``call`` is not what the agent's ``output`` says: its ``problems`` are read, and it is asked anew.
+
+    ``round`` counts from 1.
+    """
+
+    type: Literal["output.rejected"] = "output.rejected"
+    call: str
+    round: int = 1
+    problems: str = ""
+
+
 class ToolRequested(Message):
     """Intent: a tool call (or a function worker's step) may start within the start window.
 

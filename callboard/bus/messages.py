@@ -18,6 +18,7 @@ from callboard.bus.events import (
     ModelFailed,
     ModelRequested,
     ModelResponded,
+    OutputRejected,
     RunClaimed,
     RunCompleted,
     RunCreated,
@@ -89,6 +90,7 @@ __all__ = (
     "ModelRequested",
     "ModelResponded",
     "Outcome",
+    "OutputRejected",
     "OwnerEvent",
     "Parent",
     "Prefix",
@@ -126,7 +128,7 @@ __all__ = (
 OwnerEvent: TypeAlias = (
     ContextRelieved
     | RunCreated | RunClaimed | ModelRequested | ModelResponded | ModelFailed | ToolRequested | ToolReturned
-    | GuardDenied | ToolInDoubt | TimerSet | ChildSpawned | RunSuspended | RunCompleted | RunFailed
+    | OutputRejected | GuardDenied | ToolInDoubt | TimerSet | ChildSpawned | RunSuspended | RunCompleted | RunFailed
 )  # fmt: skip
 Signal: TypeAlias = (
     RunKilled | RunReleased | RunSteered | RunPaused | RunResumed | BudgetRaised
@@ -140,9 +142,9 @@ KNOWN: Final[dict[str, type[Message]]] = {
     for kind in (
         ContextRelieved,
         RunCreated, RunClaimed, ModelRequested, ModelResponded, ModelFailed, ToolRequested, ToolReturned, GuardDenied,
-        ToolInDoubt, TimerSet, ChildSpawned, RunSuspended, RunCompleted, RunFailed, RunKilled, RunReleased, RunSteered,
-        RunPaused, RunResumed, BudgetRaised, ChildFinished, TimerFired, SignalReceived, ToolResolved, ToolLateResult,
-        ModelLateUsage, RunSettled,
+        OutputRejected, ToolInDoubt, TimerSet, ChildSpawned, RunSuspended, RunCompleted, RunFailed, RunKilled,
+        RunReleased, RunSteered, RunPaused, RunResumed, BudgetRaised, ChildFinished, TimerFired, SignalReceived,
+        ToolResolved, ToolLateResult, ModelLateUsage, RunSettled,
     )
 }  # fmt: skip
 TERMINAL: Final = frozenset({"run.completed", "run.failed", "run.killed"})
@@ -167,6 +169,7 @@ Event: TypeAlias = Annotated[
     | Annotated[ModelRequested, Tag("model.requested")]
     | Annotated[ModelResponded, Tag("model.responded")]
     | Annotated[ModelFailed, Tag("model.failed")]
+    | Annotated[OutputRejected, Tag("output.rejected")]
     | Annotated[ContextRelieved, Tag("context.relieved")]
     | Annotated[ToolRequested, Tag("tool.requested")]
     | Annotated[ToolReturned, Tag("tool.returned")]

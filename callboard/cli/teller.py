@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.decide import DEADLINE
+from callboard.actors.ending import REPAIRS
 from callboard.actors.state import RunState
 from callboard.app.held import who
 from callboard.app.run_event import RunEvent
@@ -25,6 +26,7 @@ from callboard.bus.messages import (
     ModelLateUsage,
     ModelRequested,
     ModelResponded,
+    OutputRejected,
     Problem,
     RunClaimed,
     RunCompleted,
@@ -141,6 +143,8 @@ class Teller:
                 again = ("; the next model is asked" if left else "; it is called again") if retry_at else ""
                 failure = short(f"model: {problem.kind}: {problem.message}") + again
                 return Line("✗", "red", failure, seconds=self._close(call, given))
+            case OutputRejected(round=count, problems=problems):
+                return Line("✗", "yellow", f"answer rejected ({count} of {REPAIRS}): {short(problems)}")
             case ToolRequested(call=call, tool=tool):
                 self.open[call] = Step(self._label(call, tool), given.at)
             case ToolReturned(call=call, result=result, problem=problem):

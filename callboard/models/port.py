@@ -84,7 +84,10 @@ ChatMessage: TypeAlias = UserText | AssistantTurn | ToolOutcome | SteerNote
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One attempt of one model call. ``input`` is the task's; ``attempt`` counts from 1; ``timeout`` is in seconds."""
+    """One attempt of one model call. ``input`` is the task's; ``attempt`` counts from 1; ``timeout`` is in seconds.
+
+    ``output``: the JSON schema that an answer is to fit; None: any text will do.
+    """
 
     model: ModelChoice
     system: str
@@ -95,6 +98,7 @@ class ChatRequest:
     run: str
     input: JsonValue
     timeout: float
+    output: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
