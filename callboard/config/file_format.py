@@ -51,7 +51,10 @@ class ModelEntry(Strict):
         dict[str, JsonValue], Field(description="The provider's own: what its requests say beside the rest.")
     ] = Field(default_factory=dict)
     script: Annotated[str | None, Field(description="A YAML file with the turns, relative to this file.")] = None
-    turns: Turns | None = None
+    turns: Annotated[
+        Turns | None,
+        Field(description="One turn for each answer; a list of turns: the first whose 'when' matches."),
+    ] = None
     loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
     price: Annotated[Price | None, Field(description="Without it, what 'prices' says.")] = None
     max_output: Annotated[int, Field(ge=1, le=10_000_000, description="Tokens of one answer at most."), NOT_A_BOOL] = (
@@ -144,7 +147,7 @@ class FilesEntry(Strict):
 class DefaultsEntry(_Asking):
     """What agents have that do not say otherwise."""
 
-    limits: Limits = Limits()
+    limits: Annotated[Limits, Field(description="For agents that do not say otherwise, field by field.")] = Limits()
 
 
 class ConfigFile(Strict):

@@ -8,8 +8,16 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
 
-Mode: TypeAlias = Literal["shadow", "warn", "enforce"]
-Missing: TypeAlias = Literal["open", "closed"]
+Mode: TypeAlias = Annotated[
+    Literal["shadow", "warn", "enforce"],
+    Field(description="'enforce': it does what it says; 'warn': it only says it; 'shadow': the same, to try it out."),
+]
+Missing: TypeAlias = Annotated[
+    Literal["open", "closed"],
+    Field(
+        description="While no process runs the guard: 'open': runs go on; 'closed': they hold before their next call."
+    ),
+]
 Period: TypeAlias = Literal["day", "month"]
 Usd = Annotated[float, Field(gt=0, le=1_000_000), NOT_A_BOOL]
 Count = Annotated[int, Field(ge=1, le=10**15), NOT_A_BOOL]
@@ -21,7 +29,7 @@ class RunBudget(Strict):
 
     usd: Annotated[Usd | None, Field(description="US dollars.")] = 2.0
     input_tokens: Annotated[Count | None, Field(description="Input tokens, cached or not.")] = None
-    output_tokens: Count | None = None
+    output_tokens: Annotated[Count | None, Field(description="Output tokens, thinking included.")] = None
     model_calls: Annotated[Count | None, Field(description="Attempts of model calls, retries included.")] = 100
     tool_calls: Annotated[Count | None, Field(description="Attempts of tool calls.")] = 200
 
@@ -29,11 +37,11 @@ class RunBudget(Strict):
 class SharedBudget(Strict):
     """What many runs may use together in a period (UTC)."""
 
-    usd: Usd | None = None
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    model_calls: Count | None = None
-    tool_calls: Count | None = None
+    usd: Annotated[Usd | None, Field(description="US dollars.")] = None
+    input_tokens: Annotated[Count | None, Field(description="Input tokens, cached or not.")] = None
+    output_tokens: Annotated[Count | None, Field(description="Output tokens, thinking included.")] = None
+    model_calls: Annotated[Count | None, Field(description="Attempts of model calls, retries included.")] = None
+    tool_calls: Annotated[Count | None, Field(description="Attempts of tool calls.")] = None
     per: Annotated[Period, Field(description="'day' or 'month', in UTC.")] = "month"
 
 
@@ -46,7 +54,7 @@ class BudgetSettings(Strict):
     missing: Annotated[
         Missing, Field(description="Without a process that audits the budget. The worker asks the budget in any case.")
     ] = "open"
-    run: RunBudget = RunBudget()
+    run: Annotated[RunBudget, Field(description="One run, with its children.")] = RunBudget()
     agent: Annotated[SharedBudget | None, Field(description="All runs of the agent, of one tenant.")] = None
     tenant: Annotated[SharedBudget | None, Field(description="All runs of the tenant.")] = None
     everybody: Annotated[SharedBudget | None, Field(alias="global", description="All runs of the deployment.")] = None
@@ -111,8 +119,8 @@ class CustomGuard(Strict):
 class GuardSettings(Strict):
     """The guards of an agent's runs."""
 
-    budget: BudgetSettings = BudgetSettings()
-    loop: LoopSettings = LoopSettings()
+    budget: Annotated[BudgetSettings, Field(description="Money, tokens and calls.")] = BudgetSettings()
+    loop: Annotated[LoopSettings, Field(description="The same again and again, and no progress.")] = LoopSettings()
     stuck: StuckSettings = StuckSettings()
     custom: Annotated[dict[Name, CustomGuard], Field(description="Guards of your own, by name.")] = Field(
         default_factory=dict
@@ -141,23 +149,25 @@ class Breaker(Strict):
     slow: Annotated[float, Field(gt=0, le=1, description="Share of slow calls that opens it.")] = 0.8
     slow_after: Annotated[Seconds, Field(description="A call that takes longer is slow.")] = 60.0
     open_for: Annotated[Seconds, Field(description="The first time; doubles with every failed probe.")] = 10.0
-    open_at_most: Seconds = 300.0
+    open_at_most: Annotated[
+        Seconds, Field(description="However often the probe failed; of a model, 30s count at most.")
+    ] = 300.0
 
 
 class RateLimit(Strict):
     """What a provider allows, per minute; calls wait for it instead of running into 429."""
 
-    requests: Count | None = None
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
+    requests: Annotated[Count | None, Field(description="Calls in a minute.")] = None
+    input_tokens: Annotated[Count | None, Field(description="Input tokens in a minute.")] = None
+    output_tokens: Annotated[Count | None, Field(description="Output tokens in a minute.")] = None
     concurrency: Annotated[Count | None, Field(description="Calls at the same time.")] = None
 
 
 class Rates(Strict):
     """US dollars per million tokens."""
 
-    input: Annotated[float, Field(ge=0, le=1_000_000)]
-    output: Annotated[float, Field(ge=0, le=1_000_000)]
+    input: Annotated[float, Field(ge=0, le=1_000_000, description="What the model reads anew.")]
+    output: Annotated[float, Field(ge=0, le=1_000_000, description="What it answers, thinking included.")]
     cached: Annotated[float | None, Field(ge=0, le=1_000_000, description="Read from a cache; else as 'input'.")] = None
     written: Annotated[
         float | None,

@@ -43,16 +43,16 @@ class ToolUse(Strict):
 class UsageFigures(Strict):
     """Tokens that a turn reports. What is left out is derived from the size of the texts."""
 
-    input: Tokens | None = None
-    output: Tokens | None = None
-    cached: Tokens = 0
+    input: Annotated[Tokens | None, Field(description="Read anew.")] = None
+    output: Annotated[Tokens | None, Field(description="Answered.")] = None
+    cached: Annotated[Tokens, Field(description="Read from a cache.")] = 0
 
 
 class Failure(Strict):
     """The first attempts of a turn fail."""
 
     kind: Annotated[ModelErrorKind, Field(description="'rate', 'overload', 'network' and 'truncated' are retried.")]
-    message: str = "the script says so"
+    message: Annotated[str, Field(description="What the failure says.")] = "the script says so"
     times: Annotated[int, Field(ge=1, le=1_000_000, description="How many attempts of the call fail."), NOT_A_BOOL] = 1
     retry_after: Annotated[Seconds | None, Field(description="What the provider would ask for, in seconds.")] = None
 
@@ -64,9 +64,9 @@ class Turn(Strict):
         Pattern | None, Field(description="Play this alternative if the last message matches (regex search).")
     ] = None
     text: Annotated[str, Field(description="What it says; may quote with {{ … }}.")] = ""
-    tools: tuple[ToolUse, ...] = ()
-    usage: UsageFigures = UsageFigures()
-    cost_usd: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    tools: Annotated[tuple[ToolUse, ...], Field(description="What it calls, all at the same time.")] = ()
+    usage: Annotated[UsageFigures, Field(description="The tokens that it reports.")] = UsageFigures()
+    cost_usd: Annotated[float, Field(ge=0, le=1_000_000, description="US dollars that the answer costs.")] = 0.0
     delay: Annotated[Seconds | None, Field(description="Until the reply is complete; seconds, or '250ms'.")] = None
     chunks: Annotated[int, Field(ge=1, le=10_000, description="Stream the text in so many pieces."), NOT_A_BOOL] = 1
     fail: Annotated[Failure | None, Field(description="Fail on demand, to test retries.")] = None
