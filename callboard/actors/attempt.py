@@ -203,7 +203,7 @@ class Attempt:
         code = self.agents.get(created.agent)
         try:
             spec = _spec(created, code, owner.key.tenant)
-            models = [self.open_model(choice) for choice in spec.models]
+            models = [self.open_model(choice) for choice in spec.every_model]
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))

@@ -126,7 +126,7 @@ class Worker(Actor[WorkerMessage]):
 
     def _open_model(self, choice: ModelChoice) -> ChatModel:
         """The model of ``choice``; those of this worker's own agents are opened once."""
-        if not any(choice is own for code in self._agents.values() for own in code.spec.models):
+        if not any(choice is own for code in self._agents.values() for own in code.spec.every_model):
             return self._make_model(choice)
         if id(choice) not in self._models:
             self._models[id(choice)] = self._make_model(choice)

@@ -126,7 +126,7 @@ def _specs(agents: Mapping[str, AgentCode]) -> Iterator[AgentSpec]:
 
 
 def _models(agents: Mapping[str, AgentCode]) -> Iterator[ModelChoice]:
-    return (choice for code in agents.values() for choice in code.spec.models)
+    return (choice for code in agents.values() for choice in code.spec.every_model)
 
 
 def ports(bus: Bus) -> Ports:

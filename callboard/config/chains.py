@@ -22,6 +22,11 @@ def prefer_of(file: ConfigFile, agent: str) -> Prefer:
     return entry.prefer if "prefer" in entry.model_fields_set else file.defaults.prefer
 
 
+def summary_of(file: ConfigFile, agent: str) -> ModelEntry | str | None:
+    """Who sums up the turns of an agent, if that is a model of its own."""
+    return file.agents[agent].context.summary or file.defaults.context.summary
+
+
 def models_of(file: ConfigFile) -> Iterator[tuple[Where, ModelEntry | str]]:
     """All models of the file by their paths."""
     for path, entry in _entries(file):
@@ -29,6 +34,8 @@ def models_of(file: ConfigFile) -> Iterator[tuple[Where, ModelEntry | str]]:
             yield (*path, "model"), entry.model
         for at, model in enumerate(entry.models):
             yield (*path, "models", at), model
+        if entry.context.summary is not None:
+            yield (*path, "context", "summary"), entry.context.summary
 
 
 def model_paths(agents: tuple[str, ...]) -> Iterator[Where]:
@@ -37,6 +44,7 @@ def model_paths(agents: tuple[str, ...]) -> Iterator[Where]:
         yield *path, "model"
         for at in range(LONGEST_CHAIN):
             yield *path, "models", at
+        yield *path, "context", "summary"
 
 
 def chain_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:

@@ -60,9 +60,16 @@ class ModelEntry(Strict):
     max_output: Annotated[int, Field(ge=1, le=10_000_000, description="Tokens of one answer at most."), NOT_A_BOOL] = (
         4096
     )
+    context: Annotated[
+        int | None,
+        Field(ge=1, le=100_000_000, description="Tokens of its context window. Without it, what its provider says."),
+        NOT_A_BOOL,
+    ] = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.context is not None and self.context <= self.max_output:
+            raise ValueError(f"a 'context' of {self.context} has no room beside a 'max_output' of {self.max_output}")
         if self.provider != "scripted":
             return self._real()
         if self.settings:
@@ -91,6 +98,15 @@ Model: TypeAlias = Annotated[
 """``provider/model``, or the long form."""
 
 
+class ContextEntry(Strict):
+    """What is done when a run outgrows the context window of its model."""
+
+    summary: Annotated[
+        Model | None,
+        Field(description="Who sums up older turns: a cheap model. Without it, those that answer the turns."),
+    ] = None
+
+
 class _Asking(Strict):
     """Which models are asked."""
 
@@ -105,6 +121,12 @@ class _Asking(Strict):
         Prefer,
         Field(description="Who of 'models' is asked first: 'order': the first of the list; 'price': the cheapest."),
     ] = "order"
+    context: Annotated[
+        ContextEntry,
+        Field(
+            description="For runs that outgrow their model's context window. What is left out comes from 'defaults'."
+        ),
+    ] = ContextEntry()
 
     @property
     def chain(self) -> tuple[ModelEntry | str, ...]:

@@ -13,14 +13,14 @@ from typing import Final
 from pydantic import ValidationError
 
 from callboard.clock import SystemClock
-from callboard.config.chains import chain_of, chain_problems, model_paths, prefer_of
+from callboard.config.chains import chain_of, chain_problems, model_paths, prefer_of, summary_of
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
 from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
 from callboard.config.providers import KEPT_FOR_LATER, choice_of, provider_configs, provider_problems, rate_limits_of
-from callboard.config.published import published
+from callboard.config.published import published, published_context
 from callboard.config.reading import Reading, is_file, read
 from callboard.config.references import BUILTIN_TOOLS, References, agent_names, tenant_names
 from callboard.config.resolved import AgentConfig, Config, GuardRef, ToolRef, innermost
@@ -30,7 +30,7 @@ from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
 _IN_RUNS: Final = re.compile(
-    r"agents\.[^.]+\.(system|description)\b|(agents\.[^.]+|defaults)\.(model|models\.\d+)\.(turns|settings)\b"
+    r"agents\.[^.]+\.(system|description)\b|(agents\.[^.]+|defaults)\.(model|models\.\d+|context\.summary)\.(turns|settings)\b"
     r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
 )
 _EVERYTHING: Final = re.compile("")
@@ -182,6 +182,7 @@ class _Loading:
             model=self._choice(model, file),
             fallbacks=tuple(self._choice(each, file) for each in others),
             prefer=prefer_of(file, name),
+            summary=None if (summary := summary_of(file, name)) is None else self._choice(summary, file),
             system=entry.system,
             tools=tools,
             team=entry.team,
@@ -196,7 +197,8 @@ class _Loading:
             choice = choice_of(entry, file, None)
             today = SystemClock().now().date()
             price = choice.price or published(choice, on=today)
-            return choice.model_copy(update={"price": price})
+            window = (choice.context, choice.context_source) if choice.context else published_context(choice)
+            return choice.model_copy(update={"price": price, "context": window[0], "context_source": window[1]})
         script = self.scripts.get(entry.script or "")
         if entry.turns is not None:
             script = Script(turns=entry.turns, loop=entry.loop)

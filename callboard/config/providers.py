@@ -123,6 +123,8 @@ def choice_of(model: ModelEntry | str, file: ConfigFile, script: Script | None) 
         key_name=key_name,
         price=entry.price or _price(file, (owner, kind), entry.name),
         max_output=entry.max_output,
+        context=entry.context,
+        context_source="" if entry.context is None else "config",
         settings=entry.settings if script is None else script.model_dump(mode="json", exclude_defaults=True),
     )
 

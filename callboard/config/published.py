@@ -38,6 +38,23 @@ def published(choice: ModelChoice, *, on: date) -> Price | None:
     return _price(model.get_prices(datetime.combine(on, time(), UTC), context), source)
 
 
+def published_context(choice: ModelChoice) -> tuple[int | None, str]:
+    """The tokens of a model's context window, and who says so; (None, ""): nobody does."""
+    if choice.provider not in PUBLISHING or not choice.name:
+        return None, ""
+    from genai_prices import __version__  # noqa: PLC0415 - as above
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - as above
+
+    try:
+        _, model = get_snapshot().find_provider_model(choice.name, None, choice.provider, None)
+    except LookupError:
+        return None, ""
+    window = model.context_window
+    if window is None or window <= choice.max_output:  # what is listed so small counts something else
+        return None, ""
+    return window, f"genai-prices {__version__}"
+
+
 def _price(listed: ModelPrice, source: str) -> Price | None:
     """Without a price for text in and out (speech, embeddings) it is no price of a chat."""
     prices = (listed.input_mtok, listed.output_mtok, listed.cache_read_mtok, listed.cache_write_mtok)

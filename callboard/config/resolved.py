@@ -106,6 +106,7 @@ class AgentConfig:
     model: ModelChoice = field(repr=False)
     fallbacks: tuple[ModelChoice, ...] = field(repr=False)
     prefer: Prefer
+    summary: ModelChoice | None = field(repr=False)
     system: str = field(repr=False)
     tools: tuple[ToolRef, ...] = field(repr=False)
     team: tuple[str, ...]
@@ -117,7 +118,7 @@ class AgentConfig:
     @property
     def models(self) -> tuple[ModelChoice, ...]:
         """All that may be asked, the first one first."""
-        return self.model, *self.fallbacks
+        return (self.model, *self.fallbacks, *(() if self.summary is None else (self.summary,)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,10 @@ class ModelChoice(Strict):
     price: Price | None = None
     max_output: Annotated[int, Field(ge=1, le=10_000_000), NOT_A_BOOL] = 4096
     """Tokens of one answer at most."""
+    context: Annotated[int, Field(ge=1, le=100_000_000), NOT_A_BOOL] | None = None
+    """Tokens of its context window, request and answer together; None: nobody knows."""
+    context_source: str = ""
+    """Where that is from."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own. For the scripted one: the fields of ``callboard.config.script.Script``."""
 
@@ -106,6 +110,8 @@ class AgentSpec(Strict):
     """Who is asked when ``model`` cannot answer."""
     prefer: Prefer = "order"
     """Who is asked first: as they stand here, or the cheapest for the call."""
+    summary: ModelChoice | None = None
+    """Who is asked first for a summary of older turns; None: as for a turn."""
     system: str = ""
     output: dict[str, JsonValue] | None = None
     """JSON schema of its result; None: text."""
@@ -116,8 +122,13 @@ class AgentSpec(Strict):
 
     @property
     def models(self) -> tuple[ModelChoice, ...]:
-        """All that may be asked, the first one first."""
+        """All that may be asked for a turn, the first one first."""
         return () if self.model is None else (self.model, *self.fallbacks)
+
+    @property
+    def every_model(self) -> tuple[ModelChoice, ...]:
+        """All that may be asked for anything. A model's place here is its ``entry`` in the journal."""
+        return self.models if self.summary is None else (*self.models, self.summary)
 
     def tool(self, name: str) -> ToolSpec | None:
         """The tool of that name on this agent's allow-list."""

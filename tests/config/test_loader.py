@@ -157,7 +157,7 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
             ["qqq: 1"],
             (
                 "4:5: agents.a.qqq: unknown key 'qqq': "
-                "use description, guards, limits, model, models, prefer, system, team, tools"
+                "use context, description, guards, limits, model, models, prefer, system, team, tools"
             ),
         ),
         (["system: 5"], "4:13: agents.a.system: got 5: expected text"),
