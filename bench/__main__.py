@@ -10,16 +10,18 @@ from pathlib import Path
 
 import anyio
 
-from bench.deployment import deployment
+from bench.deployment import all_completed, deployment
 from bench.guards import followed, guard_kills
 from bench.kills import kills
 from bench.latency import idle_run
 from bench.machine import load, machine
 from bench.memory import memory
+from bench.model_cost import model_cost
 from bench.overhead import overhead
 from bench.report import as_json, markdown, show
 from bench.startup import startup
 from bench.stats import Row
+from bench.streams import at_once, stream_kills
 from bench.takeover import takeover
 from bench.throughput import CASES, throughput
 from callboard.bus.server import Durability
@@ -40,13 +42,35 @@ class Plan:
     takeover_runs: int
     idle_runs: int
     starts: int
+    streams: int
+    stream_kills: int
 
 
 FULL = Plan(
-    "full", rounds=5, seconds=1.5, kills=300, entries=20_000, takeovers=6, takeover_runs=5, idle_runs=300, starts=11
+    "full",
+    rounds=5,
+    seconds=1.5,
+    kills=300,
+    entries=20_000,
+    takeovers=6,
+    takeover_runs=5,
+    idle_runs=300,
+    starts=11,
+    streams=200,
+    stream_kills=200,
 )
 QUICK = Plan(
-    "quick", rounds=2, seconds=0.5, kills=50, entries=3_000, takeovers=2, takeover_runs=10, idle_runs=50, starts=3
+    "quick",
+    rounds=2,
+    seconds=0.5,
+    kills=50,
+    entries=3_000,
+    takeovers=2,
+    takeover_runs=10,
+    idle_runs=50,
+    starts=3,
+    streams=200,
+    stream_kills=20,
 )
 
 
@@ -61,6 +85,7 @@ async def measure(plan: Plan, data: Path) -> list[Row]:
     say("memory")
     async with deployment("always", data) as here:
         rows += await memory(here, "always")
+    rows += await _with_models(plan, data)
     say("starts")
     return [*rows, *await anyio.to_thread.run_sync(lambda: startup(data, times=plan.starts))]
 
@@ -70,7 +95,7 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
     async with deployment(durability, data) as here, throughput(here, durability, say) as competition:
         for case in CASES:
             rows += await competition.case(case, rounds=plan.rounds, seconds=plan.seconds)
-        await competition.check()
+        await all_completed(here.board)
         say(f"idle runs, {durability}")
         rows += await idle_run(here, durability, runs=plan.idle_runs)
     if durability == "always":
@@ -90,10 +115,25 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
     return rows
 
 
+async def _with_models(plan: Plan, data: Path) -> list[Row]:
+    """Real SDKs, and the fake provider in a process of its own. What a call costs has nothing to do with the disk."""
+    rows: list[Row] = []
+    async with deployment("relaxed", data) as here:
+        say("model calls")
+        rows += await model_cost(here, "relaxed", say, rounds=plan.rounds, seconds=plan.seconds)
+    async with deployment("always", data) as here:
+        say("streams at once")
+        rows += await at_once(here, "always", count=plan.streams)
+    async with deployment("always", data) as here:
+        say("kills of streams")
+        rows += await stream_kills(here, "always", count=plan.stream_kills)
+    return rows
+
+
 def main() -> int:
     """Measure, then print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure, next to the raw floor.")
-    parser.add_argument("--quick", action="store_true", help="a minute instead of five; for a first look")
+    parser.add_argument("--quick", action="store_true", help="some minutes less; for a first look")
     parser.add_argument("--json", action="store_true", help="print JSON with the figures of every round")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--data", type=Path, default=Path.cwd(), help="where the servers' data lies for the time")

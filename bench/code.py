@@ -16,7 +16,7 @@ from callboard.tools.tool import AnyTool
 STEPS = 10
 TOOL_TURNS = 5
 _HOURS = 7_200.0
-_FOREVER = Limits(deadline=_HOURS, model_timeout=_HOURS, tool_timeout=_HOURS, attempts=100)
+FOREVER = Limits(deadline=_HOURS, model_timeout=_HOURS, tool_timeout=_HOURS, attempts=100)
 
 
 @worker("noop")
@@ -51,7 +51,7 @@ async def look(at: int) -> str:
     return f"{at} looks fine"
 
 
-@worker("hold", limits=_FOREVER)
+@worker("hold", limits=FOREVER)
 async def hold(_task: Any, run: RunContext) -> None:
     """One effect that never ends. Says when it starts and when it is cancelled."""
     await run.step("hold", _hold, run.id, effect="idempotent")
@@ -65,16 +65,20 @@ async def _hold(run: str) -> None:
         print("cancelled", run, time.monotonic_ns(), flush=True)
 
 
-@worker("sleep", limits=_FOREVER)
+@worker("sleep", limits=FOREVER)
 async def sleep(_task: Any, run: RunContext) -> None:
     """A long durable sleep: suspends, no worker holds it."""
     await run.sleep(_HOURS / 2)
 
 
-def _agent(name: str, turns: list[Any], limits: Limits, *tools: AnyTool) -> AgentCode:
-    model = ModelChoice(provider="scripted", settings={"turns": turns})
-    spec = AgentSpec(name=name, model=model, tools=tuple(each.spec for each in tools), limits=limits)
+def agent(name: str, model: ModelChoice, limits: Limits, *tools: AnyTool, system: str = "") -> AgentCode:
+    """An agent with a model and tools."""
+    spec = AgentSpec(name=name, model=model, system=system, tools=tuple(each.spec for each in tools), limits=limits)
     return AgentCode(spec, tools={each.spec.name: each for each in tools})
+
+
+def _scripted(*turns: Any) -> ModelChoice:
+    return ModelChoice(provider="scripted", settings={"turns": list(turns)})
 
 
 def agents() -> Mapping[str, AgentCode]:
@@ -82,7 +86,7 @@ def agents() -> Mapping[str, AgentCode]:
     calls: list[Any] = [{"tools": [{"name": "look", "args": {"at": turn}}]} for turn in range(TOOL_TURNS)]
     found = (
         *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, sleep)),
-        _agent("turns", [*calls, {"text": "all of them look fine"}], Limits(), look),
-        _agent("wait", [{"text": "at last", "delay": _HOURS / 2}], _FOREVER),
+        agent("turns", _scripted(*calls, {"text": "all of them look fine"}), Limits(), look),
+        agent("wait", _scripted({"text": "at last", "delay": _HOURS / 2}), FOREVER),
     )
     return {code.spec.name: code for code in found}

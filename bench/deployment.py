@@ -115,3 +115,11 @@ async def emptied(connection: Connection, stream: str) -> None:
     with anyio.fail_after(_WITHIN):
         while (await stream_state(connection, stream))["messages"]:  # noqa: ASYNC110 - the server tells nobody
             await anyio.sleep(_LOOK_SECONDS)
+
+
+async def all_completed(board: Board) -> None:
+    """Every run has ended, and well. Raises ``RuntimeError``."""
+    ended = [entry.events async for entry in board.bus.scan()]
+    failed = [events for events in ended if "run.completed" not in (events or ())]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(ended)} runs did not complete, e.g. {failed[0]}")

@@ -1,4 +1,4 @@
-"""Shell: what a child process of the benchmark is: ``python -m bench.role worker|bare|dispatcher|guard|floor …``.
+"""Shell: what a child process of the benchmark is: ``python -m bench.role ROLE …``.
 
 Worker and dispatcher are the children that ``callboard worker`` and ``callboard supervisor`` start, nothing less.
 """
@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
+from bench import bare, floor, noted, provider
 from bench.code import agents
-from bench.floor import serve
+from bench.conversation import asking
 from bench.guards import HOSTED
 from callboard.actors.actor import running
 from callboard.actors.worker import Worker
@@ -26,6 +27,14 @@ from callboard.log import configure
 async def _work(url: str, name: str, slots: str) -> None:
     settings = WorkerSettings(name, slots=int(slots))
     async with running(worker_child(BusAt((url,)), agents(), settings, anyio.Event())):
+        print("ready", flush=True)
+        await anyio.sleep_forever()
+
+
+async def _ask(url: str, name: str, address: str) -> None:
+    """A worker whose agents ask the fake provider."""
+    settings, given = WorkerSettings(name), bare.providers(address)
+    async with running(worker_child(BusAt((url,)), asking(), settings, anyio.Event(), providers=given)):
         print("ready", flush=True)
         await anyio.sleep_forever()
 
@@ -55,7 +64,11 @@ _ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {
     "bare": _work_unguarded,
     "dispatcher": _dispatch,
     "guard": _guard,
-    "floor": serve,
+    "floor": floor.serve,
+    "asking": _ask,
+    "noted": noted.serve,
+    "provider": provider.serve,
+    "sdk": bare.serve,
 }
 
 

@@ -84,13 +84,6 @@ class Throughput:
             self.say(f"{case.name}, {self.durability}, round {number} of {rounds}: {ours.rates[-1]:,.0f} /s, {rates}")
         return self._rows(case, ours, floors, appends, size)
 
-    async def check(self) -> None:
-        """Every run has ended, and well. Raises ``RuntimeError``."""
-        ended = [entry.events async for entry in self.here.board.bus.scan()]
-        failed = [events for events in ended if "run.completed" not in (events or ())]
-        if failed:
-            raise RuntimeError(f"{len(failed)} of {len(ended)} runs did not complete, e.g. {failed[0]}")
-
     async def _warm_up(self, ours: Lap) -> tuple[float, int]:
         """Records per run, and bytes of payload per record."""
         connection = self.here.board.bus.connection
