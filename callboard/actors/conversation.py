@@ -7,7 +7,7 @@ from typing import Final, assert_never
 
 from pydantic import JsonValue
 
-from callboard.actors.decide import child_id
+from callboard.actors.identity import child_id
 from callboard.actors.state import RunState
 from callboard.bus.messages import ChildFinished, ModelResponded, OutputRejected, Problem, RunSteered, ToolCall
 from callboard.config.spec import provider_of

@@ -7,14 +7,14 @@ again if that is safe, else it is in doubt).
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Final
 
 from callboard.actors.allowance import sliced
 from callboard.actors.calling import call_model
 from callboard.actors.commands import CallTools, Command, End, Suspend, Verify, Write, fail
-from callboard.actors.ending import BROKEN, ended
+from callboard.actors.ending import BROKEN, concluded
+from callboard.actors.identity import child_id, idempotency_key
 from callboard.actors.spawning import delegated
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
@@ -56,12 +56,12 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
     if last is None:
         return call_model(state, spec, now)
     if last.stop in BROKEN:
-        return End(ended(state, last))
+        return concluded(state, spec, last)
     if last.tool_calls and (pending := _pending(state, spec, last, now=now, run=run)):
         return pending
     if last.tool_calls or last.stop == "pause" or state.turns[-1] is not last:  # results to read, or a late note
         return call_model(state, spec, now)
-    return End(ended(state, last))
+    return concluded(state, spec, last)
 
 
 def limit_reached(state: RunState, now: datetime) -> End | None:
@@ -190,13 +190,3 @@ def _unknown_tool(spec: AgentSpec, asked: ToolCall) -> ToolReturned:
 
 def _refuse(asked: ToolCall, kind: str, message: str, hint: str) -> ToolReturned:
     return ToolReturned(call=asked.id, problem=Problem(kind=kind, message=message[:2_000], hint=hint))
-
-
-def child_id(run: str, call: str) -> str:
-    """The id of the child that ``call`` of ``run`` spawns: the same on every attempt."""
-    return "c" + hashlib.sha256(f"{run}/{call}".encode()).hexdigest()[:30]
-
-
-def idempotency_key(run: RunKey, call: str) -> str:
-    """The key of a call: the same on every attempt, different for every other call of every run."""
-    return hashlib.sha256(f"{run}/{call}/key".encode()).hexdigest()[:40]

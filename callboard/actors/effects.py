@@ -6,7 +6,8 @@ from callboard.actors.armed import Armed
 from callboard.actors.code import Ports
 from callboard.actors.gate import Refusal
 from callboard.actors.owner import Owner
-from callboard.bus.messages import GuardDenied
+from callboard.actors.state import Call
+from callboard.bus.messages import GuardDenied, ToolRequested
 from callboard.tools.context import ToolContext
 
 
@@ -17,12 +18,12 @@ def denied(call: str, refusal: Refusal) -> GuardDenied:
     )
 
 
-def context_of(
-    owner: Owner, call: str, *, key: str, attempt: int, timeout: float, window: Armed | None = None
-) -> ToolContext:
+def context_of(owner: Owner, of: ToolRequested | Call, *, timeout: float, window: Armed | None = None) -> ToolContext:
     """What the code of a call is handed; ``timeout`` in seconds."""
     run, tenant = owner.key.run, owner.key.tenant
-    return ToolContext(run=run, tenant=tenant, call=call, key=key, attempt=attempt, deadline=timeout, window=window)
+    return ToolContext(
+        run=run, tenant=tenant, call=of.call, key=of.key, attempt=of.attempt, deadline=timeout, window=window
+    )
 
 
 def within_deadline(owner: Owner, seconds: float, ports: Ports) -> float:

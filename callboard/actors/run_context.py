@@ -17,9 +17,10 @@ from pydantic import JsonValue
 from callboard.actors.children import Child, result_of
 from callboard.actors.code import Ports
 from callboard.actors.contents import pack, unpack
-from callboard.actors.decide import child_id, idempotency_key, limit_reached, request
+from callboard.actors.decide import limit_reached, request
 from callboard.actors.effects import context_of, within_deadline
 from callboard.actors.gate import Ask, Grant
+from callboard.actors.identity import child_id, idempotency_key
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
@@ -257,9 +258,7 @@ class RunContext:
     ) -> tuple[JsonValue, Problem | None]:
         async with self._owner.armed(intent) as window:
             seconds = within_deadline(self._owner, timeout or self._spec.limits.tool_timeout, self._ports)
-            context = context_of(
-                self._owner, intent.call, key=intent.key, attempt=intent.attempt, timeout=seconds, window=window
-            )
+            context = context_of(self._owner, intent, timeout=seconds, window=window)
             passage.start()
             value, problem = await perform(work, context, name=intent.tool)
             await passage.end(problem.kind if problem else "")

@@ -118,7 +118,7 @@ async def run_tool(
         hint = "start a worker that has the tool, or take it off the agent's list"
         missing = Problem(kind="tool_unavailable", message=f"this worker has no code for {intent.tool!r}", hint=hint)
         return ToolReturned(call=asked.id, problem=missing)
-    context = context_of(owner, asked.id, key=intent.key, attempt=intent.attempt, timeout=timeout, window=window)
+    context = context_of(owner, intent, timeout=timeout, window=window)
     result = await execute(tool, asked.arguments, context)
     return await returned(asked.id, result, limit=tool.result_limit, ports=ports)
 
@@ -137,7 +137,7 @@ async def verify_calls(owner: Owner, calls: tuple[Call, ...], *, code: AgentCode
     for call in calls:
         tool = code.tools.get(call.name)
         timeout = within_deadline(owner, _VERIFY_SECONDS, ports)
-        context = context_of(owner, call.call, key=call.key, attempt=call.attempt, timeout=timeout)
+        context = context_of(owner, call, timeout=timeout)
         try:
             found = await verify(_needed(tool, call.name), asked[call.call].arguments, context)
         except ToolError as error:

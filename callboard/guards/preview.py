@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, assert_never
 
-from callboard.actors.decide import idempotency_key
 from callboard.actors.gate import Ask
+from callboard.actors.identity import idempotency_key
 from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.guard_words import Action, Missing, Mode
 from callboard.bus.messages import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from callboard.actors.conversation import conversation
-from callboard.actors.decide import child_id
 from callboard.actors.fold import replay
+from callboard.actors.identity import child_id
 from callboard.bus.messages import (
     Blob,
     ChildFinished,

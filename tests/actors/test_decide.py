@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
-from callboard.actors.decide import DEADLINE, MAX_ENTRIES, child_id, decide, doubts, idempotency_key, limit_reached
+from callboard.actors.decide import DEADLINE, MAX_ENTRIES, decide, doubts, limit_reached
 from callboard.actors.fold import EMPTY, replay
+from callboard.actors.identity import child_id, idempotency_key
 from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,

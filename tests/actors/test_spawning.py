@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.actors.commands import CallModel, Write
-from callboard.actors.decide import child_id, decide
+from callboard.actors.decide import decide
 from callboard.actors.fold import replay
+from callboard.actors.identity import child_id
 from callboard.actors.spawning import child_of, free_at, lineage, refused, too_fast
 from callboard.bus.messages import (
     ChildFinished,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from callboard.actors.decide import idempotency_key
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.gate import Ask
+from callboard.actors.identity import idempotency_key
 from callboard.bus.guard_words import Action, Missing
 from callboard.bus.messages import (
     Content,
