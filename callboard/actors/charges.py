@@ -64,15 +64,18 @@ def answered(choice: ModelChoice, usage: port.Usage) -> Usage:
     return _usage(priced(choice, usage))
 
 
-def interrupted(request: ChatRequest, state: RunState, said: str) -> Usage:
-    """What a call is charged that ended in the middle, after it had ``said`` this."""
+def interrupted(request: ChatRequest, state: RunState, *, said: int) -> Usage:
+    """What a call is charged that ended in the middle, after it had ``said`` so many bytes."""
     return _usage(cut_off(request, answered_tokens(state, request.model), said=said))
 
 
-def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: str, seconds: float) -> Usage:
-    """What a failed call is charged: nothing if it was turned away, else like one that was cut off."""
-    if said or error.kind in _ANSWERED or seconds >= request.timeout:
-        return interrupted(request, state, said)
+def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: int | None, seconds: float) -> Usage:
+    """What a failed call is charged: nothing if it was turned away, else like one that was cut off.
+
+    ``said``: the bytes of its answer so far, thoughts and calls too; None: it had not begun.
+    """
+    if said is not None or error.kind in _ANSWERED or seconds >= request.timeout:
+        return interrupted(request, state, said=said or 0)
     return Usage()
 
 

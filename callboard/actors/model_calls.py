@@ -21,7 +21,7 @@ from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
-from callboard.actors.replies import reply_of
+from callboard.actors.replies import Heard, reply_of
 from callboard.actors.retrying import after, chance_of
 from callboard.bus.messages import (
     Content,
@@ -123,18 +123,18 @@ async def _ask_model(
     model: ChatModel,
     ports: Ports,
 ) -> None:
-    said: list[str] = []
+    heard = Heard()
     reply: ChatReply | None = None
     started = ports.clock.monotonic()
     try:
         with ports.tokens.telling(owner.key, command.call, command.attempt) as tell:
-            reply = await reply_of(model, request, said, tell=tell, first_token=spec.limits.first_token_timeout)
+            reply = await reply_of(model, request, heard, tell=tell, first_token=spec.limits.first_token_timeout)
         responded = await _responded(command, reply, ports, choice=request.model)
     except ModelError as raised:
         error = raised
     except anyio.get_cancelled_exc_class():
         known = None if reply is None else answered(request.model, reply.usage)
-        usage = known or interrupted(request, owner.view, "".join(said))
+        usage = known or interrupted(request, owner.view, said=heard.size)
         owner.defer(cut_short(command.call, command.attempt, at=ports.clock.now(), usage=usage))
         raise
     else:
@@ -142,10 +142,11 @@ async def _ask_model(
         owner.defer(responded)
         return
     seconds = ports.clock.monotonic() - started
-    usage = failed(request, owner.view, error, said="".join(said), seconds=seconds)
+    said = heard.size if heard.begun else None
+    usage = failed(request, owner.view, error, said=said, seconds=seconds)
     await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
     fact = _failed(owner, command, error, model=passage.ask.name, spec=spec, ports=ports)
-    replaced = bool(said) and fact.retry_at is not None
+    replaced = any(heard.texts) and fact.retry_at is not None
     owner.defer(fact.model_copy(update={"usage": usage, "replaced": replaced}))
 
 

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 import anyio
 
 from callboard.config.times import duration
 from callboard.errors import ModelError
-from callboard.models.port import ChatModel, ChatReply, ChatRequest
+from callboard.models.port import ChatModel, ChatReply, ChatRequest, Delta, TextDelta
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of an answer so far: whether it has ``begun``, its text, and the bytes beside it."""
+
+    begun: bool = False
+    texts: list[str] = field(default_factory=list[str])
+    unseen: int = 0
+
+    def take(self, piece: Delta) -> bool:
+        """Whether it said something, be it beside the text."""
+        self.begun = True
+        if isinstance(piece, TextDelta):
+            self.texts.append(piece.text)
+            return True
+        self.unseen += piece.size
+        return piece.size > 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of all that the model said."""
+        return self.unseen + len("".join(self.texts).encode("utf-8", "replace"))
 
 
 async def reply_of(
-    model: ChatModel, request: ChatRequest, said: list[str], *, tell: Callable[[str], None], first_token: float
+    model: ChatModel, request: ChatRequest, heard: Heard, *, tell: Callable[[str], None], first_token: float
 ) -> ChatReply:
-    """The reply of one call; what it says goes into ``said`` as it comes, and is told. Raises ``ModelError``.
+    """The reply of one call; what comes goes into ``heard``, and its text is told. Raises ``ModelError``.
 
-    The stream must yield something within ``first_token`` seconds and its reply within ``request.timeout``.
+    The stream must say something within ``first_token`` seconds and its reply within ``request.timeout``.
     """
     until = anyio.current_time() + request.timeout
     silent = "no reply"
@@ -29,9 +53,10 @@ async def reply_of(
             async for piece in stream:
                 if isinstance(piece, ChatReply):
                     return piece
-                patience.deadline, silent = until, "no reply"
-                said.append(piece.text)
-                tell(piece.text)
+                if heard.take(piece):
+                    patience.deadline, silent = until, "no reply"
+                if isinstance(piece, TextDelta):
+                    tell(piece.text)
         raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
     within = first_token if silent == "no first token" else request.timeout
     raise ModelError("network", f"{silent} within {duration(within)}", retryable=True)

@@ -109,6 +109,16 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A sign of an answer beside its text: ``size`` bytes of thoughts, or of a tool call.
+
+    Without a size the answer has only begun: from then on its input is paid for.
+    """
+
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChatReply:
     """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer.
 
@@ -125,7 +135,7 @@ class ChatReply:
     limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
-Delta: TypeAlias = TextDelta
+Delta: TypeAlias = TextDelta | Unseen
 
 
 class ChatModel(Protocol):

@@ -93,6 +93,19 @@ def cost(tariff: Tariff, usage: Usage) -> int:
     return _micros(prompt + usage.output_tokens * at.output)
 
 
+def missed_micros(choice: ModelChoice, missed: int, *, prompt: int, written: int) -> int | None:
+    """What a call cost more because ``missed`` tokens of its ``prompt`` were not read from a cache.
+
+    None: nobody knows the price. What was ``written`` to a cache is taken to be among the missed ones first.
+    """
+    tariff = price_of(choice)
+    if tariff is None:
+        return None
+    at = tariff.reached(prompt)[-1]
+    written = min(missed, written)
+    return _micros(max(0, written * (at.written - at.cached) + (missed - written) * (at.input - at.cached)))
+
+
 def priced(choice: ModelChoice, usage: Usage) -> Usage:
     """``usage`` with its cost. Without a known price it stays as it is."""
     tariff = price_of(choice)
@@ -109,9 +122,9 @@ def worst_case(request: ChatRequest, last: int | None) -> Usage:
     return _bounded(request, most_input(request, last), request.model.max_output)
 
 
-def cut_off(request: ChatRequest, last: int | None, *, said: str) -> Usage:
-    """What a call has used that was cut off after it had ``said`` this: its input in any case."""
-    output = min(most_tokens(len(said.encode("utf-8", "replace"))), request.model.max_output)
+def cut_off(request: ChatRequest, last: int | None, *, said: int) -> Usage:
+    """What a call has used at most that was cut off after it had ``said`` so many bytes: its input in any case."""
+    output = min(most_tokens(said), request.model.max_output)
     return _bounded(request, most_input(request, last), output)
 
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 import anyio
 import pytest
 
-from callboard.actors.replies import reply_of
+from callboard.actors.replies import Heard, reply_of
 from callboard.bus.messages import ModelFailed
 from callboard.config.spec import ModelChoice
 from callboard.errors import ModelError
-from callboard.models.port import ChatReply, ChatRequest, TextDelta, Usage
+from callboard.models.port import ChatReply, ChatRequest, TextDelta, Unseen, Usage
 from tests.support.fleet import fleet, scripted
 
 REPLY = ChatReply("ab", (), Usage(), "end")
@@ -20,11 +20,11 @@ REPLY = ChatReply("ab", (), Usage(), "end")
 class Model:
     """Streams ``pieces``; a number is a pause in seconds. ``closed`` once nobody reads it any more."""
 
-    def __init__(self, *pieces: float | str | ChatReply, own: float = 60) -> None:
+    def __init__(self, *pieces: float | str | Unseen | ChatReply, own: float = 60) -> None:
         self.pieces, self.own = pieces, own
         self.closed = False
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Unseen | ChatReply, None]:
         try:
             with anyio.fail_after(self.own):  # as SDKs do: a scope that is open from the first piece to the last
                 for piece in self.pieces:
@@ -43,10 +43,10 @@ async def ask(
         ModelChoice(provider="scripted"), "", (), (), attempt=1, call="m1", run="r1", input="x", timeout=timeout
     )
     with anyio.fail_after(20):
-        said: list[str] = []
+        heard = Heard()
         told = [] if told is None else told
-        reply = await reply_of(model, request, said, tell=told.append, first_token=first_token)
-        assert said == told
+        reply = await reply_of(model, request, heard, tell=told.append, first_token=first_token)
+        assert heard.texts == told
         return reply
 
 
@@ -61,6 +61,21 @@ async def test_a_stream_that_yields_nothing_in_time_is_given_up_and_may_be_tried
     error = await error_of(Model(30.0, REPLY))
     assert (error.kind, error.retryable) == ("network", True)
     assert "no first token within 100 ms" in str(error)
+
+
+async def test_an_answer_that_has_begun_and_says_nothing_is_given_up_too():
+    error = await error_of(Model(Unseen(), 30.0, REPLY))
+    assert "no first token within 100 ms" in str(error)
+
+
+async def test_what_is_said_beside_the_text_is_a_first_token():
+    assert await ask(Model(Unseen(), Unseen(5), 0.3, REPLY)) is REPLY
+
+
+def test_what_was_heard_has_the_bytes_of_all_that_was_said():
+    heard = Heard()
+    assert (heard.begun, heard.size, heard.take(Unseen()), heard.begun) == (False, 0, False, True)
+    assert (heard.take(Unseen(3)), heard.take(TextDelta("hé")), heard.size) == (True, True, 6)
 
 
 async def test_a_stream_that_has_begun_may_take_longer():

@@ -20,10 +20,12 @@ from callboard.models.port import (
     ChatMessage,
     ChatReply,
     ChatRequest,
+    Delta,
     SteerNote,
     TextDelta,
     ToolCall,
     ToolOutcome,
+    Unseen,
     Usage,
     UserText,
 )
@@ -52,7 +54,7 @@ async def heard(model: AnthropicModel, request: ChatRequest) -> tuple[str, ChatR
             async for piece in stream:
                 if isinstance(piece, ChatReply):
                     return "".join(said), piece
-                said.append(piece.text)
+                said += [piece.text] if isinstance(piece, TextDelta) else []
     raise AssertionError("a stream without a reply")
 
 
@@ -189,9 +191,8 @@ async def test_an_endless_answer_ends_at_the_deadline_too() -> None:
         assert str(await failed(server, asked(timeout=0.3))) == "no reply within 300 ms"
 
 
-async def begun(stream: AsyncGenerator[TextDelta | ChatReply, None]) -> None:
-    piece = await anext(stream)
-    assert isinstance(piece, TextDelta)
+async def begun(stream: AsyncGenerator[Delta | ChatReply, None]) -> None:
+    assert isinstance(await anext(stream), Unseen)
 
 
 async def test_the_server_sees_a_cancelled_call_end() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.answer import Answer
-from callboard.models.port import ChatReply, ToolCall, Usage
+from callboard.models.port import ChatReply, Delta, TextDelta, ToolCall, Unseen, Usage
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
 
@@ -36,7 +37,7 @@ def end(reason: str | None = "end_turn", **usage: Any) -> list[Any]:
     return [{"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}, {"type": "message_stop"}]
 
 
-def heard(*events: Any) -> tuple[list[str | None], Answer]:
+def heard(*events: Any) -> tuple[list[Delta | None], Answer]:
     answer = Answer()
     return [answer.hear(event) for event in events], answer
 
@@ -56,7 +57,8 @@ def test_a_reply_is_its_text_calls_usage_and_stop() -> None:
         *called('{"a"', ": 1}", index=1),
         *end("tool_use", output_tokens=9, input_tokens=None),
     )
-    assert [piece for piece in said if piece is not None] == ["", "Hel", "lo"]
+    assert said[0] == Unseen()
+    assert [piece.text for piece in said if isinstance(piece, TextDelta)] == ["Hel", "lo"]
     limits = {"anthropic-ratelimit-requests-limit": "50"}
     assert answer.reply(limits) == ChatReply(
         "Hello",
@@ -143,10 +145,13 @@ def test_of_a_refused_answer_only_the_text_counts() -> None:
     assert (got.text, got.tool_calls, got.blocks, got.stop) == ("I", (), (), "refusal")
 
 
-def test_an_answer_that_does_not_begin_with_text_shows_that_it_lives() -> None:
-    thinking = start(0, {"type": "thinking", "thinking": ""})
-    assert heard(thinking, delta(0, "thinking_delta", thinking="h"), *spoken("x", index=1))[0] == ["", None, None, "x"]
-    assert heard(start(0, {"type": "text", "text": "x"}))[0] == ["x"]
+def test_what_is_said_beside_the_text_is_a_sign_of_life_and_has_its_size() -> None:
+    block = {"type": "thinking", "thinking": ""}
+    thought = delta(0, "thinking_delta", thinking="hé"), delta(0, "signature_delta", signature="abc")
+    told = heard(start(0, block), *thought)[0]
+    assert told == [Unseen(len(to_json(block))), Unseen(3), Unseen(3)]
+    assert heard(*called('{"a"'))[0] == [Unseen(len(to_json(USE))), Unseen(4)]
+    assert heard(start(0, {"type": "text", "text": "x"}), delta(0, "new_delta", new=1))[0] == [TextDelta("x"), None]
 
 
 def test_what_is_not_known_yet_is_passed_over() -> None:

@@ -12,7 +12,7 @@ from callboard.errors import ModelError
 from callboard.models.openai.chat_reply import ChatReading
 from callboard.models.openai.reading import END, arguments, text
 from callboard.models.openai.responses_reply import ResponseReading
-from callboard.models.port import ChatReply, TextDelta, ToolCall, Usage
+from callboard.models.port import ChatReply, TextDelta, ToolCall, Unseen, Usage
 
 LIMITS = {"x-ratelimit-remaining-requests": "9"}
 BODY: dict[str, Any] = {"input": "x" * 88}
@@ -62,8 +62,7 @@ def pieces_of(reading: Any, *events: Any) -> tuple[list[str], ChatReply]:
     assert reading.over
     *deltas, reply = found
     assert isinstance(reply, ChatReply)
-    assert all(isinstance(piece, TextDelta) for piece in deltas)
-    said = [piece.text for piece in deltas]
+    said = [piece.text for piece in deltas if isinstance(piece, TextDelta)]
     assert "".join(said) == reply.text
     return said, reply
 
@@ -204,6 +203,25 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
     assert text("a\ud83d") == "a\ufffd"
     assert text("a\ud83d\ude00") == "a\U0001f600"
     assert text(7) == ""
+
+
+def test_what_is_said_beside_the_text_of_a_response_is_a_sign_of_life_and_has_its_size() -> None:
+    reading = ResponseReading(BODY, LIMITS)
+    thought = {"type": "reasoning", "encrypted_content": "abcdef"}
+    assert reading.read(delta("hé", "reasoning_summary_text")) == (Unseen(3),)
+    assert reading.read(delta('{"a"', "function_call_arguments")) == (Unseen(4),)
+    assert reading.read({"type": "response.output_item.added", "item": {"id": 1}}) == (Unseen(8),)
+    assert reading.read({"type": "response.output_item.done", "item": thought}) == (Unseen(6),)
+    assert reading.read({"type": "response.output_item.done", "item": {"type": "message"}}) == ()
+
+
+def test_what_is_said_beside_the_text_of_a_chat_is_a_sign_of_life_and_has_its_size() -> None:
+    reading = ChatReading(BODY, LIMITS)
+    function = {"name": "add", "arguments": '{"a"'}
+    assert reading.read(chunk(reasoning_content="hé")) == [Unseen(3)]
+    assert reading.read(chunk(reasoning="hm", content="x")) == [Unseen(2), TextDelta("x")]
+    assert reading.read(chunk(tool_calls=[{"index": 0, "function": function}])) == [Unseen(3), Unseen(4)]
+    assert reading.read(chunk(tool_calls=[{"index": 0, "function": {"arguments": {"a": 1}}}])) == [Unseen(7)]
 
 
 def test_a_chat_is_read_from_its_chunks() -> None:

@@ -15,7 +15,7 @@ import pytest
 from callboard.errors import ModelError
 from callboard.models.openai.chat import ChatCompletionsModel
 from callboard.models.openai.responses import ResponsesModel
-from callboard.models.port import AssistantTurn, ChatReply, TextDelta, ToolOutcome, Usage, UserText
+from callboard.models.port import AssistantTurn, ChatReply, TextDelta, ToolOutcome, Unseen, Usage, UserText
 from callboard.testing import Call, Reply, Tokens, fake_provider
 from callboard.testing.faults import Fault
 from tests.models.openai_requests import asked
@@ -39,8 +39,8 @@ async def provider(adapter: Any, *, stall_timeout: float = 20.0, **script: Any) 
 async def answer(model: Any, request: Any = None) -> tuple[list[str], ChatReply]:
     async with aclosing(model.stream(request or asked())) as stream:
         *deltas, reply = [piece async for piece in stream]
-    assert all(isinstance(piece, TextDelta) for piece in deltas)
-    said = [piece.text for piece in deltas]
+    assert deltas[0] == Unseen()
+    said = [piece.text for piece in deltas if isinstance(piece, TextDelta)]
     assert "".join(said) == reply.text
     return said, reply
 

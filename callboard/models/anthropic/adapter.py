@@ -16,7 +16,7 @@ from callboard.errors import ConfigError, ModelError
 from callboard.models.anthropic.answer import Answer
 from callboard.models.anthropic.failures import failure, limits_of
 from callboard.models.anthropic.wire import Body, body_of
-from callboard.models.port import ChatReply, ChatRequest, TextDelta
+from callboard.models.port import ChatReply, ChatRequest, Delta
 
 if TYPE_CHECKING:
     from anthropic import AsyncStream
@@ -62,7 +62,7 @@ class AnthropicModel:
             open_telemetry=False,
         )
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """See ``ChatModel``. The HTTP stream is closed when this generator is, before anything else happens."""
         body, answer = body_of(request), Answer()
         until = anyio.current_time() + request.timeout
@@ -73,8 +73,8 @@ class AnthropicModel:
                 event = await self._within(until, request, anext(stream, _END))
                 if event is _END:
                     raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
-                if (said := answer.hear(event)) is not None:
-                    yield TextDelta(said)
+                if (piece := answer.hear(event)) is not None:
+                    yield piece
             yield answer.reply(limits_of(stream.response.headers))
         finally:
             if stream is not None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import JsonValue
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.history import Block, as_object
-from callboard.models.port import ChatReply, Stop, ToolCall, Usage
+from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
 
 _STOPS: Final[Mapping[str, Stop]] = {
     "end_turn": "end",
@@ -61,8 +61,8 @@ class Answer:
         self._stop: str | None = None
         self.complete = False
 
-    def hear(self, event: Any) -> str | None:
-        """The text that ``event`` adds; empty for the first sign of an answer that begins otherwise.
+    def hear(self, event: Any) -> Delta | None:
+        """What ``event`` adds to what was said.
 
         Raises ``ModelError`` (``truncated``, retryable) for what is no event.
         """
@@ -87,7 +87,7 @@ class Answer:
         usage = Usage(**{_TOKENS[name]: count for name, count in self._usage.items()})
         return ChatReply(text, calls, usage, stop, kept, limits)
 
-    def _hear(self, event: Any) -> str | None:
+    def _hear(self, event: Any) -> Delta | None:
         kind = event["type"]
         if kind == "content_block_delta":
             return self._grow(self._blocks[event["index"]], event["delta"])
@@ -95,24 +95,26 @@ class Answer:
             return self._begin(event["index"], dict(event["content_block"]))
         if kind == "message_start":
             self._usage.update(_counts(event["message"].get("usage")))
-        elif kind == "message_delta":
+            return Unseen()
+        if kind == "message_delta":
             self._stop = event["delta"].get("stop_reason") or self._stop
             self._usage.update(_counts(event.get("usage")))
-        elif kind == "message_stop":
+        if kind == "message_stop":
             if self._stop is None:
                 raise ValueError("it stops without a reason")
             self.complete = True
         return None
 
-    def _begin(self, index: int, block: Block) -> str | None:
+    def _begin(self, index: int, block: Block) -> Delta:
         kind = _text(block["type"])
         if kind == "tool_use" and not (block.get("id") and block.get("name")):
             raise ValueError("a call without id or name")
         self._blocks[int(index)] = _Growing(block)
-        text = _text(block.get("text") or "") if kind == "text" else ""
-        return text if text or len(self._blocks) == 1 else None
+        if kind == "text" and block.get("text"):
+            return TextDelta(_text(block["text"]))
+        return Unseen(len(to_json(block)))  # what it thinks may come sealed at once, or not at all
 
-    def _grow(self, block: _Growing, delta: Any) -> str | None:
+    def _grow(self, block: _Growing, delta: Any) -> Delta | None:
         kind = delta["type"]
         if kind == "citations_delta":
             block.citations.append(delta["citation"])
@@ -120,7 +122,7 @@ class Answer:
             return None
         piece = _text(delta[_GROWING[kind]])
         block.pieces.setdefault(_GROWING[kind], []).append(piece)
-        return piece if kind == "text_delta" else None
+        return TextDelta(piece) if kind == "text_delta" else Unseen(len(piece.encode("utf-8", "replace")))
 
     def _arguments(self, block: _Growing) -> JsonValue:
         """As JSON; as text where they are none, which the tool layer answers with what is wrong.

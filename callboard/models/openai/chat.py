@@ -13,7 +13,7 @@ from typing import Final
 from callboard.models.openai.chat_reply import ChatReading
 from callboard.models.openai.chat_wire import request_body
 from callboard.models.openai.streaming import Connection, Dialect
-from callboard.models.port import ChatReply, ChatRequest, TextDelta
+from callboard.models.port import ChatReply, ChatRequest, Delta
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -32,7 +32,7 @@ class ChatCompletionsModel:
         self._connection = Connection(api_key, base_url, headers=headers, stall_timeout=stall_timeout)
         self._dialect = Dialect("/chat/completions", partial(request_body, at_openai=base_url is None), ChatReading)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """As ``ChatModel`` has it."""
         return self._connection.stream(self._dialect, request)
 

@@ -10,10 +10,12 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, usage
-from callboard.models.port import ChatReply, Stop, TextDelta, ToolCall, Usage
+from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Usage
 
 _STOPS: Final[Mapping[str, Stop]] = {"length": "max_tokens", "content_filter": "content_filter"}
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+"""Where compatible servers put them."""
 _BROKEN: Final = frozenset({"abort", "error", "insufficient_system_resource"})
 """How compatible servers finish an answer that they could not."""
 
@@ -43,7 +45,7 @@ class ChatReading:
         self._finish = ""
         self._refused = False
 
-    def read(self, event: object) -> Sequence[TextDelta | ChatReply]:
+    def read(self, event: object) -> Sequence[Delta | ChatReply]:
         """What this chunk adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
         if event is END:
             return self._end()
@@ -51,15 +53,19 @@ class ChatReading:
         if chunk.get("error"):
             raise reported(chunk["error"], self._limits)
         self._counted = mapping(chunk.get("usage")) or self._counted
-        pieces: list[TextDelta] = []
+        pieces: list[Delta] = []
         for choice in map(mapping, sequence(chunk.get("choices"))[:1]):
             delta = mapping(choice.get("delta"))
             for call in map(mapping, sequence(delta.get("tool_calls"))):
                 self._add(call)
+                pieces += (
+                    each for name in ("name", "arguments") for each in unseen(mapping(call.get("function")).get(name))
+                )
+            pieces += (each for name in _THOUGHTS for each in unseen(delta.get(name)))
             self._refused = self._refused or bool(delta.get("refusal"))
             pieces += [TextDelta(said) for name in ("content", "refusal") if (said := text(delta.get(name)))]
             self._finish = text(choice.get("finish_reason")) or self._finish
-        self._said += [piece.text for piece in pieces]
+        self._said += [piece.text for piece in pieces if isinstance(piece, TextDelta)]
         return pieces
 
     def _add(self, call: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
-from callboard.models.port import ChatReply, TextDelta, Usage
+from callboard.models.port import ChatReply, Delta, Unseen, Usage
 
 _BYTES_PER_TOKEN: Final = 2
 END: Final = object()
@@ -20,7 +20,7 @@ class Reading(Protocol):
 
     over: bool
 
-    def read(self, event: object) -> Sequence[TextDelta | ChatReply]:
+    def read(self, event: object) -> Sequence[Delta | ChatReply]:
         """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
         ...
 
@@ -44,6 +44,12 @@ def text(value: object) -> str:
     except UnicodeEncodeError:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
+
+
+def unseen(said: object) -> tuple[Unseen, ...]:
+    """What is said beside the text: a piece of it, or an object that has it."""
+    size = len(text(said).encode()) if isinstance(said, str) else len(to_json(said, inf_nan_mode="constants"))
+    return (Unseen(size),) if said and size else ()
 
 
 def count(value: object) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from callboard.models.openai.responses_reply import ResponseReading
 from callboard.models.openai.responses_wire import request_body
 from callboard.models.openai.streaming import Connection, Dialect
-from callboard.models.port import ChatReply, ChatRequest, TextDelta
+from callboard.models.port import ChatReply, ChatRequest, Delta
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _RESPONSES: Final = Dialect("/responses", request_body, ResponseReading)
@@ -28,7 +28,7 @@ class ResponsesModel:
     ) -> None:
         self._connection = Connection(api_key, base_url, headers=headers, stall_timeout=stall_timeout)
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """As ``ChatModel`` has it."""
         return self._connection.stream(_RESPONSES, request)
 

@@ -9,10 +9,17 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, usage
-from callboard.models.port import ChatReply, Stop, TextDelta, ToolCall, Usage
+from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Usage
 
 _TEXT: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_UNSEEN: Final = {
+    "response.output_item.added": "item",
+    "response.function_call_arguments.delta": "delta",
+    "response.reasoning_summary_text.delta": "delta",
+    "response.reasoning_text.delta": "delta",
+}
+"""What is said beside the text, and where."""
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -28,7 +35,7 @@ class ResponseReading:
         self._said: list[str] = []
         self._items: list[object] = []
 
-    def read(self, event: object) -> Sequence[TextDelta | ChatReply]:
+    def read(self, event: object) -> Sequence[Delta | ChatReply]:
         """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
         if event is END:
             raise truncated("the stream ended without response.completed or response.incomplete", self._limits)
@@ -38,11 +45,14 @@ class ResponseReading:
             return self._more(text(fields.get("delta")))
         if kind == "response.output_item.done":
             self._items.append(fields.get("item"))
-        elif kind in _TERMINAL:
+            return unseen(mapping(fields.get("item")).get("encrypted_content"))  # thoughts come sealed, all at once
+        if kind in _UNSEEN:
+            return unseen(fields.get(_UNSEEN[str(kind)]))
+        if kind in _TERMINAL:
             return self._end(mapping(fields.get("response")), complete=kind == "response.completed")
-        elif kind == "response.failed":
+        if kind == "response.failed":
             raise reported(mapping(fields.get("response")).get("error"), self._limits)
-        elif kind == "error":
+        if kind == "error":
             raise reported(fields, self._limits)
         return ()
 

@@ -15,7 +15,7 @@ from callboard.config.times import duration
 from callboard.errors import ModelError
 from callboard.models.openai.failures import limits, refused, reported, truncated, unreachable, without
 from callboard.models.openai.reading import END, Reading
-from callboard.models.port import ChatReply, ChatRequest, TextDelta
+from callboard.models.port import ChatReply, ChatRequest, Delta, Unseen
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -49,14 +49,18 @@ class Connection:
         self._clock = SystemClock()
         self._client = _open(api_key or _NO_KEY, base_url or _OPENAI, headers=headers, stall_timeout=stall_timeout)
 
-    async def stream(self, dialect: Dialect, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
+    async def stream(self, dialect: Dialect, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """One attempt, as ``ChatModel.stream`` has it."""
+        begun = False
         try:
             async with self._asked(dialect, request) as (attempt, events, reading):
                 while not reading.over:
                     pieces = reading.read(await attempt.wait_for(anext(events, END)))
                     if reading.over:
                         await _drain(events)
+                    elif not begun:
+                        begun = True
+                        yield Unseen()
                     for piece in pieces:
                         yield piece
         except ModelError as error:

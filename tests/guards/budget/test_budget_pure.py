@@ -95,7 +95,7 @@ def test_the_worst_case_counts_tools_turns_and_results():
     alone = ChatRequest(MODEL, "", messages[:1], (), 1, "m1", "r", "", 60.0)
     assert worst_case(alone, 9).input_tokens == 10
     unknown = ChatRequest(ModelChoice(provider="acme"), "", messages, (), 1, "m1", "r", "", 60.0)
-    assert cut_off(unknown, None, said="s").cost_usd_micros == 0
+    assert cut_off(unknown, None, said=1).cost_usd_micros == 0
 
 
 # ---- books --------------------------------------------------------------------------------------------------------
@@ -263,11 +263,12 @@ def test_what_is_charged_for_failures_and_for_what_the_end_cut_off():
     state = state_of()
     request = request_of(state)
     turned_away = ModelError("rate", "x", retryable=True)
-    assert failed(request, state, turned_away, said="", seconds=1) == Usage()
-    assert failed(request, state, turned_away, said="xxxx", seconds=1).output_tokens == 2
-    assert failed(request, state, ModelError("network", "x", retryable=True), said="", seconds=60).input_tokens == 10
-    assert failed(request, state, ModelError("refusal", "x", retryable=False), said="", seconds=1).input_tokens == 10
-    assert interrupted(request, state, "").cost_usd_micros == 10
+    assert failed(request, state, turned_away, said=None, seconds=1) == Usage()
+    assert failed(request, state, turned_away, said=4, seconds=1).output_tokens == 2
+    assert failed(request, state, turned_away, said=0, seconds=1).input_tokens == 10
+    assert failed(request, state, ModelError("network", "x", retryable=True), said=None, seconds=60).input_tokens == 10
+    assert failed(request, state, ModelError("refusal", "x", retryable=False), said=None, seconds=1).input_tokens == 10
+    assert interrupted(request, state, said=0).cost_usd_micros == 10
     assert answered(MODEL, port.Usage(1, 2, 4)).cost_usd_micros == 23
     assert most(request, state) == Amount(usd_micros=1_010, input_tokens=10, output_tokens=100, model_calls=1)
     pending = replay(journal(claimed(), *(ModelRequested(call=f"m{n}", attempt=n) for n in (1, 2, 3))))
