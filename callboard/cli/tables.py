@@ -93,6 +93,9 @@ def _bounds(spec: AgentSpec) -> str:
         nothing_new = f"{loop.turns} turns of nothing new, {loop.monologue} of talk"
         lines.append(f"loop: {loop.repeats} repeats · {loop.errors} equal errors · {nothing_new}")
         lines.append(f"loop: a poll unchanged for {duration(loop.unchanged)} · patience {loop.patience}")
+    if any(choice.provider != "scripted" for choice in spec.models):
+        cache = spec.guards.cache
+        lines.append(f"cache: told of when less than {cache.ratio:.0%} is read within {duration(cache.lifetime)}")
     return "\n".join(lines)
 
 

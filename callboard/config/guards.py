@@ -105,6 +105,16 @@ class StuckSettings(Strict):
     factor: Annotated[float, Field(ge=1, le=100, description="Times the step's timeout without an event.")] = 2.0
 
 
+class CacheSettings(Strict):
+    """Prompt caches that are not read from."""
+
+    mode: Annotated[Mode, Field(description="It only tells, whatever the mode.")] = "warn"
+    ratio: Annotated[
+        Share, Field(description="Share of the prompt before that a call must read from the cache, else it says so.")
+    ] = 0.5
+    lifetime: Annotated[Seconds, Field(description="How long the provider keeps what nobody reads.")] = 300.0
+
+
 class CustomGuard(Strict):
     """A guard of your own. ``use`` may stand at another level than the rest."""
 
@@ -122,6 +132,7 @@ class GuardSettings(Strict):
     budget: Annotated[BudgetSettings, Field(description="Money, tokens and calls.")] = BudgetSettings()
     loop: Annotated[LoopSettings, Field(description="The same again and again, and no progress.")] = LoopSettings()
     stuck: StuckSettings = StuckSettings()
+    cache: CacheSettings = CacheSettings()
     custom: Annotated[dict[Name, CustomGuard], Field(description="Guards of your own, by name.")] = Field(
         default_factory=dict
     )
@@ -133,7 +144,20 @@ FUNCTION_GUARDS: Final = GuardSettings(
 )
 """What ``@worker`` functions have: no caps, since their children have their own; between steps they may be silent."""
 BUILTIN_GUARDS: Final = frozenset(
-    {"alerts", "breaker", "budget", "deadline", "depth", "iterations", "limits", "loop", "pause", "rate", "stuck"}
+    {
+        "alerts",
+        "breaker",
+        "budget",
+        "cache",
+        "deadline",
+        "depth",
+        "iterations",
+        "limits",
+        "loop",
+        "pause",
+        "rate",
+        "stuck",
+    }
 )
 """Names on the bus that a guard of your own may not have."""
 

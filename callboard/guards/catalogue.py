@@ -7,6 +7,7 @@ from typing import Any, Final
 from callboard.bus.guard_words import Mode
 from callboard.config.spec import AgentSpec
 from callboard.guards.budget.audit import BudgetGuard
+from callboard.guards.cache.guard import CacheGuard
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard
 from callboard.guards.limits import LimitsGuard
@@ -28,6 +29,12 @@ def _stuck(spec: AgentSpec) -> tuple[Guard[Any], Mode]:
     return StuckGuard(spec.guards.stuck, spec), spec.guards.stuck.mode
 
 
+def _cache(spec: AgentSpec) -> tuple[Guard[Any], Mode] | None:
+    if all(choice.provider == "scripted" for choice in spec.models):
+        return None  # a script has no prompt cache
+    return CacheGuard(spec.guards.cache, spec), spec.guards.cache.mode
+
+
 def _limits(_: AgentSpec) -> tuple[Guard[Any], Mode]:
     return LimitsGuard(), "enforce"
 
@@ -37,4 +44,5 @@ BUILTIN: Final = (
     Hosted("loop", _loop),
     Hosted("stuck", _stuck),
     Hosted("limits", _limits),
+    Hosted("cache", _cache),
 )

@@ -15,7 +15,7 @@ from callboard.errors import ConfigError
 
 Settings = dict[str, JsonValue]
 _S = TypeVar("_S", bound=Strict)
-BUILTIN: Final = ("budget", "loop", "stuck")
+BUILTIN: Final = ("budget", "cache", "loop", "stuck")
 """Guards with a field of their own in the settings."""
 
 

@@ -35,6 +35,8 @@ from callboard.bus.ports import Stored
 from callboard.guards.backtest import instants, judge
 from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import Hosted
+from tests.guards.cache.prompts import SPEC, Turn, turns
+from tests.guards.cache.prompts import run_of as prompted
 from tests.guards.conformance.own import KILL_AT, Own
 from tests.guards.conformance.world import (
     KEY,
@@ -82,7 +84,8 @@ loops = st.one_of(
     st.lists(STEP, min_size=2, max_size=14),
     st.builds(lambda step, times: step * times, st.lists(STEP, min_size=1, max_size=2), st.integers(4, 12)),
 ).map(run_of).map(recorded)  # fmt: skip
-runs = st.builds(timed, st.one_of(journals, loops, loops), gaps)
+prompts = st.lists(turns, max_size=8).map(prompted)
+runs = st.builds(timed, st.one_of(journals, loops, loops, prompts), gaps)
 
 
 # ---- one process after the other ----------------------------------------------------------------------------------
@@ -236,6 +239,7 @@ def spendthrift() -> tuple[Stored, ...]:
     return journal(claimed(), *(event for call in calls for event in call))
 
 
+REAL = SPEC.model_dump(mode="json", exclude_defaults=True)
 PROBLEM = Problem(kind="deadline", message="too late", hint="raise limits.deadline")
 MUST = {
     "budget": (spendthrift(), "kill", 0),
@@ -243,9 +247,10 @@ MUST = {
     "own": (chatterbox(), "kill", 0),
     "stuck": (journal(claimed(), ModelRequested(call="m1", model="x")), "kill", 3_000),
     "limits": (journal(claimed(), RunFailed(problem=PROBLEM)), "warn", 0),
+    "cache": (prompted((Turn(new=9_000), Turn(read=0))), "warn", 0),
 }
 """For each guard a run about which it must say this in the end, so many seconds after its last entry."""
-SPARED = journal(claimed(), ModelRequested(call="m1"), ModelResponded(call="m1"), RunCompleted())
+SPARED = journal(claimed(spec=REAL), ModelRequested(call="m1"), ModelResponded(call="m1"), RunCompleted())
 
 
 def test_every_guard_of_the_catalogue_has_a_run_that_it_must_stop():

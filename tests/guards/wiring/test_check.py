@@ -114,3 +114,15 @@ def test_every_limit_is_there_and_where_it_comes_from(file: Path) -> None:
     assert next(line for line in lines if line.startswith("triage deployment")).startswith(
         "triage deployment limits.turns"
     )
+
+
+def test_an_agent_with_a_real_model_is_told_of_a_cache_that_is_not_read_and_a_script_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(
+        "agents:\n  real: {model: anthropic/claude-opus-5}\n  toy: {model: {provider: scripted, turns: [{text: hi}]}}\n"
+        "guards: {cache: {ratio: 0.75, lifetime: 1h}}\n"
+    )
+    shown = CliRunner().invoke(app, ["check", str(file)])
+    assert shown.exit_code == 0, shown.output
+    lines = [" ".join(line.split()) for line in shown.output.splitlines()]
+    assert lines.count("cache: told of when less than 75% is read within 1 h") == 1

@@ -89,7 +89,9 @@ async def test_the_doctor_says_when_runs_hold_for_a_guard_that_nobody_runs() -> 
         assert "runs hold because nobody runs their guard 'careful'" in holding.text
         async with running(guards_child(at, GUARDING, name="g2")):
             (good,) = await about_guards(bus)
-            assert good == Finding("guards", "good", "2 alive, with the guards: budget, careful, limits, loop, stuck")
+            assert good == Finding(
+                "guards", "good", "2 alive, with the guards: budget, cache, careful, limits, loop, stuck"
+            )
 
 
 def test_nobody_is_missed_more_than_runs_wait_for_them() -> None:
