@@ -23,11 +23,11 @@ from callboard.models.port import ChatModel
 
 
 async def run_agent(
-    owner: Owner, spec: AgentSpec, code: AgentCode, *, models: Sequence[ChatModel], ports: Ports, idle: Idle
+    owner: Owner, spec: AgentSpec, code: AgentCode, *, models: Sequence[ChatModel | None], ports: Ports, idle: Idle
 ) -> None:
-    """Run until the terminal or the suspension is in the journal. ``models`` are those of ``spec.models``.
+    """Run until the terminal or the suspension is in the journal. ``models`` are those of ``spec.every_model``.
 
-    Raises ``OwnershipLost``.
+    None of them: this worker cannot ask it. Raises ``OwnershipLost``.
     """
     assert owner.view.created is not None
     given = await unpack(owner.view.created.input, ports.blobs)

@@ -21,7 +21,7 @@ from callboard.actors.fold import EMPTY, fold, replay
 from callboard.actors.function import run_function
 from callboard.actors.gate import NoGate, RunGate
 from callboard.actors.groups import first
-from callboard.actors.model_calls import OpenModel
+from callboard.actors.opening import OpenModel, opened
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Fact, OwnershipLost
 from callboard.actors.state import RunState
@@ -203,7 +203,7 @@ class Attempt:
         code = self.agents.get(created.agent)
         try:
             spec = _spec(created, code, owner.key.tenant)
-            models = [self.open_model(choice) for choice in spec.every_model]
+            models = opened(spec, self.open_model)
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))

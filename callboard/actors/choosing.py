@@ -7,6 +7,7 @@ as soon as no guard refuses it and no call finds it broken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -22,18 +23,21 @@ from callboard.models.prices import price_of
 _NOBODY: Final = frozenset[int]()
 
 
-def candidates(state: RunState, spec: AgentSpec, call: str, *, attempt: int) -> tuple[int, ...]:
+def candidates(
+    state: RunState, spec: AgentSpec, call: str, *, attempt: int, absent: AbstractSet[int] = _NOBODY
+) -> tuple[int, ...]:
     """The entries to ask in their order, at least one; those that the call has left are not among them.
 
-    A run stays with the provider whose own blocks it carries, if it can.
+    A run stays with the provider whose own blocks it carries, if it can. ``absent``: those that its worker cannot ask.
     """
     known = state.calls.get(call)
     if known is not None and known.status == "open" and known.attempt == attempt:
         return known.asked[-1:]  # its intent is written already
     gone = _NOBODY if known is None else known.barred if put_off(state) else known.barred | known.left
-    entries = [entry for entry in range(len(spec.models)) if entry not in gone]
+    there = [entry for entry in range(len(spec.models)) if entry not in absent]
+    entries = [entry for entry in there if entry not in gone]
     home = _home(state)
-    return tuple(sorted(entries, key=lambda entry: spec.models[entry].provider != home)) or (0,)
+    return tuple(sorted(entries, key=lambda entry: spec.models[entry].provider != home)) or tuple(there[:1])
 
 
 def cheapest(entries: Sequence[int], request: ChatRequest, state: RunState, spec: AgentSpec) -> tuple[int, ...]:
@@ -51,9 +55,9 @@ def cheapest(entries: Sequence[int], request: ChatRequest, state: RunState, spec
     return tuple(sorted(entries, key=rank))
 
 
-def others(spec: AgentSpec, call: Call) -> bool:
+def others(spec: AgentSpec, call: Call, absent: AbstractSet[int] = _NOBODY) -> bool:
     """Is there an entry to ask beside the one that ``call`` asked last?"""
-    gone = call.barred | call.left | set(call.asked[-1:])
+    gone = call.barred | call.left | absent | set(call.asked[-1:])
     return any(entry not in gone for entry in range(len(spec.models)))
 
 
@@ -66,6 +70,12 @@ def following(entries: Sequence[int], refused: Mapping[int, Refusal]) -> int | N
     if first is not None and first.retry_at is None:
         return None
     return next((entry for entry in entries if entry not in refused), None)
+
+
+def instead(entry: int, refused: Mapping[int, Refusal], spec: AgentSpec, *, absent: AbstractSet[int] = _NOBODY) -> str:
+    """Why ``entry`` is asked and no one before it; ``""``: there is no reason but the order."""
+    missing = (f"its worker cannot ask {spec.models[each].label!r}" for each in sorted(absent) if each < entry)
+    return next((each.problem.message for each in refused.values()), "") or next(missing, "")
 
 
 def verdict(refused: Mapping[int, Refusal]) -> Refusal:

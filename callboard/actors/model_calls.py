@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -12,7 +12,7 @@ import anyio
 from pydantic import JsonValue
 
 from callboard.actors.charges import answered, cut_short, failed, interrupted
-from callboard.actors.choosing import candidates, cheapest, following, others, verdict
+from callboard.actors.choosing import candidates, cheapest, following, instead, others, verdict
 from callboard.actors.code import Ports
 from callboard.actors.commands import CallModel
 from callboard.actors.contents import pack
@@ -36,7 +36,6 @@ from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
 from callboard.models.prices import source_of
 
-OpenModel = Callable[[ModelChoice], ChatModel]
 _BLOCKS_BYTES: Final = 96 * 1024
 """What is larger cannot be sent back: an entry of the journal ends at 256 KiB."""
 _WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
@@ -44,11 +43,12 @@ _WRAP_UP: Final = "This is your last turn and you have no tools: answer now with
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A call of the model at ``entry``; ``instead``: why a guard let no earlier one."""
+    """A call of the model at ``entry``; ``instead``: why no earlier one; ``absent``: those that nobody can ask here."""
 
     command: CallModel
     entry: int
     instead: str
+    absent: frozenset[int]
     spec: AgentSpec
     given: JsonValue
 
@@ -59,14 +59,16 @@ async def call_model(
     *,
     spec: AgentSpec,
     given: JsonValue,
-    models: Sequence[ChatModel],
+    models: Sequence[ChatModel | None],
     ports: Ports,
 ) -> None:
     """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact.
 
-    A model that the gates put off is passed over while there is another one.
+    A model that the gates put off is passed over while there is another one, and so is one that this worker cannot ask
+    (None).
     """
-    entries, refused = candidates(owner.view, spec, command.call, attempt=command.attempt), dict[int, Refusal]()
+    refused, absent = dict[int, Refusal](), frozenset(at for at, model in enumerate(models) if model is None)
+    entries = candidates(owner.view, spec, command.call, attempt=command.attempt, absent=absent)
     if spec.prefer == "price":
         request = _request(owner, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
         entries = cheapest(entries, request, owner.view, spec)
@@ -81,9 +83,10 @@ async def call_model(
         if answer is None:
             return
         if isinstance(answer, Grant):
-            instead = next((each.problem.message for each in refused.values()), "")
-            wanted = _Wanted(command, entry, instead, spec, given)
-            await _granted(owner, wanted, ask, answer, model=models[entry], ports=ports)
+            why, model = instead(entry, refused, spec, absent=absent), models[entry]
+            assert model is not None, "no candidate is absent"
+            wanted = _Wanted(command, entry, why, absent, spec, given)
+            await _granted(owner, wanted, ask, answer, model=model, ports=ports)
             return
         refused[entry] = answer
     await owner.append(denied(command.call, verdict(refused)))
@@ -110,19 +113,13 @@ async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, mod
         passage.start()
         if owner.view.calls[command.call].asked.count(wanted.entry) == 1:
             ports.retries.requested(ask.name, ports.clock.monotonic())
-        await _ask_model(owner, command, request, passage, spec=wanted.spec, model=model, ports=ports)
+        await _ask_model(owner, wanted, request, passage, model=model, ports=ports)
 
 
 async def _ask_model(
-    owner: Owner,
-    command: CallModel,
-    request: ChatRequest,
-    passage: Passage,
-    *,
-    spec: AgentSpec,
-    model: ChatModel,
-    ports: Ports,
+    owner: Owner, wanted: _Wanted, request: ChatRequest, passage: Passage, *, model: ChatModel, ports: Ports
 ) -> None:
+    command, spec = wanted.command, wanted.spec
     heard = Heard()
     reply: ChatReply | None = None
     started = ports.clock.monotonic()
@@ -145,7 +142,7 @@ async def _ask_model(
     said = heard.size if heard.begun else None
     usage = failed(request, owner.view, error, said=said, seconds=seconds)
     await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
-    fact = _failed(owner, command, error, model=passage.ask.name, spec=spec, ports=ports)
+    fact = _failed(owner, wanted, error, model=passage.ask.name, ports=ports)
     replaced = any(heard.texts) and fact.retry_at is not None
     owner.defer(fact.model_copy(update={"usage": usage, "replaced": replaced}))
 
@@ -186,10 +183,9 @@ async def _responded(command: CallModel, reply: ChatReply, ports: Ports, *, choi
     )
 
 
-def _failed(
-    owner: Owner, command: CallModel, error: ModelError, *, model: str, spec: AgentSpec, ports: Ports
-) -> ModelFailed:
+def _failed(owner: Owner, wanted: _Wanted, error: ModelError, *, model: str, ports: Ports) -> ModelFailed:
     """The failure as a fact; ``usage`` and ``replaced`` are its caller's."""
+    command, spec = wanted.command, wanted.spec
     now, call = ports.clock.monotonic(), owner.view.calls[command.call]
     then = after(
         error,
@@ -198,7 +194,7 @@ def _failed(
         seconds_left=within_deadline(owner, math.inf, ports),
         wait=ports.retries.wait(model, now),
         chance=chance_of(owner.key.run, command.call, command.attempt),
-        others=others(spec, call),
+        others=others(spec, call, wanted.absent),
     )
     if then.pause is not None and not then.left:
         ports.retries.retried(model, now)

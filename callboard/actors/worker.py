@@ -14,7 +14,7 @@ from callboard.actors.attempt import Attempt
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.groups import alone
 from callboard.actors.lanes import Quota, next_pull, taken
-from callboard.actors.model_calls import OpenModel
+from callboard.actors.opening import OpenModel
 from callboard.actors.turns import Turns
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import LANES, Lane

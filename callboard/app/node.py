@@ -66,7 +66,7 @@ def worker_child(
         async with (
             open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
             worker_gates(bus, guarding, worker=settings.name) as gates,
-            opened_models(providers, _models(agents)) as models,
+            opened_models(providers, _needed(agents), _others(agents)) as models,
         ):
             asking = replace(ports(bus), gates=gates)
             worker = Worker(
@@ -125,8 +125,13 @@ def _specs(agents: Mapping[str, AgentCode]) -> Iterator[AgentSpec]:
         yield from code.tenants.values()
 
 
-def _models(agents: Mapping[str, AgentCode]) -> Iterator[ModelChoice]:
-    return (choice for code in agents.values() for choice in code.spec.every_model)
+def _needed(agents: Mapping[str, AgentCode]) -> Iterator[ModelChoice]:
+    """Without these a worker does not start. The later ones of a chain may be passed over."""
+    return (choice for code in agents.values() for choice in (code.spec.model, code.spec.summary) if choice)
+
+
+def _others(agents: Mapping[str, AgentCode]) -> Iterator[ModelChoice]:
+    return (choice for code in agents.values() for choice in code.spec.fallbacks)
 
 
 def ports(bus: Bus) -> Ports:

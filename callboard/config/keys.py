@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -16,11 +17,15 @@ from callboard.errors import ConfigError
 
 
 def open_providers(config: Config, *, env: Mapping[str, str] | None = None) -> Providers:
-    """All providers whose secrets can be had. Raises ``ConfigError`` if an agent needs one for which they cannot."""
+    """All providers whose secrets can be had; ``absent`` says what is wrong with those that agents may do without.
+
+    Raises ``ConfigError`` if the first model of an agent, or who sums up for it, cannot be asked.
+    """
     providers, missing = look_up(config, env=env)
-    if missing:
-        raise ConfigError(report(each for problems in missing.values() for each in problems))
-    return providers
+    needed = {entry_of(each) for agent in config.agents.values() for each in (agent.model, agent.summary) if each}
+    if fatal := [each for name in missing.keys() & needed for each in missing[name]]:
+        raise ConfigError(report(fatal))
+    return replace(providers, absent=MappingProxyType({name: report(wrong) for name, wrong in missing.items()}))
 
 
 def look_up(

@@ -66,10 +66,14 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """What a worker has, by the names of the entries; ``secrets`` are for the redactor of the logs."""
+    """What a worker has, by the names of the entries; ``secrets`` are for the redactor of the logs.
+
+    ``absent``: why it does not have those that later models of its agents name.
+    """
 
     by_name: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    absent: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 NO_PROVIDERS: Final = Providers()

@@ -11,8 +11,10 @@ import anyio
 from callboard.config.providers import NO_PROVIDERS, Provider, Providers, entry_of
 from callboard.config.spec import PROVIDERS, ModelChoice
 from callboard.errors import ConfigError
+from callboard.log import get_logger
 from callboard.models.port import ChatModel
 
+log = get_logger(__name__)
 _CLOSES_WITHIN: Final = 2.0
 _NO_KEY: Final = "none"
 """What servers are told that want no key: the libraries insist on one."""
@@ -44,18 +46,22 @@ class Models:
         if entry not in self._adapters:
             provider = self._providers.by_name.get(entry)
             if provider is None or provider.kind != choice.provider:
-                raise ConfigError(
-                    f"this worker cannot ask {choice.name!r}: it has no key for {entry!r} ({choice.provider}); "
-                    "set it, or add the entry under 'providers', and start the worker again"
-                )
+                unknown = f"it has no key for {entry!r} ({choice.provider}); set it, or add the entry under 'providers'"
+                why = self._providers.absent.get(entry, unknown)
+                raise ConfigError(f"this worker cannot ask {choice.name!r}: {why}, and start the worker again")
             self._adapters[entry] = _adapter(provider)
         return self._adapters[entry]
 
-    def prepare(self, choices: Iterable[ModelChoice]) -> None:
-        """Open the real ones now: importing their libraries takes seconds."""
-        for choice in choices:
+    def prepare(self, needed: Iterable[ModelChoice], others: Iterable[ModelChoice]) -> None:
+        """Open the real ones now: importing their libraries takes seconds. Of ``others`` the log says which fail."""
+        for choice in needed:
             if choice.provider != "scripted":
                 self.open(choice)
+        for choice in (each for each in others if each.provider != "scripted"):
+            try:
+                self.open(choice)
+            except ConfigError as error:
+                log.warning("a model is passed over", model=choice.label, error=str(error))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -67,11 +73,13 @@ class Models:
 
 
 @asynccontextmanager
-async def opened_models(providers: Providers, choices: Iterable[ModelChoice]) -> AsyncGenerator[Models]:
-    """The models of a worker that serves ``choices``, ready; closed at the end."""
+async def opened_models(
+    providers: Providers, needed: Iterable[ModelChoice], others: Iterable[ModelChoice] = ()
+) -> AsyncGenerator[Models]:
+    """The models of a worker, ready; closed at the end. Without one of ``needed`` it does not start."""
     models = Models(providers)
     try:
-        await anyio.to_thread.run_sync(models.prepare, tuple(choices))  # heartbeats go on meanwhile
+        await anyio.to_thread.run_sync(models.prepare, tuple(needed), tuple(others))  # heartbeats go on meanwhile
         yield models
     finally:
         await models.aclose()

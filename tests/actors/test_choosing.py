@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.choosing import candidates, cheapest, following, others, verdict
+from callboard.actors.choosing import candidates, cheapest, following, instead, others, verdict
 from callboard.actors.commands import End
 from callboard.actors.decide import decide
 from callboard.actors.ending import BROKEN
@@ -149,6 +149,23 @@ def test_there_are_others_until_all_have_been_left():
     left = (*tried(0, attempt=1, left="for_now"), *tried(1, attempt=2, left="for_good"))
     assert more(*left[:2], ModelRequested(call="m1", attempt=2, entry=1))
     assert not more(*left, ModelRequested(call="m1", attempt=3, entry=2))
+
+
+def test_a_model_that_the_worker_cannot_ask_is_passed_over():
+    def able(*entries, attempt=1):
+        return candidates(state_of(*entries), SPEC, "m1", attempt=attempt, absent={0, 2})
+
+    assert able() == (1,)
+    assert able(*tried(1, attempt=1, left="for_good"), attempt=2) == (1,), "somebody has to be asked"
+    call = state_of(ModelRequested(call="m1", entry=1)).calls["m1"]
+    assert (others(SPEC, call), others(SPEC, call, {0}), others(SPEC, call, {0, 2})) == (True, True, False)
+
+
+def test_the_journal_says_why_an_earlier_model_was_not_asked():
+    assert instead(1, {}, SPEC) == ""
+    assert instead(1, {}, SPEC, absent={0, 2}) == "its worker cannot ask 'anthropic/x'"
+    assert instead(1, {}, SPEC, absent={2}) == ""
+    assert instead(2, {1: refusal(5)}, SPEC, absent={0}) == "x", "a guard's reason says more"
 
 
 def test_a_journal_that_has_left_everything_still_asks_somebody():

@@ -23,8 +23,9 @@ from callboard.bus.messages import (
 )
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, Limits, ModelChoice
-from callboard.errors import ModelError
-from callboard.models.port import ChatReply, ChatRequest, TextDelta, Usage
+from callboard.errors import ConfigError, ModelError
+from callboard.models.port import ChatModel, ChatReply, ChatRequest, TextDelta, Usage
+from callboard.models.registry import open_model
 from tests.support.fleet import Fleet, fleet, ports, scripted
 
 
@@ -92,6 +93,44 @@ async def test_the_cheapest_model_is_asked_first_and_the_next_when_it_is_down():
     state, requested, _ = await play(code)
     assert [each.entry for each in requested] == [2, 1]
     assert state.terminal.result.value == "cheap"
+
+
+@asynccontextmanager
+async def without(code: AgentCode, *names: str) -> AsyncGenerator[Fleet]:
+    """A worker that cannot ask the models of these names."""
+
+    def opens(choice: ModelChoice) -> ChatModel:
+        if choice.name in names:
+            raise ConfigError(f"this worker cannot ask {choice.name!r}: set its key")
+        return open_model(choice)
+
+    async with fleet(code, workers=0) as board, Worker({"a": code}, ports(board.bus), name="w", open_model=opens):
+        yield board
+
+
+async def test_a_model_that_this_worker_cannot_ask_is_passed_over():
+    async with without(chain({"text": "I can"}, {"text": "no key"}), "m1") as board:
+        state = await board.over(await board.submit("a", "x"))
+        assert (state.outcome, state.terminal.result.value) == ("completed", "I can")
+    async with without(chain({"text": "no key"}, {"text": "I can"}), "m0") as board:
+        state = await board.over(key := await board.submit("a", "x"))
+        assert state.terminal.result.value == "I can"
+        (intent,) = await events_of(board, key, ModelRequested)
+        assert (intent.entry, intent.attempt, intent.instead) == (1, 1, "its worker cannot ask 'scripted/m0'")
+
+
+async def test_a_run_whose_only_able_model_fails_ends_with_what_that_one_said():
+    async with without(chain(down("auth"), {"text": "no key"}), "m1") as board:
+        state = await board.over(key := await board.submit("a", "x"))
+        assert (state.outcome, state.terminal.problem.kind) == ("failed", "model_auth")
+        assert len(await events_of(board, key, ModelRequested)) == 1
+
+
+async def test_a_run_fails_if_its_worker_can_ask_none_of_its_models():
+    async with without(chain({"text": "no"}, {"text": "no"}), "m0", "m1") as board:
+        state = await board.over(await board.submit("a", "x"))
+        assert (state.outcome, state.terminal.problem.kind) == ("failed", "bad_spec")
+        assert "cannot ask 'm0': set its key" in state.terminal.problem.message
 
 
 async def test_a_long_quiet_is_not_waited_for_while_there_is_another_model():

@@ -70,8 +70,6 @@ agents:
         ("openai", "y"),
         ("scripted", ""),
     ]
-    with pytest.raises(ConfigError, match=r"agents\.a\.model: .*OPENAI_API_KEY"):
-        open_providers(config, env={"ANTHROPIC_API_KEY": KEY})
     (found,) = errors("agents: {a: {models: [anthropic/x, opnai/y]}}")
     assert found == "agents.yaml:1:36: agents.a.models.1: there is no provider 'opnai': did you mean 'openai'?"
     (found,) = errors("agents: {a: {models: [{provider: scripted, script: no.yaml}]}}")
@@ -293,6 +291,17 @@ def test_a_missing_key_is_said_with_who_needs_it_and_what_to_do() -> None:
         "variable: set it, or say where its key is, under 'providers: {anthropic: {api_key: …}}' (2 agents need it)"
     )
     assert second.startswith("agents.yaml:4:3: agents.c.model: '${env:OPENAI_API_KEY}': it is empty: give it a value")
+
+
+def test_later_models_of_a_chain_may_lack_their_keys_and_the_first_may_not() -> None:
+    config = loaded("agents: {a: {models: [anthropic/x, openai/y]}, b: {model: anthropic/z}}")
+    providers = open_providers(config, env={"ANTHROPIC_API_KEY": KEY})
+    assert set(providers.by_name) == {"anthropic"}
+    assert set(providers.absent) == {"openai"}
+    assert "'${env:OPENAI_API_KEY}': the environment of this process has no such variable" in providers.absent["openai"]
+    with pytest.raises(ConfigError, match=r"ANTHROPIC_API_KEY.*2 agents need it") as caught:
+        open_providers(config, env={"OPENAI_API_KEY": KEY})
+    assert "OPENAI" not in str(caught.value)
 
 
 def test_a_missing_key_of_an_entry_is_said_at_the_entry_and_an_unused_one_is_no_error() -> None:

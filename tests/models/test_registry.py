@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from callboard.config.providers import Provider, Providers
@@ -43,6 +45,17 @@ def test_an_entry_that_the_worker_does_not_have_is_refused_with_what_to_do(asked
     entry = asked.key_name or asked.provider
     with pytest.raises(ConfigError, match=rf"it has no key for '{entry}' .*start the worker again"):
         Models(PROVIDERS).open(asked)
+
+
+async def test_a_later_model_of_a_chain_that_cannot_be_asked_is_told_and_passed_over(caplog) -> None:
+    providers = replace(PROVIDERS, absent={"openai-chat": "set OPENAI_API_KEY"})
+    others = [choice("openai-chat", "x"), choice("openai"), choice("scripted")]
+    async with opened_models(providers, [choice("anthropic")], others) as models:
+        with pytest.raises(ConfigError, match="cannot ask 'x': set OPENAI_API_KEY, and start the worker again"):
+            models.open(choice("openai-chat", "x"))
+    (line,) = [each.getMessage() for each in caplog.records if "passed over" in each.getMessage()]
+    assert "openai-chat/x" in line
+    assert "set OPENAI_API_KEY" in line
 
 
 async def test_a_worker_that_cannot_ask_a_model_of_its_agents_does_not_start() -> None:
