@@ -8,11 +8,12 @@ from contextlib import suppress
 import anyio
 
 from callboard.actors.code import AgentCode, Ports
-from callboard.actors.commands import Backoff, CallModel, CallTools, End, Suspend, Verify, Write
+from callboard.actors.commands import Backoff, CallModel, CallTools, CheckOutput, End, Suspend, Verify, Write
 from callboard.actors.contents import unpack
 from callboard.actors.decide import decide
 from callboard.actors.effects import within_deadline
 from callboard.actors.model_calls import call_model
+from callboard.actors.output_check import check_output
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.pauses import hold
@@ -50,9 +51,19 @@ async def run_agent(
                 await owner.flush()
                 left = max(0.0, (until - ports.clock.now()).total_seconds())
                 await anyio.sleep(within_deadline(owner, left, ports))
-            case Suspend(waits):
-                if await suspend(owner, waits, ports=ports, idle=idle):
+            case Suspend() | CheckOutput() | End():
+                if await _leaves(owner, command, spec=spec, code=code, ports=ports, idle=idle):
                     return
-            case End(event):
-                if await owner.conclude(event):
-                    return
+
+
+async def _leaves(
+    owner: Owner, command: Suspend | CheckOutput | End, *, spec: AgentSpec, code: AgentCode, ports: Ports, idle: Idle
+) -> bool:
+    """Do what may be the last thing here. Returns whether it is; if not, something came in between."""
+    match command:
+        case Suspend(waits):
+            return await suspend(owner, waits, ports=ports, idle=idle)
+        case CheckOutput():
+            return await check_output(owner, command, spec=spec, code=code, ports=ports)
+        case End(event):
+            return await owner.conclude(event)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 
 from callboard.actors.gate import Gates, NoGate
@@ -40,13 +40,15 @@ class WorkerFunction:
 class AgentCode:
     """One agent as this worker can run it: new runs keep ``spec``; its code is tools by name, or a function.
 
-    ``tenants`` are the specs of tenants for whom something else is configured.
+    ``tenants`` are the specs of tenants for whom something else is configured. ``output`` is the class whose schema
+    ``spec.output`` is, if it is that of a class.
     """
 
     spec: AgentSpec
     tools: Mapping[str, AnyTool] = field(default_factory=dict[str, AnyTool])
     function: WorkerFunction | None = None
     tenants: Mapping[str, AgentSpec] = field(default_factory=dict[str, AgentSpec])
+    output: type[BaseModel] | None = None
 
     def spec_for(self, tenant: str) -> AgentSpec:
         """What new runs of ``tenant`` keep."""

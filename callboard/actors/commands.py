@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from callboard.actors.state import Call
-from callboard.bus.messages import OwnerEvent, Problem, RunCompleted, RunFailed, ToolCall, ToolRequested, Wait
+from callboard.bus.messages import Content, OwnerEvent, Problem, RunCompleted, RunFailed, ToolCall, ToolRequested, Wait
 from callboard.bus.values import Purpose
 
 
@@ -57,13 +57,22 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckOutput:
+    """Check the last answer, whose text is that of ``parts``. ``round`` is the one that its rejection would have."""
+
+    call: str
+    parts: tuple[Content, ...]
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Write the terminal."""
 
     event: RunCompleted | RunFailed
 
 
-Command: TypeAlias = CallModel | CallTools | Write | Verify | Suspend | Backoff | End
+Command: TypeAlias = CallModel | CallTools | Write | Verify | Suspend | Backoff | CheckOutput | End
 
 
 def fail(kind: str, message: str, hint: str) -> End:

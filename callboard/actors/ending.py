@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from callboard.actors.commands import CheckOutput, End
 from callboard.actors.state import RunState
 from callboard.bus.messages import Content, ModelResponded, Problem, RunCompleted, RunFailed
+from callboard.config.spec import AgentSpec
 
 BROKEN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     "max_tokens": ("its answer was cut off at the model's max_output", "raise max_output, or ask for less"),
@@ -21,9 +23,16 @@ REPAIRS: Final = 2
 """How often a model is asked again whose answer is not what the agent's ``output`` says."""
 
 
+def concluded(state: RunState, spec: AgentSpec, last: ModelResponded) -> CheckOutput | End:
+    """What comes after the last answer."""
+    if spec.output is None or last.stop in BROKEN:
+        return End(ended(state, last))
+    return CheckOutput(last.call, _parts(state, last), len(state.rejected) + 1)
+
+
 def ended(state: RunState, last: ModelResponded) -> RunCompleted | RunFailed:
     """The terminal of a run that has nothing more to do after its ``last`` answer."""
-    text = _whole(state, last)
+    text = joined(_parts(state, last))
     if last.stop not in BROKEN:
         return RunCompleted(result=text)
     message, hint = BROKEN[last.stop]
@@ -31,12 +40,17 @@ def ended(state: RunState, last: ModelResponded) -> RunCompleted | RunFailed:
     return RunFailed(problem=problem, partial=text)
 
 
-def _whole(state: RunState, last: ModelResponded) -> Content:
-    """What ``last`` says, with what it went on from: pauses are the provider's affair. Long texts stay as they are."""
+def joined(parts: tuple[Content, ...]) -> Content:
+    """One text. Long ones stay as they are: the last of them."""
+    texts = [part.value for part in parts if isinstance(part.value, str) and part.blob is None]
+    return Content(value="".join(texts)) if len(texts) == len(parts) > 1 else parts[-1]
+
+
+def _parts(state: RunState, last: ModelResponded) -> tuple[Content, ...]:
+    """What ``last`` says, with what it went on from: pauses are the provider's affair."""
     parts = [last.text]
     for turn in reversed(state.turns[: state.turns.index(last)]):
         if not isinstance(turn, ModelResponded) or turn.stop != "pause" or turn.tool_calls:
             break
         parts.insert(0, turn.text)
-    texts = [part.value for part in parts if isinstance(part.value, str) and part.blob is None]
-    return Content(value="".join(texts)) if len(texts) == len(parts) > 1 else last.text
+    return tuple(parts)

@@ -163,6 +163,7 @@ def _request(
         run=owner.key.run,
         input=given,
         timeout=within_deadline(owner, spec.limits.model_timeout, ports),
+        output=None if command.wrap_up else spec.output,
     )
 
 

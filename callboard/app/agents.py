@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from callboard.actors.code import AgentCode, WorkerFunction
 from callboard.app.guards import own_guards
+from callboard.app.outputs import output_of
 from callboard.config.resolved import AgentConfig, Config, FunctionsRef, GuardLevels, ToolRef
 from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
@@ -44,6 +45,7 @@ def _agent(agent: AgentConfig, config: Config, descriptions: Mapping[str, str], 
         if name in tools or (name == DELEGATE and agent.team):
             raise ConfigError(f"{reference.at}: the agent has a tool {name!r} already: rename one with @tool(name=…)")
         tools[name] = tool
+    schema, output = output_of(agent.output)
     spec = AgentSpec(
         name=agent.name,
         description=agent.description,
@@ -52,13 +54,14 @@ def _agent(agent: AgentConfig, config: Config, descriptions: Mapping[str, str], 
         prefer=agent.prefer,
         summary=agent.summary,
         system=agent.system,
+        output=schema,
         tools=tuple(tool.spec for tool in tools.values()),
         team=agent.team,
         limits=agent.limits,
         guards=guards.general,
     )
     spec = equip(spec, descriptions)
-    return AgentCode(spec, MappingProxyType(tools), tenants=_of_tenants(spec, guards))
+    return AgentCode(spec, MappingProxyType(tools), tenants=_of_tenants(spec, guards), output=output)
 
 
 def _of_tenants(spec: AgentSpec, guards: GuardLevels) -> Mapping[str, AgentSpec]:

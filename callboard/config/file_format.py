@@ -134,11 +134,25 @@ class _Asking(Strict):
         return self.models if self.model is None else (self.model,)
 
 
+def _class_or_schema(value: object) -> str:
+    return "<class>" if isinstance(value, str) else "<schema>"
+
+
+Output: TypeAlias = Annotated[
+    Annotated[str, Tag("<class>")] | Annotated[dict[str, JsonValue], Tag("<schema>")], Discriminator(_class_or_schema)
+]
+"""A pydantic model, by where it is, or a JSON schema."""
+
+
 class AgentEntry(_Asking):
     """An agent: a model in a loop with tools. Without a model of its own it has those of 'defaults'."""
 
     description: Annotated[str, Field(description="Shown to the agents that may delegate to it.")] = ""
     system: Annotated[str, Field(description="The system prompt.")] = ""
+    output: Annotated[
+        Output | None,
+        Field(description="What a result is: 'file.py:Class' (a pydantic model), or a JSON schema; else text."),
+    ] = None
     tools: Annotated[
         tuple[str, ...],
         Field(description="What it may call: a built-in tool's name, 'file.py:function' or 'package.module:function'."),

@@ -19,6 +19,7 @@ from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
 from callboard.config.levels import of_agent, of_functions, sources
 from callboard.config.nodes import Node, Place, Problem, ScalarNode, locate, plain, report, shown
+from callboard.config.outputs import output_problems
 from callboard.config.providers import KEPT_FOR_LATER, choice_of, provider_configs, provider_problems, rate_limits_of
 from callboard.config.published import published, published_context
 from callboard.config.reading import Reading, is_file, read
@@ -30,7 +31,7 @@ from callboard.config.yaml_text import parse
 from callboard.errors import ConfigError
 
 _IN_RUNS: Final = re.compile(
-    r"agents\.[^.]+\.(system|description)\b|(agents\.[^.]+|defaults)\.(model|models\.\d+|context\.summary)\.(turns|settings)\b"
+    r"agents\.[^.]+\.(system|description|output)\b|(agents\.[^.]+|defaults)\.(model|models\.\d+|context\.summary)\.(turns|settings)\b"
     r"|((agents|tenants)\.[^.]+\.)?guards\.custom\b"
 )
 _EVERYTHING: Final = re.compile("")
@@ -82,6 +83,7 @@ class _Loading:
         functions = references.functions()
         for name in names:
             references.check_team(name, frozenset(names))
+            references.output(name)
         guards = _guards(references, root)
         self.problems += references.problems
         if file is None:
@@ -89,6 +91,7 @@ class _Loading:
         self._check_models(file, root)
         self.problems += provider_problems(file, root)
         self._check_guards(file, guards)
+        self.problems += output_problems(file, root)
         if self.problems:
             return None
         agents = {name: self._agent(name, file, references, tools[name]) for name in names}
@@ -184,6 +187,7 @@ class _Loading:
             prefer=prefer_of(file, name),
             summary=None if (summary := summary_of(file, name)) is None else self._choice(summary, file),
             system=entry.system,
+            output=references.output(name) if isinstance(entry.output, str) else entry.output,
             tools=tools,
             team=entry.team,
             limits=_merged(file.defaults, entry.limits),

@@ -66,11 +66,16 @@ class References:
             path = joined(spot.path, entry.key)
             if entry.key in BUILTIN_GUARDS:
                 self.problems.append(Problem(entry.place, path, f"{entry.key!r} is a guard of callboard: rename yours"))
-            found.append(GuardRef(level, entry.key, entry.place, path, self._class(level, entry.key)))
+            use = self._class(*level, "guards", "custom", entry.key, "use")
+            found.append(GuardRef(level, entry.key, entry.place, path, use))
         return tuple(found)
 
-    def _class(self, level: tuple[str, ...], guard: str) -> ClassRef | None:
-        spot = locate(self.root, (*level, "guards", "custom", guard, "use"))
+    def output(self, agent: str) -> ClassRef | None:
+        """The class that an agent's results are of, if it names one."""
+        return self._class("agents", agent, "output")
+
+    def _class(self, *path: str) -> ClassRef | None:
+        spot = locate(self.root, path)
         if not isinstance(spot.node, ScalarNode) or not isinstance(spot.node.value, str):
             return None
         try:

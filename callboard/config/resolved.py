@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import JsonValue
+
 from callboard.config.alerts import Alerts
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.nodes import Place
@@ -108,6 +110,7 @@ class AgentConfig:
     prefer: Prefer
     summary: ModelChoice | None = field(repr=False)
     system: str = field(repr=False)
+    output: ClassRef | dict[str, JsonValue] | None = field(repr=False)
     tools: tuple[ToolRef, ...] = field(repr=False)
     team: tuple[str, ...]
     limits: Limits

@@ -33,7 +33,8 @@ def most_tokens(size: int) -> int:
 def size_of(request: ChatRequest) -> int:
     """The bytes of all that the model reads."""
     told = len(request.system.encode("utf-8", "replace")) + sum(map(_tool_size, request.tools))
-    return told + sum(map(_size, request.messages))
+    schema = len(to_json(request.output)) if request.output is not None else 0
+    return told + schema + sum(map(_size, request.messages))
 
 
 @dataclass(frozen=True, slots=True)
