@@ -1,0 +1,98 @@
+"""Pure: what a request begins with, as digests. A prompt cache reads what an earlier request began with as well.
+
+The order is that of the providers: tools, system prompt, history. What is digested is what the model is told, not how
+an adapter writes it down: that is the same for the same request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from callboard.bus.messages import Prefix
+from callboard.config.spec import ToolSpec
+from callboard.models.port import ChatMessage, ChatRequest
+
+_SHOWN: Final = 12
+"""Characters of a digest: enough to tell the requests of a run apart."""
+
+
+class Told:
+    """The history of one run as its requests told it. A message is digested once, if nothing before it changes."""
+
+    __slots__ = ("_digests", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: tuple[ChatMessage, ...] = ()
+        self._digests: list[str] = []
+        """Of everything up to each message."""
+
+    def digests(self, messages: tuple[ChatMessage, ...]) -> Sequence[str]:
+        """Of everything up to each of ``messages``."""
+        known = _in_common(self._messages, messages)
+        del self._digests[known:]
+        for message in messages[known:]:
+            self._digests.append(_digest((self._digests[-1] if self._digests else "", type(message).__name__, message)))
+        self._messages = messages
+        return self._digests
+
+
+def prefix_of(request: ChatRequest, told: Told, last: Prefix | None) -> Prefix:
+    """What ``request`` begins with. ``last``: what the request before it began with; None: it is the first."""
+    digests = told.digests(request.messages)
+    upto = 0 if last is None else min(last.messages, len(digests))
+    return Prefix(
+        tools=tools_digest(request.tools),
+        system=_of_text(request.system),
+        history=digests[-1] if digests else "",
+        before=digests[upto - 1] if upto else "",
+        messages=len(digests),
+    )
+
+
+def tools_digest(tools: tuple[ToolSpec, ...]) -> str:
+    """What the model is told of its tools; their timeouts and effects are not its business."""
+    return _of_tools(_Same(tools))
+
+
+class _Same:
+    """Tools as a key: their tuple itself, for their schemas cannot be hashed. A worker has the same for all runs."""
+
+    __slots__ = ("tools",)
+
+    def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
+        self.tools = tools
+
+    def __hash__(self) -> int:
+        return id(self.tools)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.tools is other.tools
+
+
+@lru_cache(maxsize=128)
+def _of_tools(same: _Same) -> str:
+    return _digest([(tool.name, tool.description, tool.parameters) for tool in same.tools])
+
+
+@lru_cache(maxsize=128)
+def _of_text(text: str) -> str:
+    return _digest(text)
+
+
+def _digest(value: Any) -> str:
+    return sha256(to_json(value, inf_nan_mode="constants")).hexdigest()[:_SHOWN]
+
+
+def _in_common(one: Sequence[ChatMessage], other: Sequence[ChatMessage]) -> int:
+    """With how many equal messages both begin. Comparing costs little: mostly they are the same objects inside."""
+    same = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        same += 1
+    return same
