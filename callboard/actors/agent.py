@@ -17,6 +17,7 @@ from callboard.actors.output_check import check_output
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.pauses import hold
+from callboard.actors.prefix import Told
 from callboard.actors.suspend import Idle, publish_children, suspend
 from callboard.actors.tool_calls import call_tools, verify_calls
 from callboard.config.spec import AgentSpec
@@ -31,7 +32,7 @@ async def run_agent(
     None of them: this worker cannot ask it. Raises ``OwnershipLost``.
     """
     assert owner.view.created is not None
-    given = await unpack(owner.view.created.input, ports.blobs)
+    given, told = await unpack(owner.view.created.input, ports.blobs), Told()
     while True:
         now = ports.clock.now()
         command = hold(decide(owner.view, spec, now, run=owner.key), owner.view, now)
@@ -40,7 +41,7 @@ async def run_agent(
                 owner.defer(*events)
             case CallModel():
                 with suppress(Paused):
-                    await call_model(owner, command, spec=spec, given=given, models=models, ports=ports)
+                    await call_model(owner, command, spec=spec, given=given, models=models, told=told, ports=ports)
             case CallTools():
                 await publish_children(owner, ports=ports, idle=idle)  # they need not wait for the tools of their turn
                 with suppress(Paused):

@@ -21,6 +21,7 @@ from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
+from callboard.actors.prefix import Told, prefix_of
 from callboard.actors.replies import Heard, reply_of
 from callboard.actors.retrying import after, chance_of
 from callboard.bus.messages import (
@@ -28,6 +29,7 @@ from callboard.bus.messages import (
     ModelFailed,
     ModelRequested,
     ModelResponded,
+    Prefix,
     Problem,
     ToolCall,
 )
@@ -51,6 +53,7 @@ class _Wanted:
     absent: frozenset[int]
     spec: AgentSpec
     given: JsonValue
+    told: Told
 
 
 async def call_model(
@@ -60,6 +63,7 @@ async def call_model(
     spec: AgentSpec,
     given: JsonValue,
     models: Sequence[ChatModel | None],
+    told: Told,
     ports: Ports,
 ) -> None:
     """Ask the gates, write the intent, call the model, leave its reply or failure (or the refusal) as a fact.
@@ -85,7 +89,7 @@ async def call_model(
         if isinstance(answer, Grant):
             why, model = instead(entry, refused, spec, absent=absent), models[entry]
             assert model is not None, "no candidate is absent"
-            wanted = _Wanted(command, entry, why, absent, spec, given)
+            wanted = _Wanted(command, entry, why, absent, spec, given, told)
             await _granted(owner, wanted, ask, answer, model=model, ports=ports)
             return
         refused[entry] = answer
@@ -103,7 +107,7 @@ async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, mod
     intent = ModelRequested(
         call=command.call, attempt=command.attempt, model=ask.name, reserved=grant.reserved, wrap_up=command.wrap_up,
         priced_by=source_of(request.model), entry=wanted.entry, instead=wanted.instead,
-        purpose=command.purpose,
+        purpose=command.purpose, prefix=_prefix(owner, command, request, wanted.told),
     )  # fmt: skip
     async with Passage(owner.gate, ask, grant, ports.clock) as passage, owner.armed(intent) as window:
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
@@ -164,6 +168,15 @@ def _request(
         input=given,
         timeout=within_deadline(owner, spec.limits.model_timeout, ports),
         output=None if command.wrap_up else spec.output,
+    )
+
+
+def _prefix(owner: Owner, command: CallModel, request: ChatRequest, told: Told) -> Prefix | None:
+    """For those who have a prompt cache, which no script has. What is no turn has a history of its own."""
+    if request.model.provider == "scripted":
+        return None
+    return (
+        prefix_of(request, told, owner.view.prefix) if command.purpose == "turn" else prefix_of(request, Told(), None)
     )
 
 
