@@ -63,12 +63,13 @@ class Ledger:
     prices: Mapping[str, Rate]
     lines: dict[str, Line] = field(default_factory=dict[str, Line])
 
-    def charge(self, model: str, tokens: Tokens) -> None:
-        """One call."""
+    def charge(self, model: str, tokens: Tokens) -> int:
+        """One call, which costs so much."""
         rate = self.prices.get(model)
         money = rate.micros(tokens) if rate else 0
         used = Line(1, tokens.input, tokens.cached, tokens.written, tokens.output, money)
         self.lines[model] = self.lines.get(model, Line()).plus(used)
+        return money
 
 
 def total(lines: Iterable[Line]) -> Line:

@@ -24,7 +24,10 @@ class Closed(Exception):
 
 @dataclass(slots=True)
 class Exchange:
-    """Sends what is planned. ``said``: bytes of the model that are out. ``tell`` is called at each step."""
+    """Sends what is planned. ``said``: bytes of the model that are out. ``tell`` is called at each step.
+
+    ``answered``: something of the answer was sent.
+    """
 
     connection: Connection
     request: Request
@@ -35,6 +38,7 @@ class Exchange:
     began: Callable[[], None]
     settle: Callable[[int], None]
     said: int = 0
+    answered: bool = False
     gone: bool = False
 
     async def send(self, plan: Plan) -> None:
@@ -84,10 +88,12 @@ class Exchange:
     def _next(self, frame: Frame, plan: Plan) -> None:
         """Before it is sent: who has read the end of an answer finds it on the bill."""
         self.said = frame.said
+        self.answered = self.answered or not frame.error
         self.request.chunks += 1
         if self.request.chunks == len(plan.frames) and plan.ending != "stall":
             self.request.done = self.now() if plan.whole else None
-            self.settle(self.said)
+            if self.answered:
+                self.settle(self.said)
         self.tell()
 
     def _left(self) -> None:

@@ -159,11 +159,13 @@ def error_event(fault: Fault, request: Request, *, number: int, said: int) -> Fr
     """An error in the middle of a stream: the provider is overloaded."""
     message = fault.message or "Overloaded"
     if request.wire == "anthropic":
-        return Frame(json.dumps(error_body(request, "overloaded_error", message)), "error", said)
+        return Frame(json.dumps(error_body(request, "overloaded_error", message)), "error", said, error=True)
     if request.wire == "openai":
         event = {"type": "error", "code": "server_is_overloaded", "message": message, "param": None}
-        return Frame(json.dumps(event | {"sequence_number": number}), "error", said)
-    return Frame(json.dumps(error_body(request, "server_error", message, code="server_is_overloaded")), "", said)
+        return Frame(json.dumps(event | {"sequence_number": number}), "error", said, error=True)
+    return Frame(
+        json.dumps(error_body(request, "server_error", message, code="server_is_overloaded")), "", said, error=True
+    )
 
 
 def garbled(frame: Frame) -> Frame:

@@ -88,7 +88,8 @@ class Request:
     """A request as the server saw it. Instants are seconds of ``time.monotonic()``.
 
     ``headers`` are in lower case and without keys. ``left``: when the client closed the connection before it had the
-    whole answer. ``done``: when the whole answer was sent. ``fault``: what was done to it on purpose.
+    whole answer. ``done``: when the whole answer was sent. ``fault``: what was done to it on purpose. ``usd_micros``:
+    what it costs, once it is ``billed``.
     """
 
     number: int
@@ -101,6 +102,7 @@ class Request:
     chunks: int = 0
     tokens: Tokens = field(default_factory=Tokens)
     billed: bool = False
+    usd_micros: int = 0
     done: float | None = None
     left: float | None = None
 
@@ -167,12 +169,14 @@ class Frame:
     """One server-sent event. ``event`` may be empty.
 
     ``said``: bytes that the model has said when it is out. ``terminal``: it says that the answer is whole.
+    ``error``: it is no part of the answer.
     """
 
     data: str
     event: str = ""
     said: int = 0
     terminal: bool = False
+    error: bool = False
 
     def encoded(self) -> bytes:
         """As it goes over the wire."""

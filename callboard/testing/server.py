@@ -163,18 +163,19 @@ class FakeProvider:
         try:
             await exchange.send(plan(answer, request, fault))
         finally:
-            self._settle(request, exchange.said)
+            if exchange.answered:
+                self._settle(request, exchange.said)
+            self._tell()
             if request.done is None and not callable(self._replies):
                 self._queue.insert(0, reply)
 
     def _settle(self, request: Request, said: int) -> None:
-        """Once for each answer that began. Who leaves pays the input and what was said until then."""
-        if request.status and not request.billed:
+        """Once for each answer of which something was sent. Who leaves pays the input and what was said until then."""
+        if not request.billed:
             whole = request.done is not None
             spoken = request.tokens.output if whole else min(tokens_in(said), request.tokens.output)
-            self._ledger.charge(request.model, replace(request.tokens, output=spoken))
+            request.usd_micros = self._ledger.charge(request.model, replace(request.tokens, output=spoken))
             request.billed = True
-        self._tell()
 
     def _limits(self, request: Request) -> dict[str, str]:
         return self._limit.headers(request.wire, now=self._clock.monotonic(), wall=self._clock.now())

@@ -138,7 +138,7 @@ async def test_wrong_json_in_arguments_is_handed_on_as_text() -> None:
         (Fault("context"), "context", False),
         (Fault("retired"), "bad_request", False),
         (Fault("drop"), "network", True),
-        (Fault("drop", after=3), "network", True),
+        (Fault("drop", after=3), "truncated", True),
         (Fault("truncate"), "truncated", True),
         (Fault("truncate", after=0), "truncated", True),
         (Fault("truncate", after=3), "truncated", True),

@@ -68,9 +68,9 @@ class AnthropicModel:
         until = anyio.current_time() + request.timeout
         stream: AsyncStream[object] | None = None
         try:
-            stream = await self._within(until, request, self._ask(body))
+            stream = await self._within(until, request, self._ask(body), begun=False)
             while not answer.complete:
-                event = await self._within(until, request, anext(stream, _END))
+                event = await self._within(until, request, anext(stream, _END), begun=True)
                 if event is _END:
                     raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
                 if (piece := answer.hear(event)) is not None:
@@ -88,7 +88,7 @@ class AnthropicModel:
         """The stream of a call, once its headers are there. Its events are the provider's JSON, untouched."""
         return await self._client.post(_PATH, cast_to=object, body=body, stream=True, stream_cls=self._events)
 
-    async def _within(self, until: float, request: ChatRequest, step: Awaitable[T]) -> T:
+    async def _within(self, until: float, request: ChatRequest, step: Awaitable[T], *, begun: bool) -> T:
         """One wait. A scope around all of them would be torn by a consumer that leaves between two."""
         with anyio.CancelScope(deadline=until):
             try:
@@ -100,6 +100,7 @@ class AnthropicModel:
                     stall=self._stall_timeout,
                     now=self._clock.now(),
                     secret=self._api_key,
+                    begun=begun,
                 ) from error
         raise ModelError("network", f"no reply within {duration(request.timeout)}", retryable=True)
 

@@ -57,8 +57,13 @@ _SECOND: Final = 1_000.0
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def failure(raised: Exception, *, model: str, stall: float, now: datetime, secret: str) -> ModelError:
-    """What ``raised`` means. ``stall``: the seconds after which silence is an error; ``secret`` is never told."""
+def failure(
+    raised: Exception, *, model: str, stall: float, now: datetime, secret: str, begun: bool = False
+) -> ModelError:
+    """What ``raised`` means. ``stall``: the seconds after which silence is an error; ``secret`` is never told.
+
+    ``begun``: the answer was under way.
+    """
     status = getattr(raised, "status_code", None)
     if isinstance(status, int) and hasattr(raised, "response"):
         return _refused(raised, status, model=model, now=now, secret=secret)
@@ -73,6 +78,10 @@ def failure(raised: Exception, *, model: str, stall: float, now: datetime, secre
         return ModelError("bad_request", f"the request is no JSON: {raised}"[:_LONGEST], retryable=False)
     if any("Timeout" in name for name in names):
         return ModelError("network", f"the provider was silent for {duration(stall)}", retryable=True)
+    if begun:
+        return ModelError(
+            "truncated", f"the connection was lost in the middle of the answer: {_shown(names)}", retryable=True
+        )
     return ModelError("network", f"the connection failed: {_shown(names)}", retryable=True)
 
 
