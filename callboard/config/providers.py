@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, cast, get_args
 
-from callboard.config.chains import models_of
+from callboard.config.chains import Where, models_of
 from callboard.config.expectations import nearest
 from callboard.config.file_format import ConfigFile, Kind, ModelEntry, ProviderEntry
 from callboard.config.guards import Price, RateLimit
-from callboard.config.nodes import Node, Place, Problem, Spot, locate
+from callboard.config.nodes import Node, Place, Problem, Spot, locate, shown
 from callboard.config.script import Script
+from callboard.config.settings import ALLOWED
 from callboard.config.spec import ModelChoice
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -94,6 +95,8 @@ def provider_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:
     for path, model in models_of(file):
         spot = locate(root, path if isinstance(model, str) else (*path, "provider"))
         yield from _model_problems(model, file, spot)
+        if isinstance(model, ModelEntry):
+            yield from _setting_problems(model, file, root, path)
 
 
 def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> Iterator[Problem]:
@@ -104,6 +107,21 @@ def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> It
     elif owner not in known:
         message = f"there is no provider {owner!r}{nearest(owner, known)}"
         yield Problem(spot.value, spot.path, message)
+
+
+def _setting_problems(model: ModelEntry, file: ConfigFile, root: Node, path: Where) -> Iterator[Problem]:
+    kind, _ = _named(model.provider, file)
+    if kind not in ALLOWED:
+        return  # another complaint is about that
+    for name, value in model.settings.items():
+        spot = locate(root, (*path, "settings", name))
+        assert spot.node is not None
+        fits, expected = ALLOWED[kind].get(name, (None, ""))
+        if fits is None:
+            hint = nearest(name, ALLOWED[kind])
+            yield Problem(spot.key, spot.path, f"there is no setting {name!r} for {kind!r}{hint}")
+        elif not fits(value):
+            yield Problem(spot.value, spot.path, f"got {shown(spot.node)}: expected {expected}")
 
 
 def owner_of(model: ModelEntry | str) -> str:

@@ -41,7 +41,7 @@ def test_one_line_names_a_model_and_the_long_form_says_more() -> None:
 agents:
   short: {model: anthropic/claude-sonnet-5}
   long:
-    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, settings: {effort: low}}
+    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, settings: {verbosity: low}}
   other: {}
 defaults: {model: openai-chat/org/qwen3}
 """
@@ -54,7 +54,7 @@ defaults: {model: openai-chat/org/qwen3}
         9,
         Price(input=1, output=2),
     )
-    assert long.settings == {"effort": "low"}
+    assert long.settings == {"verbosity": "low"}
     assert (other.provider, other.name) == ("openai-chat", "org/qwen3")
 
 
@@ -126,7 +126,7 @@ def test_a_chain_that_is_said_wrong_is_refused_with_what_to_do(text: str, error:
 
 
 def test_no_secret_goes_into_the_journal_through_a_chain() -> None:
-    entry = "{provider: openai, name: x, settings: {user: '${env:X}'}}"
+    entry = "{provider: anthropic, name: x, settings: {metadata: {user_id: '${env:X}'}}}"
     for text in (
         f"agents: {{a: {{models: [openai/y, {entry}]}}}}",
         f"agents: {{a: {{}}}}\ndefaults: {{models: [{entry}]}}",
@@ -233,10 +233,40 @@ def test_a_key_in_the_file_is_refused_and_never_shown(written: str) -> None:
 
 
 def test_a_secret_is_refused_in_the_settings_of_a_model() -> None:
-    text = "agents: {a: {model: {provider: openai, name: x, settings: {user: '${env:K}'}}}}"
+    text = "agents: {a: {model: {provider: anthropic, name: x, settings: {metadata: {user_id: '${env:K}'}}}}}"
     (found,) = errors(text, K=KEY)
-    assert "agents.a.model.settings.user" in found
+    assert "agents.a.model.settings.metadata.user_id" in found
     assert KEY not in found
+
+
+def with_settings(settings: str, provider: str = "openai") -> str:
+    entries = "providers: {batch: {kind: anthropic, api_key: '${env:K}'}}\n"
+    return f"{entries}agents:\n  a: {{models: [openai/x, {{provider: {provider}, name: x, settings: {settings}}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "settings", "error"),
+    [
+        ("openai", "{temprature: 1}", "there is no setting 'temprature' for 'openai': did you mean 'temperature'?"),
+        ("openai", "{temperature: 3}", "got 3: expected a number from 0 to 2"),
+        ("openai-chat", "{verbosity: low}", "there is no setting 'verbosity' for 'openai-chat'"),
+        ("openai-chat", "{stop: [a, '']}", "got a list: expected a text, or a list of at most 4"),
+        ("anthropic", "{thinking: adaptive}", "got 'adaptive': expected a mapping"),
+        ("batch", "{temperature: 1}", "there is no setting 'temperature' for 'anthropic'"),
+        ("batch", "{stop_sequences: [END, 1]}", "got a list: expected a list of texts"),
+        ("batch", "{service_tier: priority}", "got 'priority': expected one of auto, standard_only"),
+    ],
+)
+def test_a_wrong_setting_of_a_model_is_found_when_the_file_is_read(provider: str, settings: str, error: str) -> None:
+    (found,) = errors(with_settings(settings, provider))
+    name = settings.strip("{").partition(":")[0]
+    assert f": agents.a.models.1.settings.{name}: {error}" in found
+    assert found.startswith("agents.yaml:3:")
+
+
+def test_right_settings_of_a_model_are_taken_as_they_are() -> None:
+    config = loaded(with_settings("{thinking: {type: adaptive}, stop_sequences: [END]}", "batch"))
+    assert config.agents["a"].models[1].settings == {"thinking": {"type": "adaptive"}, "stop_sequences": ["END"]}
 
 
 def test_keys_come_from_the_usual_variables_and_no_other_provider_needs_one() -> None:

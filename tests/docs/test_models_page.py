@@ -9,9 +9,8 @@ from typing import get_args
 import pytest
 
 from callboard.config.file_format import ProviderEntry
+from callboard.config.settings import ALLOWED
 from callboard.config.spec import PROVIDERS, ModelChoice
-from callboard.models.anthropic.wire import SETTINGS
-from callboard.models.openai.settings import CHAT, RESPONSES
 from callboard.models.port import Stop
 from tests.docs.page import blocks
 from tests.docs.test_commands import session
@@ -42,7 +41,7 @@ def test_every_provider_every_setting_and_every_stop_is_on_the_page() -> None:
     assert {name for row in rows("| provider | what it is") for name in names(row[0])} == set(PROVIDERS)
     assert {name for row in rows("## Keys and servers") for name in names(row[0])} == set(ProviderEntry.model_fields)
     settings = {next(iter(names(row[0]))): names(row[1]) for row in rows("## Settings of a model")}
-    assert settings == {"anthropic": set(SETTINGS), "openai": set(RESPONSES), "openai-chat": set(CHAT)}
+    assert settings == {kind: set(allowed) for kind, allowed in ALLOWED.items()}
     assert {name for row in rows("## How an answer ends") for name in names(row[0])} == set(get_args(Stop))
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callboard.config.settings import CHAT, RESPONSES, problem
 from callboard.config.spec import ToolSpec
 from callboard.errors import ModelError
 from callboard.models.openai import chat_wire, responses_wire
 from callboard.models.openai.history import wire_id
-from callboard.models.openai.settings import CHAT, RESPONSES, problem
 from callboard.models.openai.strictness import may_be_strict
 from callboard.models.port import AssistantTurn, SteerNote, ToolCall, ToolOutcome, UserText
 from callboard.testing import pairing

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from callboard.config.settings import MESSAGES
 from callboard.config.spec import ToolSpec
-from callboard.errors import ModelError
 from callboard.models.anthropic.history import (
     Block,
     blank,
@@ -21,10 +21,9 @@ from callboard.models.anthropic.history import (
     welcomes_thoughts,
 )
 from callboard.models.port import ChatRequest
+from callboard.models.settings import checked
 
 Body: TypeAlias = dict[str, Any]
-SETTINGS: Final = ("metadata", "output_config", "service_tier", "stop_sequences", "thinking", "tool_choice")
-"""What ``settings`` may hold; it goes into the body as it is. What changes the price of a token is not among it."""
 _CACHED: Final = MappingProxyType({"type": "ephemeral"})
 _MARKED_MESSAGES: Final = 2
 
@@ -51,10 +50,7 @@ def body_of(request: ChatRequest) -> Body:
 
 
 def _settings(request: ChatRequest) -> Body:
-    settings = dict(request.model.settings)
-    if unknown := sorted(set(settings) - set(SETTINGS)):
-        wrong = f"settings of anthropic/{request.model.name}: {', '.join(map(repr, unknown))} not known"
-        raise ModelError("bad_request", f"{wrong}; allowed are {', '.join(SETTINGS)}", retryable=False)
+    settings = checked(request.model.settings, MESSAGES)
     thinking = settings.get("thinking")
     if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and not welcomes_thoughts(request.messages):
         del settings["thinking"]

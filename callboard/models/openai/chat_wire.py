@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from callboard.config.settings import CHAT
 from callboard.config.spec import ToolSpec
 from callboard.models.openai.history import Exchange, arguments, note, output, paired, wire_id
-from callboard.models.openai.settings import CHAT, checked
 from callboard.models.openai.strictness import may_be_strict, parameters
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, ToolOutcome, UserText
+from callboard.models.settings import checked
 
 
 def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValue]:

@@ -10,12 +10,13 @@ from typing import Final
 from pydantic import JsonValue
 from pydantic_core import to_json
 
+from callboard.config.settings import RESPONSES
 from callboard.config.spec import ToolSpec
 from callboard.models.openai.history import Exchange, arguments, note, output, paired, wire_id
 from callboard.models.openai.reading import mapping
-from callboard.models.openai.settings import RESPONSES, checked
 from callboard.models.openai.strictness import may_be_strict, parameters
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, ToolCall, ToolOutcome, UserText
+from callboard.models.settings import checked
 
 PROVIDER: Final = "openai"
 _UNREASONING: Final = re.compile(r"(chatgpt|gpt-[34])")

@@ -1,4 +1,4 @@
-"""Pure: the settings that a model of these providers may have, each with what it may be."""
+"""Pure: the settings that a model of each provider may have, each with what it may be."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydantic import JsonValue
-
-from callboard.errors import ModelError
 
 _STOPS: Final = 4
 Check = tuple[Callable[[JsonValue], bool], str]
@@ -28,6 +26,14 @@ def _is_whole(value: JsonValue) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_object(value: JsonValue) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_texts(value: JsonValue) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) and word for word in value)
+
+
 def _is_stop(value: JsonValue) -> bool:
     words = value if isinstance(value, list) else [value]
     return 1 <= len(words) <= _STOPS and all(isinstance(word, str) and word for word in words)
@@ -35,6 +41,16 @@ def _is_stop(value: JsonValue) -> bool:
 
 _EFFORT: Final = _one_of("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SWITCH: Final[Check] = (lambda value: isinstance(value, bool), "true or false")
+_OBJECT: Final[Check] = (_is_object, "a mapping")
+MESSAGES: Final[Mapping[str, Check]] = {
+    "metadata": _OBJECT,
+    "output_config": _OBJECT,
+    "service_tier": _one_of("auto", "standard_only"),
+    "stop_sequences": (_are_texts, "a list of texts"),
+    "thinking": _OBJECT,
+    "tool_choice": _OBJECT,
+}
+"""What changes the price of a token is not among them."""
 RESPONSES: Final[Mapping[str, Check]] = {
     "parallel_tool_calls": _SWITCH,
     "reasoning_effort": _EFFORT,
@@ -53,6 +69,7 @@ CHAT: Final[Mapping[str, Check]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
 }
+ALLOWED: Final[Mapping[str, Mapping[str, Check]]] = {"anthropic": MESSAGES, "openai": RESPONSES, "openai-chat": CHAT}
 
 
 def problem(settings: Mapping[str, JsonValue], allowed: Mapping[str, Check]) -> str | None:
@@ -64,10 +81,3 @@ def problem(settings: Mapping[str, JsonValue], allowed: Mapping[str, Check]) -> 
         if not fits(value):
             return f"the setting {name!r} is {value!r}: expected {expected}"
     return None
-
-
-def checked(settings: Mapping[str, JsonValue], allowed: Mapping[str, Check]) -> dict[str, JsonValue]:
-    """The settings, which are as they may be. Raises ``ModelError`` (``bad_request``)."""
-    if (wrong := problem(settings, allowed)) is not None:
-        raise ModelError("bad_request", wrong, retryable=False)
-    return dict(settings)
