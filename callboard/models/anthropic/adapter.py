@@ -56,11 +56,12 @@ class AnthropicModel:
         self._client = AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or _URL,
-            default_headers=headers,
             max_retries=0,  # every attempt is an event of the journal
             timeout=Timeout(stall_timeout, connect=min(_CONNECT_SECONDS, stall_timeout)),
             open_telemetry=False,
         )
+        # instead of what it found in the environment, which may even have another key: it has no other way
+        self._client._custom_headers = dict(headers)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """See ``ChatModel``. The HTTP stream is closed when this generator is, before anything else happens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _NO_KEY: Final = "none"
 """For servers that want no key: the SDK insists on one."""
 _DRAIN: Final = 0.1
 _CLOSE: Final = 1.0
+_CHATTY: Final = ("openai", "httpx2", "httpcore2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def _open(api_key: str, base_url: str, *, headers: Mapping[str, str], stall_time
         max_retries=0,
         timeout=Timeout(stall_timeout),
     )
+    for name in _CHATTY:  # they write out requests and addresses, if a variable says so
+        logging.getLogger(name).setLevel(logging.WARNING)
     # what it found in the environment is nobody's business at a compatible server
     client.organization = client.project = client.admin_api_key = None
     client._custom_headers = dict(headers)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # it has no other way
