@@ -100,6 +100,32 @@ def test_no_header_stops_the_reading(said: str) -> None:
     assert found is None or found >= 0
 
 
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 1.2s. Visit https://example.com to learn more.", 1.2),
+        ("Please try again in 6ms.", 0.006),
+        ("Please try again in 7m12s.", 432.0),
+        ("Please try again in 1h2m3.5s.", 3723.5),
+        ("Please retry after 20 seconds.", 20.0),
+        ("Please try again in a while.", None),
+        ("Please try again in .s", None),
+        ("Please try again later.", None),
+    ],
+)
+def test_a_rate_limit_may_say_in_words_how_long_to_wait(words: str, seconds: float | None) -> None:
+    body = error("rate_limit_exceeded", "tokens", f"Rate limit reached for m: Limit 30000, Used 29000. {words}")
+    assert refusal(429, body).retry_after == pytest.approx(seconds)
+    assert reported(body).retry_after == pytest.approx(seconds)
+
+
+def test_a_header_counts_before_words_and_words_only_for_a_rate_limit() -> None:
+    told = error("rate_limit_exceeded", "tokens", "Please try again in 9s.")
+    assert refusal(429, told, retry_after="2").retry_after == 2.0
+    assert refusal(500, error("server_error", "x", "Please try again in 9s.")).retry_after is None
+    assert reported({"code": "server_error", "message": "Please try again in 9s."}).retry_after is None
+
+
 def test_the_headers_about_limits_are_handed_on_as_they_came() -> None:
     headers = {"X-RateLimit-Remaining-Requests": "0", "x-ratelimit-reset-requests": "6m0s", "date": "now"}
     told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}

@@ -51,6 +51,9 @@ _HINTS: Final[Mapping[ModelErrorKind, str]] = {
     "quota": "the account has nothing left to spend: add credit or raise its limit, or use another key",
     "context": "the request does not fit the model: shorten it, or take a model with a larger window",
 }
+_AGAIN_IN: Final = re.compile(r"(?:try again in|retry after) ((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|[hms]))+)")
+_UNIT: Final = re.compile(r"([\d.]+) ?(ms|[hms])")
+_SECONDS: Final[Mapping[str, float]] = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _NO_MODEL: Final = "is there a model {!r} at this base URL? It may be misspelt or retired"
 
 
@@ -65,7 +68,7 @@ def refused(status: int, headers: Mapping[str, str], body: object, *, model: str
         kind,
         ": ".join(part for part in told if part),
         retryable=kind in _RETRYABLE and _lower(headers).get("x-should-retry", "").strip().lower() != "false",
-        retry_after=retry_after(headers, now=now),
+        retry_after=_first(retry_after(headers, now=now), _told(message) if kind == "rate" else None),
         limits=limits(headers),
     )
 
@@ -78,7 +81,13 @@ def reported(error: object, limits: Mapping[str, str] = _NONE) -> ModelError:
     kind = _kind(status, " ".join(codes).lower(), message)
     told = [f"the provider reports {' '.join(codes) or 'an error'}", "" if kind == "auth" else message]
     told.append(_HINTS.get(kind, ""))
-    return ModelError(kind, ": ".join(part for part in told if part), retryable=kind in _RETRYABLE, limits=limits)
+    return ModelError(
+        kind,
+        ": ".join(part for part in told if part),
+        retryable=kind in _RETRYABLE,
+        retry_after=_told(message) if kind == "rate" else None,
+        limits=limits,
+    )
 
 
 def truncated(what: str, limits: Mapping[str, str] = _NONE) -> ModelError:
@@ -111,6 +120,16 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
         return milliseconds / 1000
     said = known.get("retry-after", "")
     return number if (number := _number(said)) is not None else _until(said, now)
+
+
+def _told(message: str) -> float | None:
+    """Seconds that the words of an error ask for: OpenAI has them there where it has no header."""
+    found = _AGAIN_IN.search(message.lower())
+    return None if found is None else sum(float(said) * _SECONDS[unit] for said, unit in _UNIT.findall(found[1]))
+
+
+def _first(header: float | None, words: float | None) -> float | None:
+    return words if header is None else header
 
 
 def limits(headers: Mapping[str, str]) -> Mapping[str, str]:
