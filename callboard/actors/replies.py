@@ -17,18 +17,25 @@ from callboard.models.port import ChatModel, ChatReply, ChatRequest, Delta, Text
 class Heard:
     """What came of an answer so far: whether it has ``begun``, its text, and the bytes beside it."""
 
+    on_begin: Callable[[], None]
     begun: bool = False
     texts: list[str] = field(default_factory=list[str])
     unseen: int = 0
 
     def take(self, piece: Delta) -> bool:
         """Whether it said something, be it beside the text."""
-        self.begun = True
+        self.begin()
         if isinstance(piece, TextDelta):
             self.texts.append(piece.text)
             return True
         self.unseen += piece.size
         return piece.size > 0
+
+    def begin(self) -> None:
+        """It has begun."""
+        if not self.begun:
+            self.begun = True
+            self.on_begin()
 
     @property
     def size(self) -> int:
@@ -52,8 +59,9 @@ async def reply_of(
         async with aclosing(model.stream(request)) as stream:
             async for piece in stream:
                 if isinstance(piece, ChatReply):
+                    heard.begin()
                     return piece
-                if heard.take(piece):
+                if heard.take(piece) and patience.deadline != until:  # to move it costs as much as the piece
                     patience.deadline, silent = until, "no reply"
                 if isinstance(piece, TextDelta):
                     tell(piece.text)
