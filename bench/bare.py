@@ -42,9 +42,9 @@ async def serve(bus: str, url: str) -> None:
         connection = await nats.connect(bus)
 
         async def asked(message: Msg) -> None:
-            kind, _, count = message.data.decode().rpartition(" ")
+            side, wire, count, at_once = message.data.decode().split()
             before = time.process_time()
-            await publish_all(kinds[kind], int(count))
+            await publish_all(kinds[f"{side} {wire}"], int(count), at_once=int(at_once))
             cost = (time.process_time() - before) / int(count) / CALLS * 1e3
             await message.respond(json.dumps(cost).encode())
 

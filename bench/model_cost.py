@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 from bench.bare import SUBJECT
 from bench.child import Child, child
-from bench.conversation import CALLS, MODELS
+from bench.conversation import ASKED, CALLS, MODELS
 from bench.deployment import Deployment, all_completed, emptied, publish_all
 from bench.provider import Heard, provider
 from bench.stats import Row, Target, median, with_unit
 
 BEYOND = Target("at most", 1.0, "ms")
+AT_ONCE = 8
+"""Conversations: so few that a slow machine writes no intent twice."""
 _SLOW_SECONDS = 60.0
 _WARM_UP = 16
 _CALL_SECONDS = 0.006
@@ -50,14 +52,14 @@ class _Sides:
 
     async def alone(self, kind: str) -> float:
         """Without a worker."""
-        asked = f"{kind} {self.count}".encode()
+        asked = f"{kind} {self.count} {AT_ONCE}".encode()
         answer = await self.here.board.bus.connection.request(SUBJECT, asked, timeout=_SLOW_SECONDS)
         return float(json.loads(answer.payload))
 
     async def runs(self, agent: str) -> float:
         """In a worker."""
         board, before = self.here.board, self.worker.cpu
-        await publish_all(lambda: board.submit(agent, "Look at the numbers from 0 to 4."), self.count)
+        await publish_all(lambda: board.submit(agent, ASKED), self.count)
         await emptied(board.bus.connection, board.bus.connection.subjects.stream("TASKS"))
         return (self.worker.cpu - before) / self.count / CALLS * 1e3
 
@@ -70,7 +72,7 @@ async def model_cost(
     async with (
         provider(Heard()) as address,
         child("sdk", here.url, address),
-        child("asking", here.url, "asking", address) as worker,
+        child("asking", here.url, "asking", str(AT_ONCE), address) as worker,
     ):
         for wire in MODELS:
             await _Sides(here, worker, _WARM_UP).round(wire, Costs())

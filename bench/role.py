@@ -31,9 +31,9 @@ async def _work(url: str, name: str, slots: str) -> None:
         await anyio.sleep_forever()
 
 
-async def _ask(url: str, name: str, address: str) -> None:
+async def _ask(url: str, name: str, slots: str, address: str) -> None:
     """A worker whose agents ask the fake provider."""
-    settings, given = WorkerSettings(name), bare.providers(address)
+    settings, given = WorkerSettings(name, slots=int(slots)), bare.providers(address)
     async with running(worker_child(BusAt((url,)), asking(), settings, anyio.Event(), providers=given)):
         print("ready", flush=True)
         await anyio.sleep_forever()
