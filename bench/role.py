@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 
 import anyio
 
-from bench import bare, floor, noted, provider
+from bench import floor
 from bench.code import agents
-from bench.conversation import asking
 from bench.guards import HOSTED
 from callboard.actors.actor import running
 from callboard.actors.worker import Worker
@@ -33,10 +33,22 @@ async def _work(url: str, name: str, slots: str) -> None:
 
 async def _ask(url: str, name: str, slots: str, address: str) -> None:
     """A worker whose agents ask the fake provider."""
+    from bench import bare  # noqa: PLC0415 - what asks models is larger than what does not
+    from bench.conversation import asking  # noqa: PLC0415 - as above
+
     settings, given = WorkerSettings(name, slots=int(slots)), bare.providers(address)
     async with running(worker_child(BusAt((url,)), asking(), settings, anyio.Event(), providers=given)):
         print("ready", flush=True)
         await anyio.sleep_forever()
+
+
+def _from(module: str) -> Callable[..., Awaitable[None]]:
+    """The ``serve`` of a module that only this role needs."""
+
+    async def serve(*arguments: str) -> None:
+        await import_module(module).serve(*arguments)
+
+    return serve
 
 
 async def _work_unguarded(url: str, name: str, prefix: str) -> None:
@@ -66,9 +78,9 @@ _ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {
     "guard": _guard,
     "floor": floor.serve,
     "asking": _ask,
-    "noted": noted.serve,
-    "provider": provider.serve,
-    "sdk": bare.serve,
+    "noted": _from("bench.noted"),
+    "provider": _from("bench.provider"),
+    "sdk": _from("bench.bare"),
 }
 
 
