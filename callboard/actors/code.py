@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json
 
 from callboard.actors.gate import Gates, NoGate
+from callboard.actors.leading import Leaders
 from callboard.actors.retry_budget import RetryBudgets
 from callboard.bus.deltas import NoTokens, Tokens
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
@@ -87,3 +88,4 @@ class Ports:
     gates: Gates = NoGate()
     tokens: Tokens = NoTokens()
     retries: RetryBudgets = field(default_factory=RetryBudgets)
+    leaders: Leaders = field(default_factory=Leaders)

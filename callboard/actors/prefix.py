@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from callboard.bus.messages import Prefix
-from callboard.config.spec import ToolSpec
+from callboard.config.spec import AgentSpec, ModelChoice, ToolSpec
 from callboard.models.port import ChatMessage, ChatRequest
 
 _SHOWN: Final = 12
@@ -52,6 +52,11 @@ def prefix_of(request: ChatRequest, told: Told, last: Prefix | None) -> Prefix:
         before=digests[upto - 1] if upto else "",
         messages=len(digests),
     )
+
+
+def head_of(choice: ModelChoice, spec: AgentSpec) -> tuple[str, str, str]:
+    """What the turns of all runs of an agent begin with alike when they ask ``choice``."""
+    return choice.label, tools_digest(spec.tools), _of_text(spec.system)
 
 
 def tools_digest(tools: tuple[ToolSpec, ...]) -> str:

@@ -13,11 +13,18 @@ from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest, Delta, TextDelta
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(slots=True)
 class Heard:
-    """What came of an answer so far: whether it has ``begun``, its text, and the bytes beside it."""
+    """What came of an answer so far: whether it has ``begun``, its text, and the bytes beside it.
 
-    on_begin: Callable[[], None]
+    ``on_begin`` is called when it begins.
+    """
+
+    on_begin: Callable[[], None] = _nobody
     begun: bool = False
     texts: list[str] = field(default_factory=list[str])
     unseen: int = 0
