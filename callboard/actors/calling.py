@@ -1,20 +1,23 @@
-"""Pure: when an agent's next model call is made: at once, after a back-off, or never."""
+"""Pure: when an agent's next model call is made: at once, after a back-off, or never; and what it needs before."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
-from callboard.actors.commands import Backoff, CallModel, Command, End, Suspend, Write, fail
-from callboard.actors.state import RunState
+from callboard.actors.choosing import candidates
+from callboard.actors.commands import Backoff, CallModel, Command, Compaction, End, Suspend, Write, fail
+from callboard.actors.relieving import Full, relief_for
+from callboard.actors.state import Call, RunState
 from callboard.bus.messages import ModelResponded, Problem, RunFailed, TimerSet, Wait
+from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
 
 LONG_BACKOFF: Final = 2.0
 """Seconds of a back-off beyond which the run holds no worker."""
 
 
-def call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
+def call_model(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command:
     """The next turn: its call, what it waits for first, or the end of a run that has no more turns."""
     turns = sum(1 for turn in state.turns if isinstance(turn, ModelResponded))
     if turns >= spec.limits.turns:
@@ -23,15 +26,42 @@ def call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
     if denied is not None and (pause := _back_off(state, denied.retry_at, now)):
         return pause
     call, wrap_up = state.calls.get(name), denied is not None and denied.wrap_up
-    if call is None:
-        return CallModel(name, 1, wrap_up)
-    if call.status == "failed":
+    if call is not None and call.status == "failed":
         if call.retry_at is None:
             return End(RunFailed(problem=call.problem or Problem(kind="model", message="the model call failed")))
         if pause := _back_off(state, call.retry_at, now):
             return pause
+    turn = CallModel(name, _attempt(state, call), wrap_up)
+    return _room_for(turn, state, spec, now, run=run) or turn
+
+
+def _room_for(turn: CallModel, state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command | None:
+    """What must be done before this call fits into the window of the model that is asked first; None: nothing."""
+    if not state.relief.overflowed and all(choice.context is None for choice in spec.models):
+        return None
+    entry = candidates(state, spec, turn.call, attempt=turn.attempt)[0]
+    summarise = not turn.wrap_up and not state.relief.unread
+    found = relief_for(state, spec, spec.models[entry], call=turn.call, run=run.run, summarise=summarise)
+    if isinstance(found, Full):
+        return fail("context", found.message, found.hint)
+    if isinstance(found, Compaction):
+        return _summary(found, state, now)
+    return None if found is None else Write((found,))
+
+
+def _summary(compaction: Compaction, state: RunState, now: datetime) -> Command:
+    name = f"s{state.relief.summaries + 1}"
+    call = state.calls.get(name)
+    if call is not None and call.status == "failed" and (pause := _back_off(state, call.retry_at, now)):
+        return pause
+    return CallModel(name, _attempt(state, call), purpose="summary", compaction=compaction)
+
+
+def _attempt(state: RunState, call: Call | None) -> int:
+    if call is None:
+        return 1
     armed_again = call.status == "open" and call.owner == state.owner
-    return CallModel(name, call.attempt if armed_again else call.attempt + 1, wrap_up)
+    return call.attempt if armed_again else call.attempt + 1
 
 
 def _back_off(state: RunState, until: datetime | None, now: datetime) -> Command | None:

@@ -36,13 +36,15 @@ _ANSWERED: Final = frozenset({"truncated", "refusal"})
 """Failures of a provider that had begun to answer."""
 
 
-def answered_tokens(state: RunState, choice: ModelChoice) -> int | None:
-    """Tokens of the last answered call, input and output: what the next request repeats.
+def answered_tokens(state: RunState, request: ChatRequest) -> int | None:
+    """Tokens of the last answered call, input and output: what ``request`` repeats.
 
-    None: there is none, or another model has counted them, which may cut text into fewer.
+    None: there is none, or it does not repeat it, or another model has counted them, which may cut text into fewer.
     """
+    if request.purpose != "turn" or state.relief.after:
+        return None
     last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
-    if last is None or state.calls[last.call].name != choice.label:
+    if last is None or state.calls[last.call].name != request.model.label:
         return None
     usage = last.usage
     return usage.input_tokens + usage.cached_tokens + usage.written_tokens + usage.output_tokens
@@ -50,7 +52,7 @@ def answered_tokens(state: RunState, choice: ModelChoice) -> int | None:
 
 def most(request: ChatRequest, state: RunState) -> Amount:
     """The most that a call may cost, to be reserved for it."""
-    worst = worst_case(request, answered_tokens(state, request.model))
+    worst = worst_case(request, answered_tokens(state, request))
     return Amount(
         usd_micros=worst.cost_usd_micros,
         input_tokens=worst.input_tokens,
@@ -66,7 +68,7 @@ def answered(choice: ModelChoice, usage: port.Usage) -> Usage:
 
 def interrupted(request: ChatRequest, state: RunState, *, said: int) -> Usage:
     """What a call is charged that ended in the middle, after it had ``said`` so many bytes."""
-    return _usage(cut_off(request, answered_tokens(state, request.model), said=said))
+    return _usage(cut_off(request, answered_tokens(state, request), said=said))
 
 
 def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: int | None, seconds: float) -> Usage:

@@ -16,6 +16,7 @@ from callboard.actors.charges import most
 from callboard.actors.gate import Refusal
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import ModelResponded
+from callboard.bus.values import Purpose
 from callboard.config.spec import AgentSpec, provider_of
 from callboard.models.port import ChatRequest
 from callboard.models.prices import price_of
@@ -24,20 +25,29 @@ _NOBODY: Final = frozenset[int]()
 
 
 def candidates(
-    state: RunState, spec: AgentSpec, call: str, *, attempt: int, absent: AbstractSet[int] = _NOBODY
+    state: RunState,
+    spec: AgentSpec,
+    call: str,
+    *,
+    attempt: int,
+    absent: AbstractSet[int] = _NOBODY,
+    purpose: Purpose = "turn",
 ) -> tuple[int, ...]:
     """The entries to ask in their order, at least one; those that the call has left are not among them.
 
-    A run stays with the provider whose own blocks it carries, if it can. ``absent``: those that its worker cannot ask.
+    A run stays with the provider whose own blocks it carries, if it can; a summary is another matter. ``absent``: those
+    that its worker cannot ask.
     """
     known = state.calls.get(call)
     if known is not None and known.status == "open" and known.attempt == attempt:
         return known.asked[-1:]  # its intent is written already
     gone = _NOBODY if known is None else known.barred if put_off(state) else known.barred | known.left
-    there = [entry for entry in range(len(spec.models)) if entry not in absent]
+    there = [entry for entry in _entries(spec, purpose) if entry not in absent]
     entries = [entry for entry in there if entry not in gone]
-    home = _home(state)
-    return tuple(sorted(entries, key=lambda entry: spec.models[entry].provider != home)) or tuple(there[:1])
+    if purpose == "turn":
+        home = _home(state)
+        entries.sort(key=lambda entry: spec.models[entry].provider != home)
+    return tuple(entries) or tuple(there[:1])
 
 
 def cheapest(entries: Sequence[int], request: ChatRequest, state: RunState, spec: AgentSpec) -> tuple[int, ...]:
@@ -58,7 +68,7 @@ def cheapest(entries: Sequence[int], request: ChatRequest, state: RunState, spec
 def others(spec: AgentSpec, call: Call, absent: AbstractSet[int] = _NOBODY) -> bool:
     """Is there an entry to ask beside the one that ``call`` asked last?"""
     gone = call.barred | call.left | absent | set(call.asked[-1:])
-    return any(entry not in gone for entry in range(len(spec.models)))
+    return any(entry not in gone for entry in _entries(spec, call.purpose))
 
 
 def following(entries: Sequence[int], refused: Mapping[int, Refusal]) -> int | None:
@@ -82,6 +92,12 @@ def verdict(refused: Mapping[int, Refusal]) -> Refusal:
     """What the guards say if they let none: to come back as early as one of them may be let."""
     later = [(refusal.retry_at, entry) for entry, refusal in refused.items() if refusal.retry_at is not None]
     return refused[min(later)[1]] if later else next(iter(refused.values()))
+
+
+def _entries(spec: AgentSpec, purpose: Purpose) -> tuple[int, ...]:
+    """All that may be asked, as the configuration has them: for a summary its own model first, if there is one."""
+    turns = tuple(range(len(spec.models)))
+    return turns if purpose != "summary" or spec.summary is None else (len(turns), *turns)
 
 
 def _home(state: RunState) -> str:

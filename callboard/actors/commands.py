@@ -9,6 +9,16 @@ from typing import TypeAlias
 from callboard.actors.state import Call
 from callboard.bus.messages import Content, OwnerEvent, Problem, RunCompleted, RunFailed, ToolCall, ToolRequested, Wait
 from callboard.bus.values import Purpose
+from callboard.config.spec import ModelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Turns up to that of the call ``through`` are to be summed up, so that ``choice`` can be asked for ``call``."""
+
+    call: str
+    through: str
+    choice: ModelChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,13 @@ class CallModel:
     attempt: int
     wrap_up: bool = False
     purpose: Purpose = "turn"
+    compaction: Compaction | None = None
+    """What a summary is for."""
+
+    @property
+    def turn(self) -> str:
+        """The call of the turn that is next."""
+        return self.call if self.compaction is None else self.compaction.call
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,13 @@ def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> C
     if state.denied is not None and (over := _denied(state, state.denied, last)):
         return over
     if last is None:
-        return call_model(state, spec, now)
+        return call_model(state, spec, now, run=run)
     if last.stop in BROKEN:
         return concluded(state, spec, last)
     if last.tool_calls and (pending := _pending(state, spec, last, now=now, run=run)):
         return pending
     if last.tool_calls or last.stop == "pause" or state.turns[-1] is not last:  # results to read, or a late note
-        return call_model(state, spec, now)
+        return call_model(state, spec, now, run=run)
     return concluded(state, spec, last)
 
 

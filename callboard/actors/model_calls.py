@@ -16,14 +16,15 @@ from callboard.actors.choosing import candidates, cheapest, following, instead, 
 from callboard.actors.code import Ports
 from callboard.actors.commands import CallModel
 from callboard.actors.contents import pack
-from callboard.actors.conversation import conversation
 from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
 from callboard.actors.prefix import Told, prefix_of
+from callboard.actors.relieving import recoverable
 from callboard.actors.replies import Heard, reply_of
-from callboard.actors.retrying import after, chance_of
+from callboard.actors.requests import has_room, made_smaller, read, request_of
+from callboard.actors.retrying import Next, after, chance_of
 from callboard.bus.messages import (
     Content,
     ModelFailed,
@@ -35,12 +36,11 @@ from callboard.bus.messages import (
 )
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
-from callboard.models.port import ChatModel, ChatReply, ChatRequest, SteerNote
+from callboard.models.port import ChatModel, ChatReply, ChatRequest
 from callboard.models.prices import source_of
 
 _BLOCKS_BYTES: Final = 96 * 1024
 """What is larger cannot be sent back: an entry of the journal ends at 256 KiB."""
-_WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ async def call_model(
     (None).
     """
     refused, absent = dict[int, Refusal](), frozenset(at for at, model in enumerate(models) if model is None)
-    entries = candidates(owner.view, spec, command.call, attempt=command.attempt, absent=absent)
-    if spec.prefer == "price":
-        request = _request(owner, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
-        entries = cheapest(entries, request, owner.view, spec)
+    entries = _order(owner, command, absent, spec=spec, given=given, ports=ports)
     while (entry := following(entries, refused)) is not None:
-        choice = spec.models[entry]
+        choice = spec.every_model[entry]
+        if not has_room(owner.view, command, choice, spec=spec, run=owner.key.run):
+            entries = _make_room(owner, command, entry, entries=entries, refused=refused, spec=spec)
+            continue
         request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
         ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, choice.label,
             request=request, wrap_up=command.wrap_up,
@@ -93,7 +93,41 @@ async def call_model(
             await _granted(owner, wanted, ask, answer, model=model, ports=ports)
             return
         refused[entry] = answer
-    await owner.append(denied(command.call, verdict(refused)))
+    await owner.append(denied(command.turn, verdict(refused)))
+
+
+def _order(
+    owner: Owner, command: CallModel, absent: frozenset[int], *, spec: AgentSpec, given: JsonValue, ports: Ports
+) -> tuple[int, ...]:
+    """The entries to ask, as they stand at first."""
+    entries = candidates(
+        owner.view, spec, command.call, attempt=command.attempt, absent=absent, purpose=command.purpose
+    )
+    if spec.prefer != "price" or command.purpose == "summary":
+        return entries
+    request = _request(owner, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
+    return cheapest(entries, request, owner.view, spec)
+
+
+def _make_room(
+    owner: Owner, command: CallModel, entry: int, *,
+    entries: tuple[int, ...], refused: dict[int, Refusal], spec: AgentSpec,
+) -> tuple[int, ...]:  # fmt: skip
+    """The window of ``entry`` is too small: others come first whose window is not, else the model reads less.
+
+    Returns the entries in their new order.
+    """
+    state, run = owner.view, owner.key.run
+    before = tuple(each for each in entries if each != entry)
+    rest = (spec.every_model[each] for each in before if each not in refused)
+    if any(has_room(state, command, choice, spec=spec, run=run) for choice in rest):
+        return (*before, entry)
+    found = made_smaller(state, command, spec.every_model[entry], spec=spec, run=run)
+    if isinstance(found, Refusal):
+        refused[entry] = found
+    else:
+        owner.defer(found)
+    return entries
 
 
 async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, model: ChatModel, ports: Ports) -> None:
@@ -140,7 +174,7 @@ async def _ask_model(
         raise
     else:
         await passage.end(usage=responded.usage, limits=reply.limits)
-        owner.defer(responded)
+        owner.defer(responded, *read(owner.view, command, reply, spec=spec, run=owner.key.run))
         return
     seconds = ports.clock.monotonic() - started
     said = heard.size if heard.begun else None
@@ -154,21 +188,8 @@ async def _ask_model(
 def _request(
     owner: Owner, command: CallModel, choice: ModelChoice, *, spec: AgentSpec, given: JsonValue, ports: Ports
 ) -> ChatRequest:
-    messages, denied = conversation(owner.view, given, run=owner.key.run), owner.view.denied
-    if command.wrap_up and denied is not None:
-        messages = (*messages, SteerNote(f"{denied.problem.message}. {_WRAP_UP}", denied.guard))
-    return ChatRequest(
-        model=choice,
-        system=spec.system,
-        messages=messages,
-        tools=() if command.wrap_up else spec.tools,
-        attempt=command.attempt,
-        call=command.call,
-        run=owner.key.run,
-        input=given,
-        timeout=within_deadline(owner, spec.limits.model_timeout, ports),
-        output=None if command.wrap_up else spec.output,
-    )
+    timeout = within_deadline(owner, spec.limits.model_timeout, ports)
+    return request_of(owner.view, command, choice, spec=spec, given=given, run=owner.key.run, timeout=timeout)
 
 
 def _prefix(owner: Owner, command: CallModel, request: ChatRequest, told: Told) -> Prefix | None:
@@ -200,18 +221,28 @@ async def _responded(command: CallModel, reply: ChatReply, ports: Ports, *, choi
 def _failed(owner: Owner, wanted: _Wanted, error: ModelError, *, model: str, ports: Ports) -> ModelFailed:
     """The failure as a fact; ``usage`` and ``replaced`` are its caller's."""
     command, spec = wanted.command, wanted.spec
-    now, call = ports.clock.monotonic(), owner.view.calls[command.call]
-    then = after(
-        error,
-        tries=call.asked.count(call.asked[-1]),
-        attempts=spec.limits.model_attempts,
-        seconds_left=within_deadline(owner, math.inf, ports),
-        wait=ports.retries.wait(model, now),
-        chance=chance_of(owner.key.run, command.call, command.attempt),
-        others=others(spec, call, wanted.absent),
-    )
+    now, call, choice = ports.clock.monotonic(), owner.view.calls[command.call], spec.every_model[wanted.entry]
+    smaller = error.kind == "context" and command.purpose == "turn"
+    if smaller and recoverable(owner.view, spec, choice, call=call.call, run=owner.key.run, wrap_up=command.wrap_up):
+        then = Next(0.0, why="its model is asked again, with less to read")
+    else:
+        then = _next(owner, wanted, error, model=model, ports=ports)
     if then.pause is not None and not then.left:
         ports.retries.retried(model, now)
     retry_at = None if then.pause is None else ports.clock.now() + timedelta(seconds=then.pause)
     problem = Problem(kind=f"model_{error.kind}", message=str(error), hint=then.why)
     return ModelFailed(call=command.call, attempt=command.attempt, problem=problem, retry_at=retry_at, left=then.left)
+
+
+def _next(owner: Owner, wanted: _Wanted, error: ModelError, *, model: str, ports: Ports) -> Next:
+    command, spec = wanted.command, wanted.spec
+    call = owner.view.calls[command.call]
+    return after(
+        error,
+        tries=call.asked.count(call.asked[-1]),
+        attempts=spec.limits.model_attempts,
+        seconds_left=within_deadline(owner, math.inf, ports),
+        wait=ports.retries.wait(model, ports.clock.monotonic()),
+        chance=chance_of(owner.key.run, command.call, command.attempt),
+        others=others(spec, call, wanted.absent),
+    )

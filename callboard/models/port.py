@@ -86,7 +86,8 @@ ChatMessage: TypeAlias = UserText | AssistantTurn | ToolOutcome | SteerNote
 class ChatRequest:
     """One attempt of one model call. ``input`` is the task's; ``attempt`` counts from 1; ``timeout`` is in seconds.
 
-    ``output``: the JSON schema that an answer is to fit; None: any text will do.
+    ``output``: the JSON schema that an answer is to fit; None: any text will do. ``purpose``: only a ``turn`` repeats
+    what the call before it read; ``summed_up``: the answers that are told by a summary among the ``messages``.
     """
 
     model: ModelChoice
@@ -99,6 +100,8 @@ class ChatRequest:
     input: JsonValue
     timeout: float
     output: Mapping[str, JsonValue] | None = None
+    purpose: Literal["turn", "summary", "warm"] = "turn"
+    summed_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def last_text(messages: Sequence[ChatMessage]) -> str:
 
 def _asked(request: ChatRequest) -> int:
     """The number of the turn, from 1."""
-    return 1 + sum(isinstance(message, AssistantTurn) for message in request.messages)
+    return 1 + request.summed_up + sum(isinstance(message, AssistantTurn) for message in request.messages)
 
 
 def _call_id(turn: int, at: int) -> str:

@@ -21,7 +21,7 @@ _KEPT, _ENOUGH = 64, 8
 def most_input(request: ChatRequest, last: int | None) -> int:
     """The most tokens of a request. ``last``: those of the last answered call, which it repeats; None: the first."""
     if last:
-        return last + most_tokens(sum(map(_size, _since_last_answer(request.messages))))
+        return last + most_tokens(sum(map(message_size, _since_last_answer(request.messages))))
     return most_tokens(size_of(request))
 
 
@@ -32,9 +32,9 @@ def most_tokens(size: int) -> int:
 
 def size_of(request: ChatRequest) -> int:
     """The bytes of all that the model reads."""
-    told = len(request.system.encode("utf-8", "replace")) + sum(map(_tool_size, request.tools))
+    told = len(request.system.encode("utf-8", "replace")) + sum(map(tool_size, request.tools))
     schema = len(to_json(request.output)) if request.output is not None else 0
-    return told + schema + sum(map(_size, request.messages))
+    return told + schema + sum(map(message_size, request.messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def _since_last_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, 
     return messages[answers[-1] + 1 :] if answers else messages
 
 
-def _size(message: ChatMessage) -> int:
+def message_size(message: ChatMessage) -> int:
+    """The bytes of a message."""
     match message:
         case UserText(text=text) | SteerNote(text=text):
             return len(text.encode("utf-8", "replace"))
@@ -75,5 +76,6 @@ def _size(message: ChatMessage) -> int:
             assert_never(message)
 
 
-def _tool_size(tool: ToolSpec) -> int:
+def tool_size(tool: ToolSpec) -> int:
+    """The bytes of what the model reads of a tool."""
     return len(tool.name) + len(tool.description.encode("utf-8", "replace")) + len(to_json(tool.parameters))
