@@ -7,7 +7,6 @@ from typing import Any, TypeGuard, cast
 from pydantic import BaseModel, JsonValue, RootModel
 from pydantic.errors import PydanticUserError
 
-from callboard.config.json_schema import fault
 from callboard.config.resolved import ClassRef
 from callboard.errors import ConfigError
 from callboard.tools.registry import load_module
@@ -46,9 +45,8 @@ def schema_of(model: type[BaseModel]) -> Schema:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise ConfigError(f"{model.__name__} has no JSON schema: {reason}") from error
     schema = _at_the_top(schema)
-    if wrong := fault(schema):
-        where = ".".join(map(str, wrong[0]))
-        raise ConfigError(f"the JSON schema of {model.__name__} at {where}: {wrong[1]}")
+    if schema.get("type") != "object":
+        raise ConfigError(f"{model.__name__} is no object in JSON: make what it holds a field of a pydantic model")
     return schema
 
 

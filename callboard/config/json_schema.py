@@ -70,7 +70,7 @@ def _beyond(node: JsonValue, root: dict[str, JsonValue], path: Path) -> Iterator
     if not isinstance(node, dict):
         return
     pattern, reference = node.get("pattern"), node.get("$ref")
-    if isinstance(pattern, str) and not _is_pattern(pattern):
+    if isinstance(pattern, str) and not is_pattern(pattern):
         yield (*path, "pattern"), f"{pattern!r} is no pattern: expected a regular expression without look-around"
     if isinstance(node.get("patternProperties"), dict):
         yield (*path, "patternProperties"), "not available: use 'propertyNames' and 'additionalProperties'"
@@ -92,7 +92,8 @@ def _leads_somewhere(reference: str, root: dict[str, JsonValue]) -> bool:
     return True
 
 
-def _is_pattern(text: str) -> bool:
+def is_pattern(text: str) -> bool:
+    """Is it one here? Those of classes need not be."""
     try:
         _matcher(text)
     except SchemaError:
@@ -111,7 +112,7 @@ def _library() -> tuple[Any, Any]:
     from jsonschema import Draft202012Validator, ValidationError, exceptions, validators  # noqa: PLC0415 - as above
 
     def matches(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-        if isinstance(value, str) and not _matcher(pattern).isinstance_python(value):
+        if isinstance(value, str) and is_pattern(pattern) and not _matcher(pattern).isinstance_python(value):
             yield ValidationError(f"{value!r} does not match {pattern!r}")
 
     making: Any = validators

@@ -42,11 +42,13 @@ def _is_stop(value: JsonValue) -> bool:
 _EFFORT: Final = _one_of("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SWITCH: Final[Check] = (lambda value: isinstance(value, bool), "true or false")
 _OBJECT: Final[Check] = (_is_object, "a mapping")
+_TOLD: Final = _one_of("native", "prompt")
 MESSAGES: Final[Mapping[str, Check]] = {
     "metadata": _OBJECT,
     "output_config": _OBJECT,
     "service_tier": _one_of("auto", "standard_only"),
     "stop_sequences": (_are_texts, "a list of texts"),
+    "structured_output": _TOLD,
     "thinking": _OBJECT,
     "tool_choice": _OBJECT,
 }
@@ -55,6 +57,7 @@ RESPONSES: Final[Mapping[str, Check]] = {
     "parallel_tool_calls": _SWITCH,
     "reasoning_effort": _EFFORT,
     "service_tier": _one_of("auto", "default", "flex", "priority"),
+    "structured_output": _TOLD,
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "verbosity": _one_of("low", "medium", "high"),
@@ -66,6 +69,7 @@ CHAT: Final[Mapping[str, Check]] = {
     "reasoning_effort": _EFFORT,
     "seed": (_is_whole, "a whole number"),
     "stop": (_is_stop, f"a text, or a list of at most {_STOPS}"),
+    "structured_output": _TOLD,
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
 }

@@ -9,9 +9,11 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from callboard.testing.loose import items, mapping
+from callboard.testing.schemas import wrong_schema
 from callboard.testing.script import Wire
 
 _Json = Mapping[str, Any]
@@ -23,7 +25,7 @@ _MODEL_ITEMS: Final = frozenset({"reasoning", "function_call"})
 def problem(wire: Wire, body: _Json) -> str | None:
     """Why the provider of this wire answers 400 to ``body``; None: it does not."""
     find = {"anthropic": _anthropic, "openai": _responses, "openai-chat": _chat}[wire]
-    return next(find(body), None)
+    return next(chain(find(body), wrong_schema(wire, body)), None)
 
 
 def signature(thinking: str) -> str:

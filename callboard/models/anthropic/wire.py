@@ -22,15 +22,21 @@ from callboard.models.anthropic.history import (
 )
 from callboard.models.port import ChatRequest
 from callboard.models.settings import checked
+from callboard.models.structured import SETTING, Dialect, constrained, prompted, told
 
 Body: TypeAlias = dict[str, Any]
 _CACHED: Final = MappingProxyType({"type": "ephemeral"})
 _MARKED_MESSAGES: Final = 2
+_FORMATS: Final = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
+)
+_CLAUDE: Final = Dialect(frozenset(), _FORMATS, complete=False, recursive=False, optional=24, unions=16)
 
 
 def body_of(request: ChatRequest) -> Body:
     """The body of a streamed call. Raises ``ModelError`` (``bad_request``) for settings that are not known."""
     settings = _settings(request)
+    words = _asked_for(request, settings)
     messages = messages_of(request.messages)
     tools: list[Block] = [_tool(tool) for tool in request.tools]
     if not tools and (used := used_tools(messages)):  # a history with calls is refused without tools
@@ -39,7 +45,7 @@ def body_of(request: ChatRequest) -> Body:
     if not tools:
         settings.pop("tool_choice", None)
     _mark(tools[-1:])
-    system: list[Block] = [] if blank(request.system) else [text_block(request.system)]
+    system: list[Block] = [] if blank(words) else [text_block(words)]
     _mark(system)
     asked = [message for message in messages if message["role"] == "user"]
     for message in asked[-_MARKED_MESSAGES:]:
@@ -55,6 +61,19 @@ def _settings(request: ChatRequest) -> Body:
     if isinstance(thinking, Mapping) and thinking.get("type") == "enabled" and not welcomes_thoughts(request.messages):
         del settings["thinking"]
     return settings
+
+
+def _asked_for(request: ChatRequest, settings: Body) -> str:
+    """The system prompt. What answers are to be goes into ``settings``; what cannot be said there, into the prompt."""
+    settings.pop(SETTING, None)
+    if request.output is None:
+        return request.system
+    schema = None if prompted(request) else constrained(request.output, _CLAUDE)
+    if schema is None:
+        return told(request.system, request.output)
+    given = settings.get("output_config", {})
+    settings["output_config"] = {**given, "format": {"type": "json_schema", "schema": schema}}
+    return request.system
 
 
 def _tool(tool: ToolSpec) -> Block:

@@ -9,9 +9,10 @@ from pydantic import JsonValue
 from callboard.config.settings import CHAT
 from callboard.config.spec import ToolSpec
 from callboard.models.openai.history import Exchange, arguments, note, output, paired, wire_id
-from callboard.models.openai.strictness import may_be_strict, parameters
+from callboard.models.openai.strictness import answer_format, instructions, may_be_strict, parameters
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, ToolOutcome, UserText
 from callboard.models.settings import checked
+from callboard.models.structured import SETTING
 
 
 def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValue]:
@@ -21,9 +22,10 @@ def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValu
     """
     choice = request.model
     settings = checked(choice.settings, CHAT)
+    settings.pop(SETTING, None)
     body: dict[str, JsonValue] = {
         "model": choice.name,
-        "messages": _messages(request.system, request.messages),
+        "messages": _messages(instructions(request), request.messages),
         "max_completion_tokens" if at_openai else "max_tokens": choice.max_output,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -32,6 +34,8 @@ def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValu
         body["tools"] = [_tool(tool) for tool in request.tools]
     else:
         settings.pop("parallel_tool_calls", None)  # refused without tools
+    if (wanted := answer_format(request)) is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     return body | settings
 
 

@@ -14,9 +14,10 @@ from callboard.config.settings import RESPONSES
 from callboard.config.spec import ToolSpec
 from callboard.models.openai.history import Exchange, arguments, note, output, paired, wire_id
 from callboard.models.openai.reading import mapping
-from callboard.models.openai.strictness import may_be_strict, parameters
+from callboard.models.openai.strictness import answer_format, instructions, may_be_strict, parameters
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, ToolCall, ToolOutcome, UserText
 from callboard.models.settings import checked
+from callboard.models.structured import SETTING
 
 PROVIDER: Final = "openai"
 _UNREASONING: Final = re.compile(r"(chatgpt|gpt-[34])")
@@ -27,17 +28,19 @@ def request_body(request: ChatRequest) -> dict[str, JsonValue]:
     """The body of ``POST /responses``. Raises ``ModelError`` for settings that do not exist."""
     choice = request.model
     settings = checked(choice.settings, RESPONSES)
+    settings.pop(SETTING, None)
+    system, text = instructions(request), dict[str, JsonValue]()
     tools = [_tool(tool) for tool in request.tools]
     body: dict[str, JsonValue] = {
         "model": choice.name,
         "input": _items(request.messages),
         "max_output_tokens": choice.max_output,
-        "prompt_cache_key": cache_key(choice.name, request.system, tools),
+        "prompt_cache_key": cache_key(choice.name, system, tools),
         "store": False,
         "stream": True,
     }
-    if request.system:
-        body["instructions"] = request.system
+    if system:
+        body["instructions"] = system
     if tools:
         body["tools"] = list(tools)
     if not _UNREASONING.match(choice.name):
@@ -45,7 +48,11 @@ def request_body(request: ChatRequest) -> dict[str, JsonValue]:
     if (effort := settings.pop("reasoning_effort", None)) is not None:
         body["reasoning"] = {"effort": effort}
     if (verbosity := settings.pop("verbosity", None)) is not None:
-        body["text"] = {"verbosity": verbosity}
+        text["verbosity"] = verbosity
+    if (wanted := answer_format(request)) is not None:
+        text["format"] = {"type": "json_schema", **wanted}
+    if text:
+        body["text"] = text
     if not tools:
         settings.pop("parallel_tool_calls", None)  # refused without tools
     return body | settings
