@@ -65,6 +65,13 @@ class ModelEntry(Strict):
         Field(ge=1, le=100_000_000, description="Tokens of its context window. Without it, what its provider says."),
         NOT_A_BOOL,
     ] = None
+    warm: Annotated[
+        bool,
+        Field(
+            description="Fill the provider's prompt cache when workers start, and let the first of calls that begin "
+            "alike go ahead."
+        ),
+    ] = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -74,6 +81,8 @@ class ModelEntry(Strict):
             return self._real()
         if self.settings:
             raise ValueError("'settings' are for real models: a script says everything in its turns")
+        if self.warm:
+            raise ValueError("'warm' is for real models: a script has no prompt cache")
         if (self.script is None) == (self.turns is None):
             raise ValueError("expected either 'script' (a file) or 'turns' (a list) for the provider 'scripted'")
         if self.script is not None and self.loop:

@@ -147,6 +147,7 @@ def choice_of(model: ModelEntry | str, file: ConfigFile, script: Script | None) 
         max_output=entry.max_output,
         context=entry.context,
         context_source="" if entry.context is None else "config",
+        warm=entry.warm,
         settings=entry.settings if script is None else script.model_dump(mode="json", exclude_defaults=True),
     )
 

@@ -69,6 +69,8 @@ class ModelChoice(Strict):
     """Tokens of its context window, request and answer together; None: nobody knows."""
     context_source: str = ""
     """Where that is from."""
+    warm: bool = False
+    """Is its prompt cache filled before many calls read it?"""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own. For the scripted one: the fields of ``callboard.config.script.Script``."""
 

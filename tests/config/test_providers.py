@@ -41,7 +41,7 @@ def test_one_line_names_a_model_and_the_long_form_says_more() -> None:
 agents:
   short: {model: anthropic/claude-sonnet-5}
   long:
-    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, settings: {verbosity: low}}
+    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, settings: {verbosity: low}, warm: true}
   other: {}
 defaults: {model: openai-chat/org/qwen3}
 """
@@ -55,6 +55,7 @@ defaults: {model: openai-chat/org/qwen3}
         Price(input=1, output=2),
     )
     assert long.settings == {"verbosity": "low"}
+    assert (short.warm, long.warm) == (False, True)
     assert (other.provider, other.name) == ("openai-chat", "org/qwen3")
 
 
@@ -203,6 +204,10 @@ REFERENCE = "expected '${env:NAME}' or '${file:path}': a key does not belong int
         (
             "agents: {a: {model: {provider: scripted, turns: [{text: a}], settings: {x: 1}}}}",
             "1:21: agents.a.model: 'settings' are for real models: a script says everything in its turns",
+        ),
+        (
+            "agents: {a: {model: {provider: scripted, turns: [{text: a}], warm: true}}}",
+            "1:21: agents.a.model: 'warm' is for real models: a script has no prompt cache",
         ),
         ("providers: {local: {}}", f"1:13: providers.local.kind: missing: {KINDS}"),
         ("providers: {local: {kind: x}}", f"1:27: providers.local.kind: got 'x': {KINDS}"),
