@@ -41,7 +41,8 @@ def test_one_line_names_a_model_and_the_long_form_says_more() -> None:
 agents:
   short: {model: anthropic/claude-sonnet-5}
   long:
-    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, settings: {verbosity: low}, warm: true}
+    model: {provider: openai, name: org/gpt-x, max_output: 9, price: {input: 1, output: 2}, warm: true,
+      settings: {verbosity: low}}
   other: {}
 defaults: {model: openai-chat/org/qwen3}
 """
