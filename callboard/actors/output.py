@@ -87,4 +87,5 @@ def _line(error: Any) -> str:
     given = error["input"]
     scalar = given is None or isinstance(given, str | int | float)
     shown = f", not {str(to_json(given), 'utf-8')[:_SHOWN]}" if scalar and error["type"] != "missing" else ""
-    return line(error["loc"], f"{error['msg']}{shown}")
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return line(error["loc"], f"{message}{shown}")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from callboard.actors.accounts import ZERO, model_requested
 from callboard.actors.allowance import caps_of, overdraft
+from callboard.actors.ending import REPAIRS
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     SIGNALS,
@@ -19,6 +20,7 @@ from callboard.bus.messages import (
     ModelLateUsage,
     ModelRequested,
     ModelResponded,
+    OutputRejected,
     RunClaimed,
     RunCreated,
     RunSettled,
@@ -32,7 +34,7 @@ from callboard.config.guards import GuardSettings
 
 Rule: TypeAlias = Literal[
     "created", "terminal", "claim", "fenced", "suspended", "intent", "repeated", "at_most_once", "key",
-    "settled", "receipt", "R1", "R2", "family", "queue", "budget", "paused", "ledger",
+    "settled", "receipt", "R1", "R2", "family", "queue", "budget", "paused", "ledger", "output",
 ]  # fmt: skip
 
 
@@ -62,6 +64,8 @@ def judge_event(state: RunState, owner: str, event: Event) -> Iterator[tuple[Rul
         yield from _judge_intent(state, event)
     elif isinstance(event, ModelResponded | ModelFailed | ToolReturned | ToolInDoubt):
         yield from _judge_result(state, event)
+    elif isinstance(event, OutputRejected):
+        yield from _judge_rejection(state, event)
 
 
 def _judge_claim(state: RunState, event: RunClaimed) -> Iterator[tuple[Rule, str]]:
@@ -99,6 +103,14 @@ def _judge_result(
         yield "repeated", f"{event.type} for {event.call}, which has its result"
     elif now != "open" and not refused and not again:
         yield "intent", f"{event.type} for {event.call}, which is {now}: no open intent"
+
+
+def _judge_rejection(state: RunState, event: OutputRejected) -> Iterator[tuple[Rule, str]]:
+    last = next((turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    if last is None or last.call != event.call:
+        yield "output", f"{event.call} was rejected, which is not the last answer"
+    if event.round != len(state.rejected) + 1 or event.round > REPAIRS:
+        yield "output", f"{event.call} was rejected in round {event.round}, after {len(state.rejected)} of {REPAIRS}"
 
 
 def _overdrawn(state: RunState, event: ModelRequested) -> str:

@@ -60,13 +60,15 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
 def print_agents(agents: Mapping[str, AgentCode], providers: Mapping[str, ProviderConfig]) -> None:
     """What a configuration has to run: agents, models with where their keys are and what they cost, tools, limits."""
     table = Table(box=None, pad_edge=False)
-    for name in ("agent", "model", "tools", "team", "limits"):
+    outputs = any(code.spec.output is not None for code in agents.values())
+    for name in ("agent", "model", "tools", "team", *(("output",) if outputs else ()), "limits"):
         table.add_column(name, overflow="fold")
     for name, code in agents.items():
         spec = code.spec
         models = "\n".join(_model(choice, providers) for choice in spec.models) or "function"
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
-        table.add_row(Text(name, style="bold"), Text(models), Text(tools), Text(", ".join(spec.team)), _bounds(spec))
+        cells = (models, tools, ", ".join(spec.team), *((_output(spec),) if outputs else ()), _bounds(spec))
+        table.add_row(Text(name, style="bold"), *map(Text, cells))
     show_table(table)
 
 
@@ -76,6 +78,17 @@ def _model(choice: ModelChoice, providers: Mapping[str, ProviderConfig]) -> str:
     provider = providers[entry_of(choice)]
     price = describe_price(choice) or "price unknown"
     return f"{provider.name}/{choice.name}\n  key: {provider.key_source}\n  {price}"
+
+
+def _output(spec: AgentSpec) -> str:
+    """What its results are: the schema's title, and the fields, with a mark at those that may be missing."""
+    if spec.output is None:
+        return "text"
+    properties, required = spec.output.get("properties"), spec.output.get("required")
+    needed = required if isinstance(required, list) else []
+    named = properties if isinstance(properties, dict) else {}
+    fields = ", ".join(name if name in needed else f"{name}?" for name in named)
+    return "\n".join(filter(None, (str(spec.output.get("title", "JSON")), fields)))
 
 
 def _bounds(spec: AgentSpec) -> str:

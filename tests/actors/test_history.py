@@ -17,6 +17,7 @@ from callboard.bus.messages import (
     ModelLateUsage,
     ModelRequested,
     ModelResponded,
+    OutputRejected,
     Parent,
     Record,
     RunClaimed,
@@ -51,6 +52,10 @@ LOOK = ToolRequested(call="t1", tool="look", effect="pure", key="k1")
 DOUBT = ToolInDoubt(call="t1", policy="ask")
 RETRY = ToolResolved(call="t1", decision="retry")
 TAKEOVER = ("o2", RunClaimed(task=1))
+ANSWERED = ModelRequested(call="m1"), ModelResponded(call="m1")
+AGAIN = ModelRequested(call="m2"), ModelResponded(call="m2")
+REJECTED, TWICE = OutputRejected(call="m1", round=1), OutputRejected(call="m2", round=2)
+THRICE = ModelRequested(call="m3"), ModelResponded(call="m3"), OutputRejected(call="m3", round=3)
 GO = RunSuspended(waits=((Wait(kind="signal", name="go"),),))
 CAME = SignalReceived(name="go")
 CHILD = RunKey("acme", "c1")
@@ -115,6 +120,7 @@ GOOD = [
     (RunKilled(), CAME),
     (claimed(), RunPaused(name="x"), RunResumed(name="x"), INTENT, RunPaused(name="x"), RETURNED),
     (claimed(), RunPaused(name="x", until=T0), INTENT),
+    (claimed(), ANSWERED, RunSteered(text="x"), (REJECTED, AGAIN[0]), AGAIN[1], TWICE, RunFailed(problem=PROBLEM)),
 ]
 BAD = [
     ("created", (claimed(), ("o2", created()))),
@@ -140,6 +146,10 @@ BAD = [
     ("at_most_once", (claimed(), INTENT, TAKEOVER, ("o2", INTENT))),
     ("at_most_once", (claimed(), INTENT, DOUBT, INTENT)),
     ("paused", (claimed(), RunPaused(name="x"), INTENT)),
+    ("output", (claimed(), REJECTED)),
+    ("output", (claimed(), ANSWERED, AGAIN, REJECTED)),
+    ("output", (claimed(), ANSWERED, REJECTED.model_copy(update={"round": 2}))),
+    ("output", (claimed(), ANSWERED, REJECTED, AGAIN, TWICE, THRICE)),
     ("key", (claimed(), LOOK, LOOK.model_copy(update={"key": "k2"}))),
 ]
 

@@ -201,7 +201,7 @@ def test_what_a_class_says_is_told_with_its_place():
     found = checked('{"no": "7", "lines": [{"price": "much"}]}', {}, Invoice)
     assert found == Unfit(
         (
-            'no: Value error, numbers begin with R, not "7"',
+            'no: numbers begin with R, not "7"',
             'lines.0.price: Input should be a valid decimal, not "much"',
             "lines.0.when: Field required",
         )

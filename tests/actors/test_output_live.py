@@ -70,7 +70,7 @@ async def test_a_wrong_answer_is_repaired_and_the_model_reads_what_was_wrong():
     assert state.terminal.result.value == {"number": "R7", "total": 42}
     assert [(each.call, each.round) for each in rejected] == [("m1", 1), ("m2", 2)]
     assert "no JSON" in rejected[0].problems
-    assert rejected[1].problems == "total: Value error, totals are not negative, not -1"
+    assert rejected[1].problems == "total: totals are not negative, not -1"
     assert len(answered) == 3
 
 
