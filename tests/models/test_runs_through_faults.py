@@ -167,6 +167,8 @@ async def wrong(play: Play, run: Told, board: Fleet, server: FakeProvider) -> An
         yield f"its failures are {run.failed}"
     bills = [each.usd_micros for each in requests]
     cost = await charged(board, run, play.agent)
+    if cost != sum(event.usage.cost_usd_micros for event in (*run.failed, *run.responded)):
+        yield f"it costs {cost}, its events say otherwise"
     most = [each.reserved.usd_micros for each in run.requested]
     if any(bill > held for bill, held in zip(bills, most, strict=True)):
         yield f"it reserves {most}, the provider bills {bills}"

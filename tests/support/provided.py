@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from callboard.actors.worker import Worker
 from callboard.app.budgets import Filter, costs
 from callboard.app.gates import worker_gates
 from callboard.app.guards import Guarding
+from callboard.bus.bus import open_bus
 from callboard.bus.messages import ModelFailed, ModelRequested, ModelResponded
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import Price
@@ -21,6 +22,7 @@ from callboard.config.spec import AgentSpec, Limits, ModelChoice
 from callboard.models.registry import opened_models
 from callboard.testing import Rate
 from callboard.tools.tool import AnyTool
+from tests.support.bus import bus_url
 from tests.support.fleet import Fleet, fleet, ports
 
 PRICE = Price(input=3, output=15, cached=0.3, written=3.75)
@@ -77,17 +79,26 @@ def codes(tools: Sequence[AnyTool] = (), *, system: str = "", **limits: Any) -> 
 
 @asynccontextmanager
 async def working(
-    agents: Mapping[str, AgentCode], url: str, *, guarding: Guarding = NO_GUARDS, stall: float = 60.0
+    agents: Mapping[str, AgentCode], url: str, *, guarding: Guarding = NO_GUARDS, stall: float = 60.0, workers: int = 1
 ) -> AsyncGenerator[Fleet]:
-    """A worker for ``agents``, whose provider is at ``url``."""
-    choices = [each for code in agents.values() for each in code.spec.models]
-    async with (
-        fleet(*agents.values(), workers=0) as board,
-        worker_gates(board.bus, guarding, worker="w") as gates,
-        opened_models(providers(url, stall=stall), choices) as models,
-        Worker(agents, replace(ports(board.bus), gates=gates), name="w", open_model=models.open),
-    ):
+    """Workers for ``agents``, whose provider is at ``url``."""
+    async with fleet(*agents.values(), workers=0) as board, AsyncExitStack() as stack:
+        for number in range(workers):
+            one = _worker(board, providers(url, stall=stall), guarding, name=f"w{number}")
+            await stack.enter_async_context(one)
         yield board
+
+
+@asynccontextmanager
+async def _worker(board: Fleet, there: Providers, guarding: Guarding, *, name: str) -> AsyncGenerator[None]:
+    choices = [each for code in board.agents.values() for each in code.spec.models]
+    async with (
+        open_bus(bus_url(), subjects=board.subjects, name=name, echo=False) as bus,
+        worker_gates(bus, guarding, worker=name) as gates,
+        opened_models(there, choices) as models,
+        Worker(board.agents, replace(ports(bus), gates=gates), name=name, open_model=models.open),
+    ):
+        yield
 
 
 async def told(board: Fleet, key: RunKey, *, within: float = 30) -> Told:
@@ -103,11 +114,9 @@ async def told(board: Fleet, key: RunKey, *, within: float = 30) -> Told:
 
 
 async def charged(board: Fleet, run: Told, agent: str) -> int:
-    """Micro-dollars of a run; the journal's books, its events and ``callboard budget`` agree on them."""
+    """Micro-dollars of a run; the journal's books and ``callboard budget`` agree on them."""
     lines, _ = await costs(board.bus, Filter(run=run.key.run))
     (line,) = [each for each in lines if each.tool == f"{WIRES[agent]}/{agent}"]
-    usages = [event.usage for event in (*run.failed, *run.responded)]
-    own = run.state.accounts.own.usd_micros
-    assert own == line.used.usd_micros == sum(each.cost_usd_micros for each in usages)
-    assert line.used.model_calls == len(run.requested)
-    return own
+    own = run.state.accounts.own
+    assert (own.usd_micros, own.model_calls) == (line.used.usd_micros, line.used.model_calls)
+    return own.usd_micros

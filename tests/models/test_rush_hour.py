@@ -1,0 +1,114 @@
+"""Twenty users at six o'clock, and twenty more: no rate limit of the provider reaches one of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from callboard.actors.actor import running
+from callboard.bus.bus import open_bus
+from callboard.config.guards import RateLimit
+from callboard.guards.rate import gcra
+from callboard.guards.rate.limiter import rate_child
+from callboard.testing import Call, FakeProvider, Fault, Limit, Reply, Request, Tokens, fake_provider
+from callboard.tools.tool import tool
+from tests.support.bus import bus_url
+from tests.support.fleet import Fleet
+from tests.support.provided import NO_GUARDS, PRICES, WIRES, Told, charged, codes, told, working
+
+USERS = 20
+ALLOWED = 60
+"""Requests a minute; two waves of twenty users have eighty."""
+
+
+@tool(effect="pure")
+def look(what: str) -> str:
+    """Look it up."""
+    return f"seen {what}"
+
+
+def answer(request: Request) -> Reply:
+    if request.turn == 0:
+        return Reply("Let me look.", (Call("look", {"what": "it"}),), tokens=Tokens(100, 20))
+    return Reply("It is there.", tokens=Tokens(150, 10))
+
+
+async def crowd(board: Fleet, agent: str, *, within: float) -> list[Told]:
+    """Two waves: the second one comes when the first of the first wave is served."""
+    runs: list[Told] = []
+    served = anyio.Event()
+
+    async def user() -> None:
+        runs.append(await told(board, await board.submit(agent, "where is it?"), within=within))
+        served.set()
+
+    async with anyio.create_task_group() as users:
+        for _ in range(USERS):
+            users.start_soon(user)
+        await served.wait()
+        for _ in range(USERS):
+            users.start_soon(user)
+    return runs
+
+
+async def settled(board: Fleet, agent: str, runs: list[Told], server: FakeProvider) -> None:
+    """Every user has an answer, and pays what the provider bills; more where a worker that was late lost a run."""
+    assert [run.end for run in runs] == ["completed"] * 2 * USERS
+    cost, bill = sum([await charged(board, run, agent) for run in runs]), server.bill[agent]
+    assert cost == bill.usd_micros if bill.calls == 4 * USERS else cost > bill.usd_micros
+
+
+def refused(server: FakeProvider) -> int:
+    return sum(request.status == 429 for request in server.requests)
+
+
+LONG = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.mark.parametrize(
+    ("agent", "minute"), [("gpt", 3.0), *(pytest.param(agent, 60.0, marks=LONG) for agent in WIRES)]
+)
+async def test_with_the_providers_limits_configured_it_never_has_to_refuse_anybody(
+    agent: str, minute: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gcra, "_MINUTE", minute + 1.0)  # a second to spare, as ever
+    limits = {f"{WIRES[agent]}/{agent}": RateLimit(requests=ALLOWED)}
+    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(requests=ALLOWED, window=minute))
+    guarding = replace(NO_GUARDS, rate_limits=limits)
+    async with served as server, working(codes((look,)), server.url, guarding=guarding, workers=2) as board:
+        async with (
+            open_bus(bus_url(), subjects=board.subjects, name="guard") as bus,
+            running(rate_child(bus, limits, name="guard")),
+        ):
+            runs = await crowd(board, agent, within=6 * minute + 30)
+            assert refused(server) == 0
+            assert all(not run.failed for run in runs)
+        await settled(board, agent, runs, server)
+        span = server.requests[-1].at - server.requests[0].at
+        assert math.ceil(span / minute) > 1, "all of them fitted into one minute: the limit was never reached"
+
+
+async def test_tokens_are_kept_to_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    minute = 3.0
+    monkeypatch.setattr(gcra, "_MINUTE", minute + 1.0)
+    limits = {"anthropic/claude": RateLimit(input_tokens=12_000)}
+    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(tokens=12_000, window=minute))
+    guarding = replace(NO_GUARDS, rate_limits=limits)
+    async with served as server, working(codes((look,)), server.url, guarding=guarding) as board:
+        runs = await crowd(board, "claude", within=60)
+        assert refused(server) == 0
+        await settled(board, "claude", runs, server)
+
+
+@pytest.mark.parametrize("agent", ["claude", *(pytest.param(agent, marks=LONG) for agent in ("gpt", "open"))])
+async def test_without_configured_limits_refused_calls_are_made_again_and_no_user_sees_it(agent: str) -> None:
+    busy = Fault("rate", at=range(1, 9), retry_after=0.3)  # however slow this machine is
+    served = fake_provider(replies=answer, faults=[busy], prices=PRICES, limit=Limit(requests=30, window=1.0))
+    async with served as server, working(codes((look,)), server.url, workers=2) as board:
+        runs = await crowd(board, agent, within=60)
+        assert refused(server) == sum(len(run.failed) for run in runs) >= len(range(1, 9))
+        assert {each.problem.kind for run in runs for each in run.failed} == {"model_rate"}
+        await settled(board, agent, runs, server)
