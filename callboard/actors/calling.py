@@ -7,7 +7,7 @@ from typing import Final
 
 from callboard.actors.choosing import candidates
 from callboard.actors.commands import Backoff, CallModel, Command, Compaction, End, Suspend, Write, fail
-from callboard.actors.relieving import Full, relief_for
+from callboard.actors.relieving import Full, fits, relief_for
 from callboard.actors.state import Call, RunState
 from callboard.bus.messages import ModelResponded, Problem, RunFailed, TimerSet, Wait
 from callboard.bus.subjects import RunKey
@@ -39,11 +39,12 @@ def _room_for(turn: CallModel, state: RunState, spec: AgentSpec, now: datetime, 
     """What must be done before this call fits into the window of the model that is asked first; None: nothing."""
     if not state.relief.overflowed and all(choice.context is None for choice in spec.models):
         return None
-    entry = candidates(state, spec, turn.call, attempt=turn.attempt)[0]
+    asked = [spec.models[entry] for entry in candidates(state, spec, turn.call, attempt=turn.attempt)]
     summarise = not turn.wrap_up and not state.relief.unread
-    found = relief_for(state, spec, spec.models[entry], call=turn.call, run=run.run, summarise=summarise)
-    if isinstance(found, Full):
-        return fail("context", found.message, found.hint)
+    found = relief_for(state, spec, asked[0], call=turn.call, run=run.run, summarise=summarise)
+    if isinstance(found, Full):  # one that refused what should fit may be asked once more: then it is left
+        has_room = any(fits(state, spec, choice, run=run.run) for choice in asked)
+        return None if has_room else fail("context", found.message, found.hint)
     if isinstance(found, Compaction):
         return _summary(found, state, now)
     return None if found is None else Write((found,))

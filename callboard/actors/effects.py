@@ -8,7 +8,7 @@ from callboard.actors.gate import Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.state import Call
 from callboard.bus.messages import GuardDenied, ToolRequested
-from callboard.tools.context import ToolContext
+from callboard.tools.context import Earlier, ToolContext
 
 
 def denied(call: str, refusal: Refusal) -> GuardDenied:
@@ -18,11 +18,25 @@ def denied(call: str, refusal: Refusal) -> GuardDenied:
     )
 
 
-def context_of(owner: Owner, of: ToolRequested | Call, *, timeout: float, window: Armed | None = None) -> ToolContext:
+def context_of(
+    owner: Owner,
+    of: ToolRequested | Call,
+    *,
+    timeout: float,
+    window: Armed | None = None,
+    earlier: Earlier | None = None,
+) -> ToolContext:
     """What the code of a call is handed; ``timeout`` in seconds."""
     run, tenant = owner.key.run, owner.key.tenant
     return ToolContext(
-        run=run, tenant=tenant, call=of.call, key=of.key, attempt=of.attempt, deadline=timeout, window=window
+        run=run,
+        tenant=tenant,
+        call=of.call,
+        key=of.key,
+        attempt=of.attempt,
+        deadline=timeout,
+        window=window,
+        earlier=earlier,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import anyio
@@ -18,6 +19,7 @@ from callboard.actors.effects import context_of, denied, within_deadline
 from callboard.actors.gate import Ask, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted
+from callboard.actors.recalling import earlier_result
 from callboard.actors.state import Call
 from callboard.bus.messages import (
     ModelResponded,
@@ -118,7 +120,8 @@ async def run_tool(
         hint = "start a worker that has the tool, or take it off the agent's list"
         missing = Problem(kind="tool_unavailable", message=f"this worker has no code for {intent.tool!r}", hint=hint)
         return ToolReturned(call=asked.id, problem=missing)
-    context = context_of(owner, intent, timeout=timeout, window=window)
+    earlier = partial(earlier_result, owner, ports.blobs)
+    context = context_of(owner, intent, timeout=timeout, window=window, earlier=earlier)
     result = await execute(tool, asked.arguments, context)
     return await returned(asked.id, result, limit=tool.result_limit, ports=ports)
 

@@ -14,6 +14,7 @@ from callboard.config.spec import AgentSpec
 from callboard.errors import ConfigError
 from callboard.supervisors.team import DELEGATE, equip
 from callboard.tools.files import file_tools
+from callboard.tools.recall import recall
 from callboard.tools.registry import Registry, load_module
 from callboard.tools.tool import AnyTool
 
@@ -77,7 +78,7 @@ def _tool(reference: ToolRef, config: Config) -> AnyTool:
     builtin = reference.kind == "builtin"
     named = reference.name if builtin else f"{reference.source}:{reference.name}"
     try:
-        registry = Registry(file_tools(config.files_root) if builtin else ())
+        registry = Registry((*file_tools(config.files_root), recall) if builtin else ())
         (tool,) = registry.resolve((named,), Path()).values()
     except ConfigError as error:
         raise ConfigError(f"{reference.at}: {error}") from error

@@ -66,6 +66,8 @@ def print_agents(agents: Mapping[str, AgentCode], providers: Mapping[str, Provid
     for name, code in agents.items():
         spec = code.spec
         models = "\n".join(_model(choice, providers) for choice in spec.models) or "function"
+        if spec.summary is not None:
+            models += f"\nsums up: {_model(spec.summary, providers)}"
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)
         cells = (models, tools, ", ".join(spec.team), *((_output(spec),) if outputs else ()), _bounds(spec))
         table.add_row(Text(name, style="bold"), *map(Text, cells))
@@ -74,10 +76,16 @@ def print_agents(agents: Mapping[str, AgentCode], providers: Mapping[str, Provid
 
 def _model(choice: ModelChoice, providers: Mapping[str, ProviderConfig]) -> str:
     if choice.provider == "scripted":
-        return " ".join(filter(None, ("scripted", choice.name)))
+        return "".join(filter(None, ("scripted", f" {choice.name}".rstrip(), _window(choice))))
     provider = providers[entry_of(choice)]
     price = describe_price(choice) or "price unknown"
-    return f"{provider.name}/{choice.name}\n  key: {provider.key_source}\n  {price}"
+    window = _window(choice) or "\n  context window unknown"
+    return f"{provider.name}/{choice.name}\n  key: {provider.key_source}\n  {price}{window}"
+
+
+def _window(choice: ModelChoice) -> str:
+    """The context window, and who says so, in a line of its own; ``""``: nobody knows it."""
+    return f"\n  context {choice.context:,} ({choice.context_source})" if choice.context is not None else ""
 
 
 def _output(spec: AgentSpec) -> str:

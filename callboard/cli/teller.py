@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -12,7 +11,6 @@ from pydantic import JsonValue
 
 from callboard.actors.decide import DEADLINE
 from callboard.actors.ending import REPAIRS
-from callboard.actors.state import RunState
 from callboard.app.held import who
 from callboard.app.run_event import RunEvent
 from callboard.bus.messages import (
@@ -21,6 +19,7 @@ from callboard.bus.messages import (
     ChildFinished,
     ChildSpawned,
     Content,
+    ContextRelieved,
     GuardDenied,
     ModelFailed,
     ModelLateUsage,
@@ -48,13 +47,14 @@ from callboard.bus.messages import (
     ToolResolved,
     ToolReturned,
     Usage,
-    Wait,
 )
+from callboard.cli import phrases
 from callboard.config.times import time_of_day
 
 SHORT: Final = 88
 _ARGUMENTS: Final = 60
 _MILLION: Final = 1_000_000
+_OTHER_CALLS: Final = {"summary": "sums up older turns", "warm": "fills the prompt cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Teller:
                 return Line("↻", "yellow", f"taken up by {worker}") if self._claims > 1 else None
             case RunSuspended(waits=waits):
                 self.open.clear()
-                return Line("⏸", "dim", f"waits for {_waits(waits, self._children)}")
+                return Line("⏸", "dim", f"waits for {phrases.waits(waits, self._children)}")
             case RunReleased(reason=reason):
                 return Line("⇄", "yellow", f"released: {short(reason)}")
             case RunCompleted():
@@ -132,6 +132,9 @@ class Teller:
             case ModelRequested(call=call, model=model, instead=instead):
                 self.open[call] = Step(f"model {model}", given.at)
                 return Line("⇄", "yellow", f"goes on with {model}: {short(instead)}") if instead else None
+            case ModelResponded(call=call, usage=usage, purpose=purpose) if purpose != "turn":
+                told = f"model  {_OTHER_CALLS[purpose]}  {self._count(usage)} tokens"
+                return Line("✓", "dim", told, seconds=self._close(call, given))
             case ModelResponded(call=call, text=text, tool_calls=calls, usage=usage):
                 self.turns += 1
                 tokens = self._count(usage)
@@ -199,6 +202,8 @@ class Teller:
                 return Line("▶", "cyan", f"resumed by {by or 'somebody'}")
             case BudgetRaised(more=more, by=by):
                 return Line("+", "cyan", f"budget raised by {by or 'somebody'}: {amount(more)}")
+            case ContextRelieved():
+                return Line("⇣", "cyan", phrases.relieved(given.event))
             case ModelLateUsage(usage=usage):
                 self._count(usage)
                 return None
@@ -257,11 +262,6 @@ def dollars(micros: int) -> str:
     return f"${micros / _MILLION:.4f}"
 
 
-def waits_for(state: RunState) -> str:
-    """What a suspended run waits for."""
-    return _waits(state.waits, {child: spawned.agent for child, spawned in state.children.items()})
-
-
 def _returned(label: str, problem: Problem, seconds: float | None) -> Line:
     if problem.kind == "denied":
         return Line("⊘", "bold yellow", f"{label}  denied: {short(problem.message)}", seconds=seconds)
@@ -271,26 +271,6 @@ def _returned(label: str, problem: Problem, seconds: float | None) -> Line:
 def _content(content: Content) -> str:
     size = f" ({content.blob.size:,} bytes)" if content.blob is not None else ""
     return short(content.value) + size
-
-
-def _waits(groups: Sequence[Sequence[Wait]], children: dict[str, str]) -> str:
-    words = [
-        _wait(wait, children)
-        for group in groups
-        for wait in group
-        if not (wait.kind == "timer" and wait.name == DEADLINE)
-    ]
-    return ", ".join(words) or "its turn"
-
-
-def _wait(wait: Wait, children: dict[str, str]) -> str:
-    match wait.kind:
-        case "child":
-            return children.get(wait.name, wait.name)
-        case "go":
-            return f"the end of the pause {wait.name}"
-        case _:
-            return f"{wait.kind} {wait.name}"
 
 
 def _between(since: datetime | None, until: datetime | None) -> float | None:

@@ -18,8 +18,9 @@ from callboard.app.summary import summary
 from callboard.bus.messages import RunClaimed, RunFailed
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
+from callboard.cli.phrases import waits_for
 from callboard.cli.tables import STYLES
-from callboard.cli.teller import Teller, dollars, plain, short, waits_for
+from callboard.cli.teller import Teller, dollars, plain, short
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 

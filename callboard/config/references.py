@@ -16,7 +16,7 @@ from callboard.config.guards import BUILTIN_GUARDS
 from callboard.config.nodes import MappingNode, Node, Problem, ScalarNode, SequenceNode, joined, locate, shown
 from callboard.config.resolved import ClassRef, FunctionsRef, GuardRef, ToolRef
 
-BUILTIN_TOOLS: Final = frozenset({"read_file", "list_files", "search_text"})
+BUILTIN_TOOLS: Final = frozenset({"read_file", "list_files", "search_text", "recall"})
 
 _FUNCTION: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _MODULE: Final = re.compile(rf"{_FUNCTION}(?:\.{_FUNCTION})*")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from pydantic import JsonValue
 
 from callboard.log import Logger, get_logger
+
+Earlier: TypeAlias = Callable[[str], Awaitable[JsonValue]]
 
 
 class StartWindow(Protocol):
@@ -36,6 +41,8 @@ class ToolContext:
     deadline: float
     attempt: int = 1
     window: StartWindow | None = field(default=None, repr=False, compare=False)
+    earlier: Earlier | None = field(default=None, repr=False, compare=False)
+    """The result of an earlier call of the run, by its id; raises ``ToolError``. None: only agents' runs have it."""
     stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     def cancelled(self) -> bool:

@@ -24,7 +24,7 @@ from callboard.cli.guards_tables import print_alive
 from callboard.cli.instants import instant
 from callboard.cli.main import app
 from callboard.cli.shared import Shared
-from callboard.cli.teller import waits_for
+from callboard.cli.phrases import waits_for
 from callboard.cli.verdicts import hold_line, verdict_line
 from callboard.cli.watch_all import watch_all
 from callboard.errors import ConfigError

@@ -157,7 +157,7 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
             ["qqq: 1"],
             (
                 "4:5: agents.a.qqq: unknown key 'qqq': "
-                "use context, description, guards, limits, model, models, prefer, system, team, tools"
+                "use context, description, guards, limits, model, models, output, prefer, system, team, tools"
             ),
         ),
         (["system: 5"], "4:13: agents.a.system: got 5: expected text"),
@@ -166,7 +166,7 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
         (
             ["tools: [rd]"],
             (
-                "4:13: agents.a.tools.0: got 'rd': expected a built-in tool (list_files, read_file, search_text), "
+                "4:13: agents.a.tools.0: got 'rd': expected a built-in tool (list_files, read_file, recall, search_text), "
                 "'file.py:function' or 'package.module:function'"
             ),
         ),
