@@ -174,26 +174,27 @@ class Redactor:
         self._pattern = re.compile("|".join(map(_expression, forms))) if forms else None
 
     def __call__(self, _: object, __: str, event: _EventDict) -> _EventDict:
-        return {self._text(str(key)): self._value(value, 0) for key, value in event.items()}
+        return {self.text(str(key)): self._value(value, 0) for key, value in event.items()}
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """``text`` without the secrets."""
         return self._pattern.sub(REDACTED, text) if self._pattern else text
 
     def _value(self, value: object, depth: int) -> object:
         """``value`` as JSON types, without secrets."""
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if value is None or isinstance(value, bool | int | float):
-            shown = self._text(str(value))
+            shown = self.text(str(value))
             return shown if shown != str(value) else value
         if depth < _DEEP and isinstance(value, Mapping):
             items = cast("Mapping[object, object]", value).items()
-            return {self._text(str(key)): self._value(each, depth + 1) for key, each in items}
+            return {self.text(str(key)): self._value(each, depth + 1) for key, each in items}
         if depth < _DEEP and isinstance(value, list | tuple | set | frozenset):
             return [self._value(each, depth + 1) for each in cast("Iterable[object]", value)]
         if isinstance(value, bytes | bytearray):
-            return self._text(value.decode("utf-8", "backslashreplace"))
-        return self._text(_shown(value))
+            return self.text(value.decode("utf-8", "backslashreplace"))
+        return self.text(_shown(value))
 
 
 def _shown(value: object) -> str:

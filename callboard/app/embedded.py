@@ -22,6 +22,7 @@ from callboard.bus.client import DEFAULT_SUBJECTS
 from callboard.bus.server import Durability
 from callboard.bus.subjects import Subjects
 from callboard.config.providers import NO_PROVIDERS, Providers
+from callboard.models.registry import OpenModels, opened_models
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 
@@ -49,6 +50,7 @@ async def embedded(
     by: str = "client",
     guarding: Guarding = _DEFAULT_GUARDING,
     providers: Providers = NO_PROVIDERS,
+    models: OpenModels = opened_models,
 ) -> AsyncGenerator[Embedded]:
     """Serve ``agents`` for the time of the context, on the bus ``at`` if given, else on one of our own.
 
@@ -61,7 +63,8 @@ async def embedded(
             at, kept = BusAt((server.url,), subjects), data_dir
         leaving, gone = anyio.Event(), anyio.Event()
         name = process_name()
-        worker = worker_child(at, agents, WorkerSettings(name), leaving, guarding=guarding, providers=providers)
+        settings = WorkerSettings(name)
+        worker = worker_child(at, agents, settings, leaving, guarding=guarding, providers=providers, models=models)
         spec = SupervisorSpec((ChildSpec("supervisor"), ChildSpec("guard"), ChildSpec("worker", restart="transient")))
         children = {
             "supervisor": supervisor_child(at, name),

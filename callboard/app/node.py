@@ -23,7 +23,7 @@ from callboard.bus.subjects import RunKey, Subjects
 from callboard.config.providers import NO_PROVIDERS, Providers
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import BusUnreachable
-from callboard.models.registry import opened_models
+from callboard.models.registry import OpenModels, opened_models
 from callboard.supervisors.dispatcher import Dispatcher
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.sweeper import Sweeper
@@ -59,6 +59,7 @@ def worker_child(
     *,
     guarding: Guarding = _DEFAULT_GUARDING,
     providers: Providers = NO_PROVIDERS,
+    models: OpenModels = opened_models,
 ) -> Run:
     """A worker on a connection of its own (echo off: its own appends are no hints). Drains and ends on ``leaving``."""
 
@@ -66,11 +67,11 @@ def worker_child(
         async with (
             open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
             worker_gates(bus, guarding, worker=settings.name) as gates,
-            opened_models(providers, _needed(agents), _others(agents)) as models,
+            models(providers, _needed(agents), _others(agents)) as source,
         ):
             asking = replace(ports(bus), gates=gates)
             worker = Worker(
-                agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait, open_model=models.open
+                agents, asking, name=settings.name, slots=settings.slots, ack_wait=bus.ack_wait, open_model=source.open
             )
             about = {"prefix": at.subjects.prefix, "slots": str(settings.slots), **_about(agents, guarding)}
             async with (

@@ -1,8 +1,9 @@
-"""Shell: ``callboard runs``: list, show, tail, verify."""
+"""Shell: ``callboard runs``: list, show, tail, verify, record."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     command(group, "show")(show)
     command(group, "tail")(tail)
     command(group, "verify")(verify)
+    command(group, "record")(record)
     app.add_typer(group, name="runs")
 
 
@@ -103,6 +105,33 @@ async def verify(shared: Shared, run: RunId, *, tenant: Tenant = "default") -> i
             say(f"violation: {each}")
         say(f"{len(entries)} entries, {len(found)} violations")
     return FAILED if found else DONE
+
+
+async def record(
+    shared: Shared,
+    run: RunId,
+    file: Annotated[Path, typer.Argument(help="Its configuration, whose secrets are left out.", metavar="FILE")],
+    *,
+    to: Annotated[Path, typer.Option("--to", help="Where the recording goes.")],
+    tenant: Tenant = "default",
+) -> int:
+    """Write what the models of a run and of its children answered into a file, for tests that play it again."""
+    from callboard.config.keys import known_secrets
+    from callboard.config.loader import load
+    from callboard.log import Redactor
+    from callboard.testing.cassette import to_lines
+    from callboard.testing.replay import recorded
+
+    redactor = Redactor(known_secrets(load(file)))
+    async with board(shared) as opened:
+        cassette = await recorded(opened.bus, (await known_run(opened, run, tenant)).key)
+    lines = [redactor.text(line) for line in to_lines(cassette)]
+    to.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    if shared.json:
+        shared.show({"run": run, "tenant": tenant, "file": str(to), "answers": len(cassette.calls)})
+    else:
+        say(f"{len(cassette.calls)} answers of run {run} are in {to}: look at it before you share it")
+    return DONE
 
 
 async def _history(opened: Board, run: Run) -> tuple[Stored, ...]:

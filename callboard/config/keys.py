@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
+from typing import Final
 
 from callboard.config.interpolation import NOWHERE, Interpolation
 from callboard.config.nodes import Problem, ScalarNode, report
@@ -14,6 +16,10 @@ from callboard.config.providers import Provider, ProviderConfig, Providers, entr
 from callboard.config.reading import Reading
 from callboard.config.resolved import AgentConfig, Config
 from callboard.errors import ConfigError
+
+_SECRET_NAME: Final = re.compile(r"(?i)key|token|secret|passw|credential")
+_SECRET_SIZE: Final = 8
+"""Characters; what is shorter is in many texts."""
 
 
 def open_providers(config: Config, *, env: Mapping[str, str] | None = None) -> Providers:
@@ -46,6 +52,13 @@ def look_up(
         elif agents:
             missing[name] = tuple(_missing(provider, looking.problems, agents))
     return Providers(MappingProxyType(found), frozenset(secrets)), missing
+
+
+def known_secrets(config: Config, *, env: Mapping[str, str] | None = None) -> frozenset[str]:
+    """What nobody may see: the secrets of the file, those of its providers, and variables that are named like one."""
+    here = os.environ if env is None else env
+    named = (value for name, value in here.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_SIZE)
+    return config.secrets | look_up(config, env=here)[0].secrets | frozenset(named)
 
 
 def _look_up(reading: Reading, kind: str, name: str) -> str:

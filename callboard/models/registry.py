@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, assert_never
 
 import anyio
@@ -23,6 +23,14 @@ _NO_KEY: Final = "none"
 class _Adapter(ChatModel, Protocol):
     async def aclose(self) -> None:
         """Close its connections."""
+        ...
+
+
+class ModelSource(Protocol):
+    """Who has the models of a worker."""
+
+    def open(self, choice: ModelChoice) -> ChatModel:
+        """The model of ``choice``. Raises ``ConfigError`` if this worker cannot ask it."""
         ...
 
 
@@ -70,6 +78,12 @@ class Models:
             async with anyio.create_task_group() as closing:
                 for adapter in adapters.values():
                     closing.start_soon(adapter.aclose)
+
+
+OpenModels = Callable[
+    [Providers, Iterable[ModelChoice], Iterable[ModelChoice]], AbstractAsyncContextManager[ModelSource]
+]
+"""As ``opened_models``."""
 
 
 @asynccontextmanager

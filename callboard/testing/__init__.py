@@ -2,7 +2,6 @@
 
 from callboard.testing.billing import Line, Rate
 from callboard.testing.cache import PromptCache
-from callboard.testing.cassette import cassette
 from callboard.testing.faults import Fault
 from callboard.testing.limits import Limit
 from callboard.testing.script import Call, Reply, Request, Tokens, by_turn
@@ -20,6 +19,5 @@ __all__ = (
     "Request",
     "Tokens",
     "by_turn",
-    "cassette",
     "fake_provider",
 )

@@ -1,44 +1,142 @@
-"""Pure: what a model said in a recorded run, as replies to play again. Its thoughts are not kept."""
+"""Pure: a cassette: what the models of a run were asked and what they answered, as lines of JSON.
+
+A line for the task, a line for each agent's run (``system``, ``tools``), then one for each answered call of it:
+``keeps`` messages of the call before, then ``messages``; then the answer. Thoughts are not kept.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from pydantic import JsonValue
+
 from callboard.errors import ConfigError
+from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, Stop, ToolOutcome, Usage, UserText
 from callboard.testing.loose import items, mapping
-from callboard.testing.script import Call, Reply, Stop, Tokens
+
+_HOW = "record it with 'callboard runs record RUN FILE --to CASSETTE'"
 
 
-def cassette(recorded: str) -> tuple[Reply, ...]:
-    """The replies of a run. ``recorded`` is what ``callboard runs tail RUN --json`` printed: an event in each line.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model is told, as JSON. ``tools`` by their names; ``messages`` None: it is not compared (a summary)."""
 
-    Raises ``ConfigError`` if a line is no JSON, if the model never answered, or if an answer is too long for a journal.
-    """
-    replies = [_reply(event) for event in map(_event, recorded.splitlines()) if event.get("type") == "model.responded"]
-    if not replies:
-        raise ConfigError("no model answers in this recording: record it with 'callboard runs tail RUN --json'")
-    return tuple(replies)
+    system: str
+    tools: Mapping[str, JsonValue]
+    messages: tuple[JsonValue, ...] | None
 
 
-def _event(line: str) -> Mapping[str, Any]:
-    if not line.strip():
-        return {}
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An answered call of a recorded run."""
+
+    run: str
+    call: str
+    asked: Asked
+    text: str
+    tool_calls: tuple[tuple[str, JsonValue], ...] = ()
+    """Names and arguments."""
+    usage: Usage = Usage()
+    stop: Stop = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """A recorded run with those below it: the agent and the input of the first one, and all answers in their order."""
+
+    agent: str
+    input: JsonValue
+    calls: tuple[Played, ...] = field(default=())
+
+
+def asked_of(request: ChatRequest) -> Asked:
+    """What ``request`` tells the model, without what differs from run to run."""
+    compared = request.purpose == "turn"
+    tools: dict[str, JsonValue] = {tool.name: [tool.description, tool.parameters] for tool in request.tools}
+    return Asked(request.system, tools, tuple(map(message_json, request.messages)) if compared else None)
+
+
+def message_json(message: ChatMessage) -> JsonValue:
+    """A message as the cassette has it. What a provider signed is not in it."""
+    match message:
+        case UserText():
+            return {"user": message.text}
+        case SteerNote():
+            return {"note": message.text, "by": message.by}
+        case AssistantTurn():
+            calls: list[JsonValue] = [{"name": each.name, "arguments": each.arguments} for each in message.tool_calls]
+            return {"assistant": message.text, "calls": calls}
+        case ToolOutcome():
+            return {"tool": message.name, "call": message.call, "content": message.content, "error": message.is_error}
+
+
+def to_lines(cassette: Cassette) -> Iterator[str]:
+    """The lines of the file."""
+    told: dict[str, Asked] = {}
+    yield _line({"agent": cassette.agent, "input": cassette.input})
+    for each in cassette.calls:
+        before, asked = told.get(each.run), each.asked
+        if before is None or (before.system, before.tools) != (asked.system, asked.tools):
+            yield _line({"run": each.run, "system": asked.system, "tools": dict(asked.tools)})
+        history = () if before is None or before.messages is None else before.messages
+        keeps = _in_common(history, asked.messages or ())
+        new = None if asked.messages is None else list(asked.messages[keeps:])
+        calls: list[JsonValue] = [{"name": name, "arguments": arguments} for name, arguments in each.tool_calls]
+        where: dict[str, JsonValue] = {"run": each.run, "call": each.call, "keeps": keeps, "messages": new}
+        answer: dict[str, JsonValue] = {"text": each.text, "tool_calls": calls, "stop": each.stop}
+        yield _line({**where, **answer, "usage": asdict(each.usage)})
+        told[each.run] = asked
+
+
+def from_lines(text: str) -> Cassette:
+    """The cassette of a file. Raises ``ConfigError`` if it is none."""
+    first, *lines = [_parsed(line) for line in text.split("\n") if line.strip()] or [{}]
+    if not isinstance(first.get("agent"), str) or not any("call" in line for line in lines):
+        raise ConfigError(f"this is no cassette, or no model answered in it: {_HOW}")
+    told: dict[str, Asked] = {}
+    calls: list[Played] = []
+    for line in lines:
+        run = str(line.get("run"))
+        before = told.get(run, Asked("", {}, ()))
+        if "call" in line:
+            kept = (before.messages or ())[: int(line.get("keeps", 0))]
+            new = None if line.get("messages") is None else (*kept, *items(line.get("messages")))
+            told[run] = Asked(before.system, before.tools, new)
+            calls.append(_played(line, told[run]))
+        else:
+            told[run] = Asked(str(line.get("system", "")), mapping(line.get("tools")), before.messages)
+    return Cassette(first["agent"], first.get("input"), tuple(calls))
+
+
+def _played(line: Mapping[str, Any], asked: Asked) -> Played:
+    calls = tuple(
+        (str(each.get("name")), each.get("arguments")) for each in map(mapping, items(line.get("tool_calls")))
+    )
+    used = {name: int(each) for name, each in mapping(line.get("usage")).items() if name in Usage.__slots__}
+    text, call = str(line.get("text", "")), str(line["call"])
+    return Played(str(line.get("run")), call, asked, text, calls, Usage(**used), stop_of(str(line.get("stop"))))
+
+
+def stop_of(word: str) -> Stop:
+    """Why an answer ended; what a later version says is what fits."""
+    return next((each for each in get_args(Stop) if each == word), "end")
+
+
+def _line(value: Mapping[str, JsonValue]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parsed(line: str) -> Mapping[str, Any]:
     try:
         return mapping(json.loads(line))
     except ValueError as error:
-        raise ConfigError(f"{line[:80]!r} is no JSON: record it with 'callboard runs tail RUN --json'") from error
+        raise ConfigError(f"{line[:80]!r} is no JSON: {_HOW}") from error
 
 
-def _reply(event: Mapping[str, Any]) -> Reply:
-    text, used = mapping(event.get("text")), mapping(event.get("usage"))
-    if text.get("blob"):
-        raise ConfigError(f"the answer to {event.get('call')!r} is too long to be played again: record a shorter run")
-    calls = tuple(
-        Call(str(call.get("name")), mapping(call.get("arguments")), str(call.get("id")))
-        for call in map(mapping, items(event.get("tool_calls")))
-    )
-    names = ("input_tokens", "output_tokens", "cached_tokens", "written_tokens")
-    stop = next((each for each in get_args(Stop) if each == event.get("stop")), None)
-    return Reply(str(text.get("value") or ""), calls, tokens=Tokens(*(used.get(name, 0) for name in names)), stop=stop)
+def _in_common(one: Sequence[JsonValue], other: Sequence[JsonValue]) -> int:
+    """With how many equal messages both begin."""
+    pairs: Iterable[tuple[JsonValue, JsonValue]] = zip(one, other, strict=False)
+    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -116,6 +116,17 @@ def test_a_task_is_submitted_waited_for_and_looked_at(up: Up) -> None:
     assert run in up.do("runs", "list", "--status", "completed").stdout
 
 
+def test_what_the_models_of_a_run_answered_is_recorded_without_secrets(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "Grace-Hopper")
+    run = up.ask("submit", "hello", "Grace-Hopper", "--wait")["run"]
+    assert up.ask("runs", "record", run, "agents.yaml", "--to", "hello.jsonl")["answers"] == 1
+    lines = [json.loads(line) for line in (up.cwd / "hello.jsonl").read_text().splitlines()]
+    assert (lines[0]["agent"], lines[0]["input"]) == ("hello", "[redacted]")
+    assert (lines[-1]["call"], lines[-1]["text"]) == ("m1", "Hello, [redacted].")
+    done = up.do("runs", "record", "nobody", "agents.yaml", "--to", "x.jsonl")
+    assert (done.exit_code, (up.cwd / "x.jsonl").exists()) == (2, False)
+
+
 def test_one_key_is_one_run_and_a_bad_id_is_usage(up: Up) -> None:
     assert up.submit("hello", "x", "--key", "k1") == up.submit("hello", "x", "--key", "k1")
     assert up.do("submit", "a b", "x").exit_code == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callboard.config.guards import Price, RateLimit
-from callboard.config.keys import open_providers
+from callboard.config.keys import known_secrets, open_providers
 from callboard.config.loader import load
 from callboard.config.providers import Provider
 from callboard.config.resolved import Config
@@ -338,6 +338,12 @@ def test_later_models_of_a_chain_may_lack_their_keys_and_the_first_may_not() -> 
     with pytest.raises(ConfigError, match=r"ANTHROPIC_API_KEY.*2 agents need it") as caught:
         open_providers(config, env={"OPENAI_API_KEY": KEY})
     assert "OPENAI" not in str(caught.value)
+
+
+def test_secrets_are_those_of_the_file_of_its_providers_and_variables_that_are_named_like_one() -> None:
+    config = loaded("agents: {a: {model: anthropic/x}}\nfiles: {root: '${env:WHERE}'}", WHERE="some-where")
+    env = {"ANTHROPIC_API_KEY": KEY, "DB_PASSWORD": "a-long-one", "MY_TOKEN": "short", "EDITOR": "not-secret"}
+    assert known_secrets(config, env=env) == {"some-where", KEY, "a-long-one"}
 
 
 def test_a_missing_key_of_an_entry_is_said_at_the_entry_and_an_unused_one_is_no_error() -> None:
