@@ -14,10 +14,14 @@ FILE = "starts"
 
 
 class Recorder:
-    """Writes starts to ``starts`` in the current directory. ``then`` is called after each of them."""
+    """Writes starts to ``starts`` in the current directory.
+
+    ``then`` is called after each of them, ``amid`` when the answer of a model has begun.
+    """
 
     def __init__(self) -> None:
         self.then: Callable[[], None] = lambda: None
+        self.amid: Callable[[], None] = lambda: None
         self._file = -1
 
     def open(self) -> None:

@@ -6,7 +6,7 @@ import functools
 import os
 import signal
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ import anyio
 
 from callboard.actors import run_context, tool_calls
 from callboard.actors.code import AgentCode
-from callboard.actors.gate import NoGate
+from callboard.actors.gate import Gates, NoGate
 from callboard.actors.groups import alone
 from callboard.actors.worker import Drain, Worker
 from callboard.app.agents import load_agents
 from callboard.app.gates import worker_gates
+from callboard.app.guards import Guarding
 from callboard.bus import storage
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.clock import SystemClock
+from callboard.config.keys import look_up
 from callboard.config.loader import load
 from callboard.config.spec import ModelChoice
 from callboard.errors import BusError, BusUnreachable, ModelError
@@ -31,7 +33,7 @@ from callboard.guards.rate.limiter import rate_child
 from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.log import configure
 from callboard.models.port import ChatReply, ChatRequest, Delta
-from callboard.models.registry import open_model
+from callboard.models.registry import Models, open_model
 from callboard.supervisors.dispatcher import Dispatcher
 from tests.chaos import mutants
 from tests.chaos.code import chaos_code, kill_code
@@ -55,6 +57,18 @@ def code_of(name: str) -> Mapping[str, AgentCode]:
     """``chaos``, ``kill``, or what a configuration file has."""
     known = {"chaos": chaos_code, "kill": kill_code}
     return known[name]() if name in known else load_agents(load(Path(name)))
+
+
+@functools.cache
+def models_of(name: str) -> Models:
+    """The models that workers of a configuration file ask: their libraries are imported here."""
+    if name in ("chaos", "kill"):
+        return Models()
+    config = load(Path(name))
+    models = Models(look_up(config)[0])
+    for choice in (choice for agent in config.agents.values() for choice in agent.models):
+        models.open(choice)
+    return models
 
 
 def run(role: Role) -> None:
@@ -81,12 +95,19 @@ async def _live(role: Role) -> None:
 
 
 async def _work(role: Role, bus: Bus) -> None:
-    gates = worker_gates(bus, GUARDING, worker=role.name) if role.code == "chaos" else nullcontext(NoGate())
-    async with gates as asked:
+    async with _gates(role, bus) as asked:
         around = replace(ports(bus), gates=asked)
         await _serve(Worker(
-            code_of(role.code), around, name=role.name, ack_wait=bus.ack_wait, open_model=RecordedModel
+            code_of(role.code), around, name=role.name, ack_wait=bus.ack_wait,
+            open_model=functools.partial(RecordedModel, models_of(role.code)),
         ))  # fmt: skip
+
+
+def _gates(role: Role, bus: Bus) -> AbstractAsyncContextManager[Gates]:
+    if role.code == "chaos":
+        return worker_gates(bus, GUARDING, worker=role.name)
+    costs_money = any(choice.price for code in code_of(role.code).values() for choice in code.spec.models)
+    return worker_gates(bus, Guarding(hosted=()), worker=role.name) if costs_money else nullcontext(NoGate())
 
 
 async def _serve(worker: Worker) -> None:
@@ -120,16 +141,21 @@ LIVES = {"worker": _work, "dispatcher": _dispatch, "guard": _judge}
 class RecordedModel:
     """A model whose calls are recorded like every other effect."""
 
-    def __init__(self, choice: ModelChoice) -> None:
+    def __init__(self, models: Models, choice: ModelChoice) -> None:
         self._choice = choice
-        self._model = open_model(choice)
+        self._model = models.open(choice)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         RECORDER(RunKey(TENANT, request.run), request.call)
         if self._choice.name == DEAD and os.path.exists(DEAD):  # noqa: ASYNC240, PTH110 - a moment
             raise ModelError("network", "nobody answers", retryable=True)
-        async for piece in self._model.stream(request):
-            yield piece
+        begun = False
+        async with aclosing(self._model.stream(request)) as pieces:
+            async for piece in pieces:
+                if not begun:
+                    begun = True
+                    RECORDER.amid()
+                yield piece
 
 
 def _record_tools_and_steps() -> None:
@@ -183,9 +209,10 @@ def _fail_at(fault: str) -> None:
             note(subject)
         return ack
 
-    def started() -> None:
-        if here("during"):
+    def die_if(name: str) -> None:
+        if here(name):
             die()
 
     storage.publish = deadly
-    RECORDER.then = started
+    RECORDER.then = functools.partial(die_if, "during")
+    RECORDER.amid = functools.partial(die_if, "amid")

@@ -30,7 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Role:
     """What a process is. It works in ``folder``: its log and the starts of effects are there."""
 
-    kind: Literal["worker", "dispatcher", "guard"]
+    kind: Literal["worker", "dispatcher", "guard", "none"]
+    """``none`` is nobody: what ``code`` needs is imported."""
     name: str
     folder: str
     urls: Sequence[str]
@@ -40,7 +41,8 @@ class Role:
     fault: str = ""
     """``before:3``, ``stored:3`` (but no acknowledgement seen), ``after:3``: SIGKILL itself at its third write.
 
-    ``during:3``: in its third effect. ``freeze:3``: SIGSTOP itself when the third write is stored.
+    ``during:3``: in its third effect. ``amid:3``: in the third answer of a model that has begun.
+    ``freeze:3``: SIGSTOP itself when the third write is stored.
     """
     mutant: str = ""
     replicas: int = 1
@@ -122,7 +124,7 @@ def zygote() -> Generator[Zygote]:
 
 def main() -> None:
     """Read roles, one a line; fork; answer with the pid."""
-    from tests.chaos.worker_main import code_of, preload, run
+    from tests.chaos.worker_main import code_of, models_of, preload, run
 
     _die_with_parent()
     preload()
@@ -130,6 +132,11 @@ def main() -> None:
     for line in sys.stdin.buffer:
         role, parent = Role(**json.loads(line)), os.getpid()
         code_of(role.code)
+        models_of(role.code)
+        if role.kind == "none":
+            sys.stdout.write(f"{parent}\n")
+            sys.stdout.flush()
+            continue
         gc.freeze()  # what is shared stays shared
         pid = os.fork()
         if pid == 0:

@@ -54,7 +54,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class Matrix:
-    """An example whose worker (or dispatcher) dies in each cell at another place."""
+    """An example whose worker (or dispatcher) dies in each cell at another place.
+
+    ``given`` is what the run is asked, or says it for a cell.
+    """
 
     agent: str
     config: Path
@@ -76,7 +79,8 @@ class Matrix:
             try:
                 processes = [self.zygote.spawn(role) for role in marked]
                 doomed = processes[0 if victim == "worker" else 1]
-                await bus.tasks.publish(TaskAddress("default", self.agent, "normal", KEY.run), Task(input=self.given))
+                given = self.given(fault) if callable(self.given) else self.given
+                await bus.tasks.publish(TaskAddress("default", self.agent, "normal", KEY.run), Task(input=given))
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(self._rescue, doomed, processes)
                     state = await _over(bus, within)
