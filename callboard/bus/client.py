@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -90,6 +90,19 @@ class Connection:
         """
         replies = await self._ask(Waiter(subject, None), payload, headers=headers, timeout=timeout)
         return _answered(subject, replies)[-1]
+
+    @contextmanager
+    def requested(
+        self, subject: str, payload: bytes = b"", *, timeout: float
+    ) -> Generator[Callable[[], Awaitable[Reply]]]:
+        """Send a request now, and hand out what waits for its answer, for a body that has other things to ask first."""
+        waiter = Waiter(subject, None)
+
+        async def answer() -> Reply:
+            return _answered(subject, await waiter.answered())[-1]
+
+        with self._sent(waiter, payload, headers=None, timeout=timeout):
+            yield answer
 
     async def request_many(
         self, subject: str, payload: bytes, *, timeout: float, done: Callable[[Reply], bool]
@@ -194,6 +207,13 @@ class Connection:
     async def _ask(
         self, waiter: Waiter, payload: bytes, *, headers: Mapping[str, str] | None, timeout: float
     ) -> list[Reply]:
+        with self._sent(waiter, payload, headers=headers, timeout=timeout):
+            return await waiter.answered()
+
+    @contextmanager
+    def _sent(
+        self, waiter: Waiter, payload: bytes, *, headers: Mapping[str, str] | None, timeout: float
+    ) -> Generator[None]:
         self._requests += 1
         token = str(self._requests)
         command = encode(waiter.subject, payload, headers=headers, reply=self._inbox + token, limit=self.max_payload)
@@ -206,13 +226,10 @@ class Connection:
                 self._client.send(command)
             else:
                 waiter.unsent = command
-            await waiter.future
+            yield
         finally:
             expiry.cancel()
             del self._waiting[token]
-        if waiter.error is not None:
-            raise waiter.error
-        return waiter.replies
 
     def _answer(self, reply: Reply) -> None:
         waiter = self._waiting.get(reply.subject[len(self._inbox) :])

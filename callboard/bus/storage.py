@@ -163,13 +163,19 @@ async def direct_page(
 
 
 async def behind(connection: Connection, stream: str, subject: str, *, after: int) -> list[StreamMessage]:
-    """The messages of a subject (or filter) behind ``after``, complete as of the call: checked through the leader."""
-    tail = await last_of(connection, stream, subject)
-    if tail is None or tail.sequence <= after:
-        return []
-    found = await direct_batch(connection, stream, subject, after=after)
-    seen = found[-1].sequence if found else after
-    while seen < tail.sequence:  # the replica that answered lags behind the leader
+    """The messages of a subject (or filter) behind ``after``, complete as of the call: checked through the leader.
+
+    The leader is asked for the last one while the messages are read: one round trip, for kills wait for it.
+    """
+    asked = json.dumps({"last_by_subj": subject}).encode()
+    with connection.requested(f"$JS.API.STREAM.MSG.GET.{stream}", asked, timeout=ATTEMPT) as answer:
+        found = await direct_batch(connection, stream, subject, after=after)
+        seen = found[-1].sequence if found else after
+        try:
+            tail = _leader_found(_api_answer(await answer(), subject), stream)
+        except BusUnreachable:
+            tail = await last_of(connection, stream, subject)
+    while tail is not None and seen < tail.sequence:  # the replica that answered lags behind the leader
         lagging = await next_of(connection, stream, subject, after=seen)
         if lagging is None:
             break
@@ -190,7 +196,12 @@ async def patiently(call: Callable[[], Awaitable[_T]]) -> _T:
 
 async def api(connection: Connection, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """One answer of ``$JS.API.<subject>``, errors included. Raises ``BusUnreachable`` (retryable) without one."""
-    reply = await connection.request(f"$JS.API.{subject}", json.dumps(body).encode(), timeout=ATTEMPT)
+    return _api_answer(
+        await connection.request(f"$JS.API.{subject}", json.dumps(body).encode(), timeout=ATTEMPT), subject
+    )
+
+
+def _api_answer(reply: Reply, subject: str) -> dict[str, Any]:
     answer = _answer(reply, subject)
     error = answer.get("error")
     if error is not None and error.get("code") == _UNAVAILABLE:
@@ -199,7 +210,10 @@ async def api(connection: Connection, subject: str, body: Mapping[str, Any]) -> 
 
 
 async def _leader_get(connection: Connection, stream: str, body: Mapping[str, Any]) -> StreamMessage | None:
-    answer = await patiently(lambda: api(connection, f"STREAM.MSG.GET.{stream}", body))
+    return _leader_found(await patiently(lambda: api(connection, f"STREAM.MSG.GET.{stream}", body)), stream)
+
+
+def _leader_found(answer: Mapping[str, Any], stream: str) -> StreamMessage | None:
     error = answer.get("error")
     if error is None:
         return _leader_message(answer["message"])

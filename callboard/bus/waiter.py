@@ -22,6 +22,13 @@ class Waiter:
         self.error: Exception | None = None
         self.unsent = b""
 
+    async def answered(self) -> list[Reply]:
+        """What came. Raises why nothing does."""
+        await self.future
+        if self.error is not None:
+            raise self.error
+        return self.replies
+
     def take(self, reply: Reply) -> None:
         if self.future.done():
             return

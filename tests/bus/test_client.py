@@ -98,6 +98,22 @@ async def test_a_request_gets_the_answer_of_the_responder():
     assert asked.messages[0].headers == {"H": "v"}
 
 
+async def test_a_request_is_on_its_way_before_its_answer_is_waited_for():
+    async with fresh_bus() as bus, connect(bus_url(), name="responder") as responder:
+        asked = Inbox()
+        async with responder.subscribe("svc.*", asked.deliver), anyio.create_task_group() as tasks:
+            await responder.barrier()
+
+            async def answer() -> None:
+                for message in reversed(await asked.wait_for(2)):
+                    await responder.publish(message.reply, message.subject.encode())
+
+            tasks.start_soon(answer)
+            with bus.requested("svc.one", timeout=20) as one:
+                two = await bus.request("svc.two", timeout=20)
+                assert ((await one()).payload, two.payload) == (b"svc.one", b"svc.two")
+
+
 async def test_a_queue_group_gets_each_message_once():
     async with fresh_bus() as bus:
         first, second, subject = Inbox(), Inbox(), bus.new_inbox()

@@ -12,6 +12,7 @@ from callboard.bus.messages import Content, Record, RunClaimed, RunCreated, RunK
 from callboard.bus.subjects import RunKey
 from callboard.errors import BusError, InvalidMessage, StaleAppend
 from tests.support.bus import bus_url, fresh_bus
+from tests.support.wire import answering_late
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = RunKey("default", "r1")
@@ -33,6 +34,20 @@ async def test_what_was_appended_is_read_in_order_with_its_sequences():
         assert await journals.read(KEY, after=two) == ()
         assert await journals.read(RunKey("default", "other")) == ()
         assert abs((stored[0].at - datetime.now(UTC)).total_seconds()) < 60
+
+
+async def test_a_journal_is_read_in_one_round_trip_for_kills_wait_for_it():
+    async with fresh_bus() as bus:
+        one = await JetStreamJournals(bus).append(KEY, steered("a"), expect=0)
+        await JetStreamJournals(bus).signal(KEY, steered("b"))
+        questions = ("$JS.API.STREAM.MSG.GET.", "$JS.API.DIRECT.GET.")
+        async with (
+            answering_late(bus_url(), until=questions) as url,
+            connect(url, subjects=bus.subjects, name="far away") as connection,
+        ):
+            with anyio.fail_after(20):
+                stored = await JetStreamJournals(connection).read(KEY, after=one)
+        assert [entry.record.id for entry in stored] == ["b"]
 
 
 async def test_a_stale_append_is_refused_and_stores_nothing():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import DEVNULL
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import SocketStream
@@ -43,6 +44,34 @@ def talking_server(says: bytes = b"", *, version: str = "2.15.1", jetstream: boo
                 await stream.send(b"PONG\r\n")
             elif line.startswith(b"PUB") and left:
                 await stream.send(left.pop())
+
+    return _serving(handle)
+
+
+def answering_late(url: str, *, until: Sequence[str]):
+    """Stands before the server at ``url``: who asks one of the questions hears nothing ``until`` all were asked."""
+    address = urlsplit(url)
+
+    async def handle(client: SocketStream) -> None:
+        asked, all_asked = bytearray(), anyio.Event()
+        async with (
+            await anyio.connect_tcp(address.hostname, address.port) as server,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def answers() -> None:
+                async for data in server:
+                    if any(each.encode() in asked for each in until):
+                        await all_asked.wait()
+                    await client.send(data)
+
+            tasks.start_soon(answers)
+            async for data in client:
+                asked += data
+                if all(each.encode() in asked for each in until):
+                    all_asked.set()
+                await server.send(data)
+            tasks.cancel_scope.cancel()
 
     return _serving(handle)
 
