@@ -18,6 +18,7 @@ from callboard.bus.server_binary import tied
 _ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
 _READY_WITHIN = 30.0
+_HEARD_WITHIN = 60.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -55,6 +56,35 @@ class Child:
         """SIGKILL; fine to repeat."""
         with suppress(ProcessLookupError):
             self._process.kill()
+
+
+class Heard:
+    """What processes said in lines of ``<what> <which> <ns>``."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, dict[str, int]] = {}
+        self._changed = anyio.Event()
+
+    def __call__(self, line: str) -> None:
+        """A line of a process."""
+        what, which, at = line.split()
+        self.note(what, which, int(at))
+
+    def note(self, what: str, which: str, at: int) -> None:
+        """It was said so; only the first time counts."""
+        self._said.setdefault(what, {}).setdefault(which, at)
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    def of(self, what: str) -> dict[str, int]:
+        """All that was said of ``what``."""
+        return self._said.get(what, {})
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Return when ``true()``. Raises ``TimeoutError``."""
+        with anyio.fail_after(_HEARD_WITHIN):
+            while not true():
+                await self._changed.wait()
 
 
 @asynccontextmanager

@@ -65,6 +65,13 @@ async def _hold(run: str) -> None:
         print("cancelled", run, time.monotonic_ns(), flush=True)
 
 
+@worker("provoke", limits=FOREVER)
+async def provoke(_task: Any, run: RunContext) -> None:
+    """As ``hold``, and says when its effect is announced: what a guard kills it for."""
+    print("provoked", run.id, time.monotonic_ns(), flush=True)
+    await run.step("provoke", _hold, run.id, effect="idempotent")
+
+
 @worker("sleep", limits=FOREVER)
 async def sleep(_task: Any, run: RunContext) -> None:
     """A long durable sleep: suspends, no worker holds it."""
@@ -85,7 +92,7 @@ def agents() -> Mapping[str, AgentCode]:
     """Everything that a benchmark's worker serves, by name."""
     calls: list[Any] = [{"tools": [{"name": "look", "args": {"at": turn}}]} for turn in range(TOOL_TURNS)]
     found = (
-        *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, sleep)),
+        *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, provoke, sleep)),
         agent("turns", _scripted(*calls, {"text": "all of them look fine"}), Limits(), look),
         agent("wait", _scripted({"text": "at last", "delay": _HOURS / 2}), FOREVER),
     )

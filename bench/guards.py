@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from bench.child import Child, child
+from bench.child import Child, Heard, child
 from bench.deployment import Deployment, publish_all, stream_state
-from bench.kills import Effects
 from bench.stats import Row, Target, percentile, with_unit
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Reply
@@ -34,12 +33,13 @@ from callboard.guards.kit import Guard, Seen, Verdict
 
 RUNNING = 100
 _WITHIN = 60.0
+MIDDLE = Target("at most", 5.0, "ms")
 CANCELLED = Target("at most", 50.0, "ms")
 FOLLOWED = Target("at least", 3_000.0, "/s")
 
 
 class Stopper(Guard[int]):
-    """Kills a run that is asked to stop; counts the rest."""
+    """Kills a run that is asked to stop, or announces what it must not do; counts the rest."""
 
     name = "stopper"
 
@@ -47,7 +47,9 @@ class Stopper(Guard[int]):
         return 0
 
     def observe(self, state: int, seen: Seen) -> tuple[int, Sequence[Verdict]]:
-        if isinstance(seen.event, SignalReceived) and seen.event.name == "stop":
+        event = seen.event
+        asked = isinstance(event, SignalReceived) and event.name == "stop"
+        if asked or (isinstance(event, ToolRequested) and event.tool == "provoke"):
             return state, (Verdict("kill", "asked to", evidence=(seen.sequence,)),)
         return state + 1, ()
 
@@ -90,30 +92,45 @@ async def guarded(here: Deployment) -> AsyncGenerator[tuple[Child, Pulses, Bus]]
 
 
 async def guard_kills(here: Deployment, durability: str, *, count: int) -> list[Row]:
-    """``count`` runs are asked to stop, one after the other, while 100 run in one worker."""
-    effects, took = Effects(), list[float]()
-    async with here.worker(slots=RUNNING + 10, heard=effects.heard):
+    """While 100 runs are in a worker: ``count`` calls are announced that the guard kills for, one after the other.
+
+    And as many runs are asked to stop, which concerns the worker and the dispatcher too.
+    """
+    effects, called, asked = Heard(), list[float](), list[float]()
+    async with here.worker(slots=RUNNING + 10, heard=effects):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
-        await effects.until(lambda: len(effects.started) == RUNNING)
+        await effects.until(lambda: len(effects.of("started")) == RUNNING)
         async with guarded(here) as (_, _, bus):
+            for _ in range(count):
+                run = await here.board.submit("provoke", None)
+                await effects.until(lambda run=run: run.id in effects.of("cancelled"))  # type: ignore[misc]
+                called.append((effects.of("cancelled")[run.id] - effects.of("provoked")[run.id]) / 1e6)
             for _ in range(count):
                 run = running.pop(0)
                 before = time.monotonic_ns()
                 await bus.journals.signal(RunKey("default", run.id), _record(bus, SignalReceived(name="stop")))
-                await effects.until(lambda run=run: run.id in effects.cancelled)  # type: ignore[misc]
-                took.append((effects.cancelled[run.id] - before) / 1e6)
+                await effects.until(lambda run=run: run.id in effects.of("cancelled"))  # type: ignore[misc]
+                asked.append((effects.of("cancelled")[run.id] - before) / 1e6)
                 running.append(await here.board.submit("hold", None))
-                await effects.until(lambda: running[-1].id in effects.started)
-    p50, p99 = percentile(took, 50), percentile(took, 99)
+                await effects.until(lambda: running[-1].id in effects.of("started"))
+    return [
+        *_rows("a call's intent to guard to kill to cancelled", durability, called),
+        *_rows("a signal to guard to kill to cancelled", durability, asked),
+    ]
+
+
+def _rows(path: str, durability: str, took: list[float]) -> list[Row]:
+    found = {"p50": (percentile(took, 50), MIDDLE), "p99": (percentile(took, 99), CANCELLED)}
     return [
         Row(
-            f"event to guard to kill to cancelled, p50 / p99: {count} kills, {RUNNING} runs in the worker",
+            f"{path}, {name}: {len(took)} kills, {RUNNING} runs in the worker",
             durability,
-            f"{with_unit(p50, 'ms')} / {with_unit(p99, 'ms')}",
-            target=CANCELLED,
-            judged=p99,
-            raw={"p50_ms": p50, "p99_ms": p99, "kills": count},
+            with_unit(figure, "ms"),
+            target=target,
+            judged=figure,
+            raw={"ms": figure, "kills": len(took)},
         )
+        for name, (figure, target) in found.items()
     ]
 
 

@@ -6,49 +6,23 @@ Both processes read CLOCK_MONOTONIC, which the processes of one machine share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import anyio
 
+from bench.child import Heard
 from bench.deployment import Deployment
 from bench.stats import Row, Target, percentile, with_unit
 from callboard.app.board import Run
 
 RUNNING = 100
-_WITHIN = 30.0
 CANCELLED = Target("at most", 50.0, "ms")
 SETTLED = Target("at most", 1_000.0, "ms")
-
-
-class Effects:
-    """What the worker process said: which effects have started, and when each was cancelled (ns)."""
-
-    def __init__(self) -> None:
-        self.started: set[str] = set()
-        self.cancelled: dict[str, int] = {}
-        self._changed = anyio.Event()
-
-    def heard(self, line: str) -> None:
-        """A line of the worker's output."""
-        what, run, at = line.split()
-        if what == "started":
-            self.started.add(run)
-        else:
-            self.cancelled[run] = int(at)
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        """Return when ``true()``. Raises ``TimeoutError``."""
-        with anyio.fail_after(_WITHIN):
-            while not true():
-                await self._changed.wait()
 
 
 class _Kills:
     """Kills, and what each of them took in ms."""
 
-    def __init__(self, effects: Effects) -> None:
+    def __init__(self, effects: Heard) -> None:
         self._effects = effects
         self.cancelled: list[float] = []
         self.settled: list[float] = []
@@ -60,8 +34,8 @@ class _Kills:
         after = time.monotonic_ns()
         if receipt.outcome != "killed" or receipt.settled_at is None:
             raise RuntimeError(f"the kill of a running run has the receipt {receipt}")
-        await self._effects.until(lambda: run.id in self._effects.cancelled)
-        self.cancelled.append((self._effects.cancelled[run.id] - before) / 1e6)
+        await self._effects.until(lambda: run.id in self._effects.of("cancelled"))
+        self.cancelled.append((self._effects.of("cancelled")[run.id] - before) / 1e6)
         self.settled.append((after - before) / 1e6)
 
     def rows(self, case: str, durability: str, *, cancelled: Target | None) -> list[Row]:
@@ -90,15 +64,15 @@ class _Kills:
 
 async def kills(here: Deployment, durability: str, *, count: int) -> list[Row]:
     """Kill ``count`` runs one after the other while 100 run in one worker, then the last 100 at the same time."""
-    effects = Effects()
-    async with here.worker(slots=RUNNING + 10, heard=effects.heard):
+    effects = Heard()
+    async with here.worker(slots=RUNNING + 10, heard=effects):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
-        await effects.until(lambda: len(effects.started) == RUNNING)
+        await effects.until(lambda: len(effects.of("started")) == RUNNING)
         singly, together = _Kills(effects), _Kills(effects)
         for _ in range(count):
             await singly.kill(running.pop(0))
             running.append(await here.board.submit("hold", None))
-            await effects.until(lambda: running[-1].id in effects.started)
+            await effects.until(lambda: running[-1].id in effects.of("started"))
         async with anyio.create_task_group() as group:
             for run in running:
                 group.start_soon(together.kill, run)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.bare import SUBJECT
-from bench.child import Child, child
+from bench.child import Child, Heard, child
 from bench.conversation import ASKED, CALLS, MODELS
 from bench.deployment import Deployment, all_completed, emptied, publish_all
-from bench.provider import Heard, provider
+from bench.provider import provider
 from bench.stats import Row, Target, median, with_unit
 
 BEYOND = Target("at most", 1.0, "ms")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import anyio
 
-from bench.child import child
+from bench.child import Heard, child
 from bench.conversation import FIRST_PIECE, mark_of, replies
 from callboard.testing import FakeProvider, Request, fake_provider
 
 _LOOK_SECONDS = 0.002
-_WITHIN = 60.0
 
 
 async def serve() -> None:
@@ -44,35 +43,6 @@ async def _tell(server: FakeProvider) -> None:
 
 def _say(what: str, request: Request, at: float) -> None:
     print(what, mark_of(request.body), round(at * 1e9), flush=True)
-
-
-class Heard:
-    """What processes said in lines of ``<what> <which> <ns>``."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, dict[str, int]] = {}
-        self._changed = anyio.Event()
-
-    def __call__(self, line: str) -> None:
-        """A line of a process."""
-        what, which, at = line.split()
-        self.note(what, which, int(at))
-
-    def note(self, what: str, which: str, at: int) -> None:
-        """It was said so; only the first time counts."""
-        self._said.setdefault(what, {}).setdefault(which, at)
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
-
-    def of(self, what: str) -> dict[str, int]:
-        """All that was said of ``what``."""
-        return self._said.get(what, {})
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        """Return when ``true()``. Raises ``TimeoutError``."""
-        with anyio.fail_after(_WITHIN):
-            while not true():
-                await self._changed.wait()
 
 
 @asynccontextmanager

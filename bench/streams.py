@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bench.child import Child, child
+from bench.child import Child, Heard, child
 from bench.conversation import MODELS, SLOW, SLOWER
 from bench.deployment import Deployment, emptied, publish_all, seeing
-from bench.provider import Heard, provider
+from bench.provider import provider
 from bench.stats import Row, Target, percentile, with_unit
 from callboard.app.board import Run
 from callboard.bus.client import Reply
