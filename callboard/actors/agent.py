@@ -20,6 +20,7 @@ from callboard.actors.pauses import hold
 from callboard.actors.prefix import Told
 from callboard.actors.suspend import Idle, publish_children, suspend
 from callboard.actors.tool_calls import call_tools, verify_calls
+from callboard.actors.warming import warm_up
 from callboard.config.spec import AgentSpec
 from callboard.models.port import ChatModel
 
@@ -32,10 +33,12 @@ async def run_agent(
     None of them: this worker cannot ask it. Raises ``OwnershipLost``.
     """
     assert owner.view.created is not None
-    given, told = await unpack(owner.view.created.input, ports.blobs), Told()
+    given, told, decision = await unpack(owner.view.created.input, ports.blobs), Told(), decide
+    if owner.view.created.warm:
+        spec, decision = spec.model_copy(update={"fallbacks": ()}), warm_up
     while True:
         now = ports.clock.now()
-        command = hold(decide(owner.view, spec, now, run=owner.key), owner.view, now)
+        command = hold(decision(owner.view, spec, now, run=owner.key), owner.view, now)
         match command:
             case Write(events):
                 owner.defer(*events)

@@ -150,18 +150,18 @@ class Attempt:
                 return owner
 
     async def _created(self, body: Task) -> RunCreated:
-        code, tenant = self.agents[self.task.address.agent], self.task.address.tenant
-        now = self.ports.clock.now()
-        limit = now + timedelta(seconds=code.spec_for(tenant).limits.deadline)
-        kept, digest = code.kept_for(tenant)
+        where, now, code = self.task.address, self.ports.clock.now(), self.agents[self.task.address.agent]
+        limit = now + timedelta(seconds=code.spec_for(where.tenant).limits.deadline)
+        kept, digest = code.kept_for(where.tenant)
         return RunCreated(
-            agent=self.task.address.agent,
-            lane=self.task.address.lane,
+            agent=where.agent,
+            lane=where.lane,
             input=await pack(body.input, self.ports.blobs),
             parent=body.parent,
             depth=body.depth,
             budget=body.budget,
             lineage=body.lineage,
+            warm=body.warm,
             deadline=min(limit, body.deadline) if body.deadline is not None else limit,
             spec=kept,
             digest=digest,

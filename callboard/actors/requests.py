@@ -15,6 +15,7 @@ from callboard.actors.summaries import SYSTEM, summary_of, transcript
 from callboard.bus.messages import ContextRelieved, Problem
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.models.port import ChatReply, ChatRequest, SteerNote, UserText
+from callboard.models.warm import warming
 
 _WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
 
@@ -24,7 +25,7 @@ def request_of(
     timeout: float,
 ) -> ChatRequest:  # fmt: skip
     """The request of ``command`` to ``choice``; ``given`` is the task's input."""
-    turn = command.purpose == "turn" and not command.wrap_up
+    whole = command.purpose != "summary" and not command.wrap_up
     system = spec.system
     if command.compaction is None:
         messages = conversation(state, given, run=run, tools=spec.tools)
@@ -34,16 +35,16 @@ def request_of(
     if command.wrap_up and state.denied is not None:
         messages = (*messages, SteerNote(f"{state.denied.problem.message}. {_WRAP_UP}", state.denied.guard))
     return ChatRequest(
-        model=choice,
+        model=warming(choice) if command.purpose == "warm" else choice,
         system=system,
         messages=messages,
-        tools=spec.tools if turn else (),
+        tools=spec.tools if whole else (),
         attempt=command.attempt,
         call=command.call,
         run=run,
         input=given,
         timeout=timeout,
-        output=spec.output if turn else None,
+        output=spec.output if whole else None,
         purpose=command.purpose,
         summed_up=0 if command.compaction is not None else answers_before(state),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -14,6 +15,7 @@ from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
 from callboard.app.gates import worker_gates
 from callboard.app.guards import Guarding, guards_of
+from callboard.app.warm import warm_caches
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Connection
 from callboard.bus.doorman import turn_away
@@ -44,11 +46,15 @@ class BusAt:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How a worker works: its name, how many runs at the same time, how long (seconds) effects get when it leaves."""
+    """How a worker works: its name, how many runs at the same time, how long (seconds) effects get when it leaves.
+
+    ``warms``: it sees to it that prompt caches are warm when it starts.
+    """
 
     name: str
     slots: int = SLOTS
     grace: float = 0.8
+    warms: bool = False
 
 
 def worker_child(
@@ -81,6 +87,8 @@ def worker_child(
             ):
                 group.start_soon(fail_when_closed, bus.connection)
                 group.start_soon(_drain, worker, leaving, settings.grace)
+                if settings.warms:
+                    group.start_soon(partial(warm_caches, bus, agents, now=bus.clock.now()))
                 ready.set()
                 await worker.drained.wait()
                 group.cancel_scope.cancel()

@@ -29,7 +29,8 @@ _AT_ONCE: Final = 32
 class RunSummary:
     """A run in one line. ``why`` is the reason of an end that is no success, or of what holds the run up.
 
-    ``guard`` is the one that ended it. Tokens and cost are what is known to be used, and, at its end, what may be.
+    ``guard`` is the one that ended it; ``warm``: it only fills a prompt cache. Tokens and cost are what is known to be
+    used, and, at its end, what may be.
     """
 
     run: str
@@ -45,6 +46,7 @@ class RunSummary:
     attempts: int = 0
     parent: str = ""
     guard: str = ""
+    warm: bool = False
     holds: tuple[Hold, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -63,6 +65,7 @@ class RunSummary:
             "attempts": self.attempts,
             "parent": self.parent,
             "guard": self.guard,
+            "warm": self.warm,
             "holds": [hold.as_json() for hold in self.holds],
         }
 
@@ -131,6 +134,7 @@ def summary(
         attempts=state.claims,
         parent=created.parent.run if created is not None and created.parent is not None else "",
         guard=state.terminal.guard if isinstance(state.terminal, RunFailed | RunKilled) else "",
+        warm=created is not None and created.warm,
         holds=held,
     )
 

@@ -29,6 +29,7 @@ class RunCreated(Message):
     """The run exists. ``spec`` is the agent spec it keeps to its end; ``deadline`` is inherited by children.
 
     ``budget`` is the slice that its parent gave it; ``lineage`` has the agents above it, the topmost first.
+    ``warm``: it only fills the prompt cache of its agent's model.
     """
 
     type: Literal["run.created"] = "run.created"
@@ -40,6 +41,7 @@ class RunCreated(Message):
     deadline: AwareDatetime | None = None
     budget: Caps | None = None
     lineage: tuple[str, ...] = ()
+    warm: bool = False
     spec: JsonValue = None
     digest: str = ""
     at: AwareDatetime

@@ -211,7 +211,8 @@ class Record(Message):
 class Task(Message):
     """A request for work, as published to ``cb.task.<tenant>.<agent>.<lane>[.<run>]``. Only ``input`` is required.
 
-    ``key`` is an idempotency key: two tasks with the same tenant, agent and key are one run.
+    ``key`` is an idempotency key: two tasks with the same tenant, agent and key are one run. ``warm``: it only
+    fills the prompt cache of the agent's model.
     """
 
     input: JsonValue
@@ -222,6 +223,7 @@ class Task(Message):
     depth: Annotated[int, Field(ge=0, le=64)] = 0
     budget: Caps | None = None
     lineage: Annotated[tuple[Token, ...], Field(max_length=64)] = ()
+    warm: bool = False
 
 
 class Resume(Message):

@@ -86,7 +86,7 @@ async def worker(
     config = load(file)
     providers = open_providers(config)
     shared.logs(config.secrets | providers.secrets)
-    settings = WorkerSettings(token(name or process_name(), "name"), slots, drain)
+    settings = WorkerSettings(token(name or process_name(), "name"), slots, drain, warms=True)
     agents, guarding = load_agents(config), guarding_of(config)
     await run_worker(shared.bus(), agents, settings, guarding=guarding, providers=providers)
     return DONE

@@ -52,7 +52,8 @@ def print_runs(runs: Sequence[RunSummary]) -> None:
         aged = "" if start is None else age((now - start).total_seconds())
         status = Text(run.status, style=STYLES[run.status])
         numbers = (str(run.turns), f"{run.tokens:,}", dollars(run.cost_usd_micros))
-        cells = (run.run, *((run.tenant,) if tenants else ()), run.agent, status, aged, *numbers)
+        agent = f"{run.agent}{' (warm-up)' if run.warm else ''}"
+        cells = (run.run, *((run.tenant,) if tenants else ()), agent, status, aged, *numbers)
         table.add_row(*cells, Text(short(run.why)))
     show_table(table)
 

@@ -35,6 +35,9 @@ agents:
   patient: {{model: anthropic/patient, tools: ["tools.py:hold"]}}
   talker: {{model: openai/talker}}
   refused: {{model: anthropic/refused}}
+  warm:
+    model: {{provider: openai, name: warm, warm: true}}
+    system: "{long}"
 prices:
   anthropic/one: &price {{input: 3, output: 15}}
   openai/two: *price
@@ -42,7 +45,9 @@ prices:
   anthropic/patient: *price
   openai/talker: *price
   anthropic/refused: *price
+  openai/warm: *price
 """
+LONG = "Read everything that you are given with great care. " * 120
 TOOLS = """
 import os, time
 from pathlib import Path
@@ -62,12 +67,14 @@ def hold() -> str:
         time.sleep(0.01)
     return "held"
 """
-NAMES = ("one", "two", "three", "patient", "talker", "refused")
+NAMES = ("one", "two", "three", "patient", "talker", "refused", "warm")
 
 
 def answer(request: Request) -> Reply:
     if request.model == "talker":
         return Reply("never ending " * 1000, pace=0.05)
+    if request.model == "warm":
+        return Reply("ready")
     if request.turn:
         return Reply("Done.", tokens=Tokens(150, 10))
     tool = Call("hold") if request.model == "patient" else Call("shout", {"text": "hi"})
@@ -105,13 +112,28 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         replies=answer, faults=faults, prices=dict.fromkeys(NAMES, Rate(3, 15)), models=[*NAMES, "other"]
     )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served) as server:
-        (cwd / "agents.yaml").write_text(CONFIG.format(url=server.url))
+        (cwd / "agents.yaml").write_text(CONFIG.format(url=server.url, long=LONG))
         (cwd / "tools.py").write_text(TOOLS)
         arguments = ("up", "agents.yaml", "--workers", "2", "--guards", "0", "--durability", "relaxed", "--json")
         with started(*arguments, cwd=cwd, **ENV) as process:
             assert process.stdout is not None
             assert json.loads(process.stdout.readline())["workers"] == 2
             yield Up(cwd, server)
+
+
+def test_workers_that_start_together_fill_a_prompt_cache_once_and_the_first_run_reads_from_it(up: Up) -> None:
+    def warmed() -> list[Any]:
+        return [run for run in up.ask("runs", "list") if run["warm"]]
+
+    wait_until(lambda: [run["status"] for run in warmed()] == ["completed"], within=60)
+    (run,) = warmed()
+    assert (run["agent"], run["tenant"], run["turns"]) == ("warm", "default", 0)
+    assert run["cost_usd_micros"] > 0
+    assert "warm (warm-up)" in up.do("runs", "list").output
+    up.ask("submit", "warm", "hello", "--wait")
+    first, real = up.requests("warm")
+    assert (first.body["max_output_tokens"], first.tokens.cached) == (16, 0)
+    assert real.tokens.cached > 1_024
 
 
 @pytest.mark.parametrize(("agent", "model"), [("claude", "one"), ("gpt", "two"), ("open", "three")])

@@ -114,7 +114,7 @@ CALLED = ((), (ToolCall(id="t1", name="x"),), (ToolCall(id="t1", name="x"), Tool
 X, Y = Wait(kind="signal", name="x"), Wait(kind="timer", name="y")
 C1, T1, G = Wait(kind="child", name="c1"), Wait(kind="resolution", name="t1"), Wait(kind="go", name="x")
 OWNER = (
-    every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1"))),
+    every(RunCreated, agent=("a",), at=INSTANTS, parent=(None, Parent(run="p1")), warm=(False, True)),
     every(RunClaimed, task=(1, 2, 3)),
     every(
         ModelRequested,
