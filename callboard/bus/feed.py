@@ -22,8 +22,8 @@ from callboard.errors import BusError, InvalidMessage
 _BATCH: Final = 500
 _ENOUGH: Final = 5.0
 """Seconds for the next batch of a scan."""
-_FORGOTTEN_AFTER: Final = 30_000_000_000
-"""Nanoseconds after which the server deletes the consumer of a scan whose process died."""
+_FORGOTTEN_AFTER: Final = 600_000_000_000
+"""Nanoseconds after which the server deletes the consumer of a scan whose process died, or reads very slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ async def scan(pulls: Pulls, name: str, *, tenant: str | None) -> AsyncGenerator
     try:
         left = int(made["num_pending"])
         while left:
-            taken = await pulls.consumer(stream, name).pull(batch=_BATCH, wait=_ENOUGH)
+            taken = await pulls.consumer(stream, name, returns=False).pull(batch=_BATCH, wait=_ENOUGH)
             if not taken:
                 raise BusError(f"the scan of {stream!r} stopped with {left} journals to go", retryable=True)
             left = taken[-1].delivery.pending

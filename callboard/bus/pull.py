@@ -89,8 +89,9 @@ class Held:
 class Puller:
     """The pulls on one consumer. Several callers may wait at the same time; each message goes to one of them."""
 
-    def __init__(self, pulls: Pulls, stream: str, consumer: str, inbox: str) -> None:
+    def __init__(self, pulls: Pulls, stream: str, consumer: str, inbox: str, *, returns: bool) -> None:
         self._pulls = pulls
+        self._returns = returns
         self._connection = pulls.connection
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self.inbox = inbox
@@ -116,13 +117,12 @@ class Puller:
             return [self._ready.popleft() for _ in range(min(batch, len(self._ready)))]
         finally:
             self._waiting -= 1
-            if self._ready and not self._waiting:
-                self._pulls.park(self)
+            self._park()
 
     def give_back(self, held: Sequence[Held]) -> None:
         """Hand messages that were taken to the next pull."""
         self._ready.extendleft(reversed(held))
-        self._pulls.park(self)
+        self._park()
 
     def take_parked(self) -> Sequence[Held]:
         """What lies here although nobody waits for it."""
@@ -136,8 +136,7 @@ class Puller:
         """A message came."""
         self._ready.append(held)
         self._wake()
-        if not self._waiting:
-            self._pulls.park(self)
+        self._park()
 
     def ended(self, inbox: str, status: str, description: str) -> None:
         """The server ended a pull: nothing more comes of it."""
@@ -171,6 +170,10 @@ class Puller:
         if scope.cancelled_caught and not self._connection.is_connected:
             raise BusUnreachable(f"{self._subject}: the bus is away", retryable=True)
 
+    def _park(self) -> None:
+        if self._returns and self._ready and not self._waiting:
+            self._pulls.park(self)
+
     def _wake(self) -> None:
         self._changed.set()
 
@@ -187,13 +190,18 @@ class Pulls:
         self._parked: set[Puller] = set()
         self._has_parked = anyio.Event()
 
-    def consumer(self, stream: str, name: str) -> Puller:
-        """The puller of a consumer; always the same one."""
+    def consumer(self, stream: str, name: str, *, returns: bool = True) -> Puller:
+        """The puller of a consumer; always the same one.
+
+        ``returns``: what nobody waits for is given back to the server. Without acknowledgements it would be lost then.
+        """
         found = self._by_consumer.get((stream, name))
         if found is None:
             self._made += 1
             inbox = f"{self._inbox}.{self._made}"
-            found = self._by_consumer[stream, name] = self._by_inbox[inbox] = Puller(self, stream, name, inbox)
+            found = self._by_consumer[stream, name] = self._by_inbox[inbox] = Puller(
+                self, stream, name, inbox, returns=returns
+            )
         return found
 
     def forget(self, stream: str, name: str) -> None:

@@ -78,6 +78,17 @@ async def test_a_scan_gives_the_last_entry_of_every_journal_and_leaves_no_consum
         assert info["state"]["consumer_count"] == 0
 
 
+async def test_who_reads_journals_while_a_scan_goes_on_gets_all_of_them():
+    async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
+        for number in range(700):
+            await bus.journals.signal(RunKey("t", f"r{number}"), steered("a"))
+        seen = 0
+        async for entry in bus.scan():
+            seen += len(await bus.journals.read(entry.key))
+            await bus.pulls.release_parked()  # as it is done every 0.1 s
+        assert seen == 700
+
+
 async def test_a_timer_fires_a_replaced_one_only_at_its_new_instant_and_a_past_one_at_once():
     async with fresh_bus() as made, open_bus(bus_url(), subjects=made.subjects, name="x") as bus:
         start = datetime.now(UTC)
