@@ -91,7 +91,7 @@ async def working(
 
 @asynccontextmanager
 async def _worker(board: Fleet, there: Providers, guarding: Guarding, *, name: str) -> AsyncGenerator[None]:
-    choices = [each for code in board.agents.values() for each in code.spec.models]
+    choices = [each for code in board.agents.values() for each in code.spec.every_model]
     async with (
         open_bus(bus_url(), subjects=board.subjects, name=name, echo=False) as bus,
         worker_gates(bus, guarding, worker=name) as gates,
