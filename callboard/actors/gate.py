@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -81,22 +81,30 @@ class Ending:
     limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
+_GRANT: Final = Grant()
 Answer: TypeAlias = Grant | Refusal
+ANSWERS: Final = (Grant, Refusal)
 
 
 class RunGate(Protocol):
-    """The gates of one run in one worker."""
+    """The gates of one run in one worker. ``admit`` and ``done`` may be ``async``: they are asked through ``passage``.
+
+    What need not wait had better not be: most effects pass at once, and pay for nothing else.
+    """
 
     def folded(self, sequence: int, record: Record | None) -> None:
         """An entry of the run's journal, in order, each once: read at the claim, written by the owner, or by others."""
         ...
 
-    async def admit(self, ask: Ask) -> Answer:
-        """Grant or refuse; may wait (a pause, a rate). Cancelled: nothing is granted."""
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
+        """Grant or refuse, at once or after a wait (a pause, a rate). Cancelled while it waits: nothing is granted."""
         ...
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
-        """Called once for everything granted, in the order of the endings, also when the run was cut off."""
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
+        """Called once for everything granted, in the order of the endings, also when the run was cut off.
+
+        What is left to wait for is not cancelled.
+        """
         ...
 
     async def leave(self, state: RunState) -> None:
@@ -125,11 +133,11 @@ class NoGate:
     def folded(self, sequence: int, record: Record | None) -> None:
         """Nobody looks."""
 
-    async def admit(self, ask: Ask) -> Answer:  # noqa: ARG002 - the port's
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:  # noqa: ARG002 - the port's
         """Always."""
-        return Grant()
+        return _GRANT
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
         """Nobody counts."""
 
     async def leave(self, state: RunState) -> None:

@@ -19,7 +19,7 @@ from callboard.actors.contents import pack
 from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
-from callboard.actors.passage import Passage, admitted
+from callboard.actors.passage import Passage, admitted, ended
 from callboard.actors.prefix import Told, prefix_of
 from callboard.actors.relieving import recoverable
 from callboard.actors.replies import Heard, reply_of
@@ -133,8 +133,7 @@ def _make_room(
 async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, model: ChatModel, ports: Ports) -> None:
     command = wanted.command
     if command.wrap_up and owner.view.denied is None:  # somebody has raised the budget: it is not the last turn
-        with anyio.CancelScope(shield=True):
-            await owner.gate.done(ask, grant, Ending("unstarted"))
+        await ended(owner.gate, ask, grant, Ending("unstarted"))
         return
     request = ask.request
     assert request is not None

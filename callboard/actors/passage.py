@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import anyio
 
-from callboard.actors.gate import Answer, Ask, Ending, Grant, RunGate
+from callboard.actors.gate import ANSWERS, Answer, Ask, Ending, Grant, RunGate
 from callboard.bus.messages import Usage
 from callboard.clock import Clock
 
@@ -65,12 +65,28 @@ class Passage:
         if self._over:
             return
         self._over = True
-        with anyio.CancelScope(shield=True):
-            await self.gate.done(self.ask, self.grant, ending)
+        await ended(self.gate, self.ask, self.grant, ending)
+
+
+async def answer_of(gate: RunGate, ask: Ask) -> Answer:
+    """What the gates say, however long it takes them."""
+    answer = gate.admit(ask)
+    return answer if isinstance(answer, ANSWERS) else await answer
 
 
 async def admitted(gate: RunGate, ask: Ask, *, within: float) -> Answer | None:
     """What the gates say; None if they have said nothing ``within`` so many seconds: the run is out of time."""
-    with anyio.move_on_after(within):
-        return await gate.admit(ask)
+    answer = gate.admit(ask)
+    if isinstance(answer, ANSWERS):
+        return answer
+    with anyio.move_on_after(within):  # a scope costs more than the rest: most gates answer at once
+        return await answer
     return None
+
+
+async def ended(gate: RunGate, ask: Ask, grant: Grant, ending: Ending) -> None:
+    """Tell the gates how it went. They hear all of it, also of an effect that is cancelled just now."""
+    rest = gate.done(ask, grant, ending)
+    if rest is not None:
+        with anyio.CancelScope(shield=True):
+            await rest

@@ -24,7 +24,7 @@ from callboard.actors.identity import child_id, idempotency_key
 from callboard.actors.owner import Owner
 from callboard.actors.ownership import Paused
 from callboard.actors.parking import Parking
-from callboard.actors.passage import Passage
+from callboard.actors.passage import Passage, answer_of
 from callboard.actors.pauses import with_alarms
 from callboard.actors.spawning import child_of, free_at, refused
 from callboard.actors.standstill import HELD_SECONDS, until_go
@@ -239,9 +239,9 @@ class RunContext:
         owner, spec, attempt = self._owner, self._spec, intent.attempt
         ask = Ask(owner.key, spec, owner.view, "step", call, attempt, name, effect=effect, pending=owner.unwritten)
         with self._parking.holding():
-            answer = await self._owner.gate.admit(ask)
+            answer = await answer_of(owner.gate, ask)
             if isinstance(answer, Grant):
-                async with Passage(self._owner.gate, ask, answer, self._ports.clock) as passage:
+                async with Passage(owner.gate, ask, answer, self._ports.clock) as passage:
                     value, problem = await self._effect(work, intent, passage, timeout)
             else:
                 value, problem = None, answer.problem

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Never
 
 import anyio
 
-from callboard.actors.gate import Answer, Ask, Ending, Gates, Grant, Refusal, RunGate
+from callboard.actors.gate import ANSWERS, Answer, Ask, Ending, Gates, Grant, Refusal, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Record
 from callboard.bus.subjects import RunKey
@@ -43,39 +43,71 @@ class _RunChain:
         for gate in self.gates:
             gate.folded(sequence, record)
 
-    async def admit(self, ask: Ask) -> Answer:
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         each: list[Grant] = []
-        granted = False
-        try:
-            for gate in self.gates:
-                answer = await gate.admit(ask)
-                if isinstance(answer, Refusal):
-                    return answer
-                each.append(answer)
-            granted = True
-        finally:
-            if not granted and each:
-                await self._undo(ask, each)
+        for gate in self.gates:
+            answer = _asked(gate, ask)
+            if not isinstance(answer, Grant):
+                return self._on(ask, each, answer)
+            each.append(answer)
         return _Granted(_total(each), tuple(each))
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
         assert isinstance(grant, _Granted)
-        at = len(self.gates)
-        try:
-            while at:
-                at -= 1
-                await self.gates[at].done(ask, grant.each[at], ending)
-        finally:
-            if at:  # it calls the others although one raises
-                await _RunChain(self.gates[:at]).done(ask, _Granted(each=grant.each[:at]), ending)
+        return self._told(ask, grant.each, ending)
 
     async def leave(self, state: RunState) -> None:
         for gate in self.gates:
             await gate.leave(state)
 
-    async def _undo(self, ask: Ask, grants: Sequence[Grant]) -> None:
-        with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
-            await _RunChain(self.gates[: len(grants)]).done(ask, _Granted(each=tuple(grants)), _UNSTARTED)
+    async def _on(self, ask: Ask, each: list[Grant], answer: Answer | Awaitable[Answer]) -> Answer:
+        """Go on where a gate has refused, or thinks about it."""
+        granted = False
+        try:
+            while True:
+                said = answer if isinstance(answer, ANSWERS) else await answer
+                if isinstance(said, Refusal):
+                    return said
+                each.append(said)
+                if len(each) == len(self.gates):
+                    break
+                answer = self.gates[len(each)].admit(ask)
+            granted = True
+        finally:
+            if not granted and (rest := self._told(ask, each, _UNSTARTED)) is not None:
+                with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
+                    await rest
+        return _Granted(_total(each), tuple(each))
+
+    def _told(self, ask: Ask, each: Sequence[Grant], ending: Ending) -> Awaitable[None] | None:
+        """Tell those that granted ``each``, the last one first. The others hear of it although one raises."""
+        at = len(each)
+        rest: Awaitable[None] | None = None
+        while at and rest is None:
+            at -= 1
+            try:
+                rest = self.gates[at].done(ask, each[at], ending)
+            except Exception as error:  # noqa: BLE001 - it is raised
+                rest = _raised(error)
+        return None if rest is None else self._tell_on(rest, ask, each[:at], ending)
+
+    async def _tell_on(self, rest: Awaitable[None], ask: Ask, each: Sequence[Grant], ending: Ending) -> None:
+        try:
+            await rest
+        finally:
+            if (more := self._told(ask, each, ending)) is not None:
+                await more
+
+
+def _asked(gate: RunGate, ask: Ask) -> Answer | Awaitable[Answer]:
+    try:
+        return gate.admit(ask)
+    except Exception as error:  # noqa: BLE001 - it is raised when the others have given back what they granted
+        return _raised(error)
+
+
+async def _raised(error: Exception) -> Never:
+    raise error
 
 
 def _total(grants: Sequence[Grant]) -> Amount:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -139,20 +139,19 @@ class _RunHolds:
     def folded(self, sequence: int, record: Record | None) -> None:  # noqa: ARG002 - the port's
         self._entries.append(sequence)
 
-    async def admit(self, ask: Ask) -> Answer:
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         if self._guards is None:
             self._guards = tuple(_of(self.holds.hosted, ask.spec))
         now = self.holds.clock.monotonic()
-        look = now - self._looked >= _LOOK_SECONDS
-        for guard in self._guards:
-            if guard.closed:
-                await self._until_judged(guard, ask)
-            elif look and self.holds.pulses.missing(guard.name, self.partition, now):
-                self.holds.warn(guard, ask)
-        self._looked = now if look else self._looked
-        return _GRANT
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            for guard in self._guards:
+                if not guard.closed and self.holds.pulses.missing(guard.name, self.partition, now):
+                    self.holds.warn(guard, ask)
+        closed = [guard for guard in self._guards if guard.closed]
+        return self._until_all_have_judged(closed, ask) if any(self._why(guard, ask) for guard in closed) else _GRANT
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Nothing was taken."""
 
     async def leave(self, state: RunState) -> None:
@@ -161,6 +160,11 @@ class _RunHolds:
     def _why(self, guard: _Awaited, ask: Ask) -> str:
         watermark = self.holds.pulses.watermark(guard.name, self.partition, self.holds.clock.monotonic())
         return held(watermark, self._entries, ask.effect)
+
+    async def _until_all_have_judged(self, guards: Sequence[_Awaited], ask: Ask) -> Answer:
+        for guard in guards:
+            await self._until_judged(guard, ask)
+        return _GRANT
 
     async def _until_judged(self, guard: _Awaited, ask: Ask) -> None:
         since, mark = self.holds.clock.monotonic(), ""

@@ -7,7 +7,7 @@ journal, as the sidecar would (it never sees an intent that was not written). In
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -68,7 +68,7 @@ class _RunReducers:
             self._kept.append((sequence, record, now))
             self._rouse(record.events)
 
-    async def admit(self, ask: Ask) -> Answer:
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         if self._guards is None:
             self._meet(tuple(_asked(self.gates.hosted, ask.spec, self.key)))
         if not self._awake:
@@ -78,9 +78,10 @@ class _RunReducers:
         judged = [each for guard in self._awake if (each := guard.judge(ask.call, events))]
         for each in judged:
             self.gates.say(ask.key.tenant, said(ask, each, at=now, sequence=self._last))
-        return await self._act(ask, [each for each in judged if each.acts])
+        acting = [each for each in judged if each.acts]
+        return self._act(ask, acting) if acting else _GRANT
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """It stands in the journal."""
 
     async def leave(self, state: RunState) -> None:

@@ -6,7 +6,7 @@ async with breaker_gates(bus, settings, worker="w1") as gates: ...
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -51,6 +51,7 @@ _BUCKET_SECONDS: Final = 1.0
 _WATCH_AGAIN: Final = 1.0
 _SWEEP: Final = 60.0
 _TRIES: Final = 8
+_GRANT: Final = Grant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +88,16 @@ class BreakerGates:
     def folded(self, sequence: int, record: Record | None) -> None:
         """It looks at no journal."""
 
-    async def admit(self, ask: Ask) -> Answer:
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         """Refuse what goes over an open circuit, except for the one probe of the fleet."""
-        at = line(ask)
-        if at is None:
-            return Grant()
-        for _ in range(_TRIES):  # each time somebody else was faster
-            answer = await self._decide(at)
-            if answer is not None:
-                return answer
-        return Grant()
+        if (at := line(ask)) is None:
+            return _GRANT
+        decided = self._decide(at)
+        return self._probe(at, decided) if isinstance(decided, Claim) else decided
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Count it, and tell the others what it changes."""
-        at = line(ask)
-        if at is None:
+        if (at := line(ask)) is None:
             return
         probe = isinstance(grant, Probe)
         what = outcome(ask, ending, slow_after=self._settings.slow_after)
@@ -147,23 +143,32 @@ class BreakerGates:
             for key in [key for key, known in self._known.items() if (now - known.at).total_seconds() > OTHERS_FOR]:
                 del self._known[key]
 
-    async def _decide(self, at: Line) -> Answer | None:
-        """One go; None: the bucket says something else by now."""
+    async def _probe(self, at: Line, decided: Answer | Claim) -> Answer:
+        """Be the probe, or what the bucket says by then."""
+        for _ in range(_TRIES):  # each time somebody else was faster
+            if not isinstance(decided, Claim):
+                return decided
+            if await self._claim(at, decided.circuit):
+                return Probe()
+            decided = self._decide(at)
+        return _GRANT
+
+    def _decide(self, at: Line) -> Answer | Claim:
         view, decision = ask(self._view(at), self._clock.now(), chance=self._chance())
         self._views[at] = view
         match decision:
             case Let(write):
                 if write is not None:
                     self._tasks.start_soon(self._tell, at, write)
-                return Grant()
+                return _GRANT
             case Hold(until):
                 if self._settings.mode != "enforce":
-                    return Grant()
+                    return _GRANT
                 return Refusal(GUARD, problem(at, view.circuit, until), retry_at=until)
-            case Claim(circuit):
-                return await self._claim(at, circuit)
+            case Claim():
+                return decision
 
-    async def _claim(self, at: Line, circuit: Circuit) -> Probe | None:
+    async def _claim(self, at: Line, circuit: Circuit) -> bool:
         won = False
         try:
             won = await self._put(at, circuit)
@@ -172,8 +177,7 @@ class BreakerGates:
                 self._views[at] = unclaimed(self._view(at))
         if won:
             self._tasks.start_soon(self._say, at, circuit)
-            return Probe()
-        return None
+        return won
 
     async def _tell(self, at: Line, change: Circuit) -> bool:
         """Put a change into the bucket and say so. False: others have changed it in between."""

@@ -9,7 +9,7 @@ fold, exactly and without I/O; caps that several runs share by the counters of t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,7 @@ from callboard.actors.allowance import caps_of
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.bus import Bus
-from callboard.bus.messages import Record, RunKilled, RunSteered
+from callboard.bus.messages import Amount, Record, RunKilled, RunSteered
 from callboard.bus.ports import Journals, StateValue
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
@@ -80,17 +80,22 @@ class _RunBudget:
     def folded(self, sequence: int, record: Record | None) -> None:
         """The fold keeps the books."""
 
-    async def admit(self, ask: Ask) -> Answer:
-        settings, me = ask.spec.guards.budget, (ask.call, ask.attempt)
-        accounts = self.shared.accounts(ask.state, ask.spec)
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
+        settings, accounts = ask.spec.guards.budget, self.shared.accounts(ask.state, ask.spec)
         dollars = any(account.unit == DOLLARS for account in accounts)
         if settings.mode == "enforce" and (problem := unpriced(ask, shared=dollars)) is not None:
             return Refusal(GUARD, problem)
-        live = self._unwritten(ask)
-        if ask.request is not None and not ask.wrap_up:
-            await self._notice(ask, live)
-        reserved = needs(ask)
-        if (found := over(ask, reserved, live)) is not None:
+        reserved, due = needs(ask), self._due(ask)
+        if accounts or due or over(ask, reserved, self._unwritten(ask)) is not None:
+            return self._judge(ask, reserved, due, accounts)
+        self._live[ask.call, ask.attempt] = tally(reserved)
+        return Grant(reserved)
+
+    async def _judge(self, ask: Ask, reserved: Amount, due: Sequence[Notice], accounts: Sequence[Account]) -> Answer:
+        settings, me = ask.spec.guards.budget, (ask.call, ask.attempt)
+        for notice in due:
+            await self._notice(ask, notice)
+        if (found := over(ask, reserved, self._unwritten(ask))) is not None:
             await self._over(ask, found)
             if settings.mode == "enforce":
                 return refusal(found, settings, wrap_up=ask.wrap_up)
@@ -107,12 +112,11 @@ class _RunBudget:
         self._tell(ask, taken)
         return Grant(reserved)
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:  # noqa: ARG002 - the port's
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:  # noqa: ARG002 - the port's
         self._live.pop((ask.call, ask.attempt), None)
-        if ending.how == "unstarted":
-            await self.shared.give_back(ask)
-        elif ending.how != "cancelled" or ask.request is None:
-            await self.shared.settle(ask, used(ending.usage))
+        if not self.shared.holds(ask) or (ending.how == "cancelled" and ask.request is not None):
+            return None
+        return self.shared.give_back(ask) if ending.how == "unstarted" else self.shared.settle(ask, used(ending.usage))
 
     async def leave(self, state: RunState) -> None:
         if state.terminal is None and not state.suspended:
@@ -129,16 +133,21 @@ class _RunBudget:
                 live = live.plus(held)
         return live
 
-    async def _notice(self, ask: Ask, live: Tally) -> None:
+    def _due(self, ask: Ask) -> Sequence[Notice]:
+        """Which shares of the run's caps are used up, before a turn that may read of it."""
+        if ask.request is None or ask.wrap_up:
+            return ()
+        settings, spent = ask.spec.guards.budget, ask.state.accounts.spent.plus(self._unwritten(ask))
+        return tuple(notices(spent, caps_of(ask.state, settings), settings))
+
+    async def _notice(self, ask: Ask, notice: Notice) -> None:
         settings = ask.spec.guards.budget
-        spent = ask.state.accounts.spent.plus(live)
-        for notice in notices(spent, caps_of(ask.state, settings), settings):
-            steers = notice.share >= settings.steer_at and settings.mode == "enforce"
-            acted = steers and await self._steer(ask, notice)
-            said = event(ask, "nudge" if acted else "warn", notice, at=self._now(), acted=acted)
-            if said.id not in self._said:
-                self._said.add(said.id)
-                self.gates.say(ask.key.tenant, said)
+        steers = notice.share >= settings.steer_at and settings.mode == "enforce"
+        acted = steers and await self._steer(ask, notice)
+        said = event(ask, "nudge" if acted else "warn", notice, at=self._now(), acted=acted)
+        if said.id not in self._said:
+            self._said.add(said.id)
+            self.gates.say(ask.key.tenant, said)
 
     async def _steer(self, ask: Ask, notice: Notice) -> bool:
         """Tell the model, once in a run."""

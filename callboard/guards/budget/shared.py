@@ -103,6 +103,10 @@ class SharedRun:
         self._held[ask.call, ask.attempt] = tuple(taken)
         return tuple(taken)
 
+    def holds(self, ask: Ask) -> bool:
+        """Does the call hold anything?"""
+        return (ask.call, ask.attempt) in self._held
+
     async def settle(self, ask: Ask, used: Tally) -> None:
         """The call is over and used so much."""
         for each in self._held.pop((ask.call, ask.attempt), ()):

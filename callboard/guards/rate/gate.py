@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,6 +55,7 @@ _FROZEN: Final = 5.0
 _LONGEST: Final = 86_400.0
 """Seconds of quiet that a provider gets at most, whatever it asks for."""
 _SPARE: Final = 5.0
+_GRANT: Final = Grant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,13 @@ class RateGates:
     async def leave(self, state: RunState) -> None:
         """It keeps nothing of a run."""
 
-    async def admit(self, ask: Ask) -> Answer:
+    def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         """Wait until the model's limit has room; refuse what would wait too long."""
         if ask.kind != "model" or ask.request is None:
-            return Grant()
+            return _GRANT
         line = line_of(self._limits, ask.request.model)
         if line is None:
-            return Grant()
+            return _GRANT
         take = wire.Take(
             id=_id(ask),
             line=line,
@@ -130,6 +131,9 @@ class RateGates:
             output_tokens=ask.request.model.max_output,
             lease=ask.request.timeout + _SPARE,
         )
+        return self._take(ask, take)
+
+    async def _take(self, ask: Ask, take: wire.Take) -> Answer:
         self._warn_of_size(ask, take)
         waiting = self._waiting[take.id] = _Waiting()
         settled = False
@@ -144,10 +148,11 @@ class RateGates:
                     await self._over(ask, wire.Done(id=take.id, line=take.line, started=False))
         return answer
 
-    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
         """Give the permit back, and say what was used."""
-        if not isinstance(grant, Place):
-            return
+        return self._give_back(ask, grant, ending) if isinstance(grant, Place) else None
+
+    async def _give_back(self, ask: Ask, grant: Place, ending: Ending) -> None:
         assert ask.request is not None, "a place is a model call's"
         used = counted(ending.usage, ask.request.model.provider)
         if used is not None and ending.how == "done":

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from callboard.actors.gate import Ask, Ending, Grant
+from callboard.actors.passage import answer_of, ended
 from callboard.bus.bus import Bus, open_bus
 from callboard.clock import SystemClock
 from callboard.config.guards import Breaker
@@ -52,9 +53,9 @@ class Workers:
 
     async def call(self, at: int, ending: Ending, *, ask: Ask = ASK) -> Any:
         """One call to its end; the refusal if it was refused."""
-        answer = await self.gates[at].admit(ask)
+        answer = await answer_of(self.gates[at], ask)
         if isinstance(answer, Grant):
-            await self.gates[at].done(ask, answer, ending)
+            await ended(self.gates[at], ask, answer, ending)
         return answer
 
     async def fail(self, at: int, *, times: int = 5, ask: Ask = ASK, ending: Ending = FAILED) -> None:

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from callboard.actors.gate import Ending, Grant, Refusal
+from callboard.actors.passage import answer_of, ended
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import Breaker
 from callboard.guards.breaker import circuit, gate
@@ -80,7 +81,7 @@ async def test_of_100_that_ask_when_the_probe_is_due_one_goes_through():
         answers = []
 
         async def one(at: int) -> None:
-            answers.append(await board.gates[at].admit(ASK))
+            answers.append(await answer_of(board.gates[at], ASK))
 
         async with anyio.create_task_group() as group:
             for number in range(100):
@@ -111,12 +112,12 @@ async def test_the_lease_of_a_probe_is_renewed_while_its_call_runs(monkeypatch):
         await board.fail(0)
         await board.until("open")
         board.pass_to_probe()
-        answer = await board.gates[0].admit(ASK)
+        answer = await answer_of(board.gates[0], ASK)
         assert isinstance(answer, gate.Probe)
         await board.until("half_open")
         first = board.gates[1].circuit(MODEL).until
         await eventually(lambda: board.gates[1].circuit(MODEL).until > first)
-        await board.gates[0].done(ASK, answer, FAILED)
+        await ended(board.gates[0], ASK, answer, FAILED)
         await board.until("open")
         assert board.gates[1].circuit(MODEL).trips == 2
 
@@ -183,7 +184,7 @@ async def test_a_worker_that_starts_knows_the_circuits_that_are_open():
         await board.buses[0].states.put(*MODEL.key, value=circuit.model_dump_json().encode())
         async with gate.breaker_gates(board.buses[0], Breaker(), worker="new") as fresh:
             await eventually(lambda: fresh.circuit(MODEL).phase == "open")
-            assert isinstance(await fresh.admit(ASK), Refusal)
+            assert isinstance(await answer_of(fresh, ASK), Refusal)
 
 
 async def test_a_worker_forgets_tools_that_nobody_calls_and_the_bucket_forgets_what_is_closed(monkeypatch):

@@ -17,6 +17,7 @@ import anyio
 
 from callboard.actors.fold import replay
 from callboard.actors.gate import Ask, Refusal
+from callboard.actors.passage import answer_of
 from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.messages import (
     TERMINAL,
@@ -278,7 +279,7 @@ async def gated(hosted: Hosted, entries: Sequence[Stored], restarts: frozenset[i
                 state = replay(entries[:at]).evolve(owner=entry.record.owner)
                 ask = _ask(event, spec, state, entry.record.events[:place])
                 spoken.clear()
-                answer = await run.admit(ask)
+                answer = await answer_of(run, ask)
                 said = next(iter(spoken), None)
                 what = None if said is None else (said.action, said.reason, said.evidence, said.value, said.threshold)
                 answers.append((entry.sequence, event.call, what, isinstance(answer, Refusal)))

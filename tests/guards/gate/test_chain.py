@@ -1,14 +1,18 @@
 """Several gates as one: all or nothing."""
 
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callboard.actors.fold import EMPTY
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal
+from callboard.actors.passage import answer_of, ended
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Problem, Record, RunSteered
 from callboard.bus.subjects import RunKey
@@ -54,6 +58,73 @@ class Scripted:
         self.log.append(state)
 
 
+class Prompt(Scripted):
+    """One that need not wait."""
+
+    def admit(self, ask: Ask) -> Answer:  # type: ignore[override]
+        self.log.append("asked")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:  # type: ignore[override]
+        self.log.append((grant, ending.how))
+        if self.breaks:
+            raise RuntimeError("broken")
+
+
+@dataclass
+class Numbered:
+    """A gate by its number, that ``waits`` or does not, and does what its kind says."""
+
+    kind: str
+    shared: list[Any]
+    at: int
+
+    def enter(self, key: RunKey) -> "Numbered":
+        return self
+
+    def folded(self, sequence: int, record: Record | None) -> None:
+        """It does not look."""
+
+    def admit(self, ask: Ask) -> Answer:
+        self.shared.append(self.at)
+        if self.kind == "raises":
+            raise RuntimeError("broken")
+        return NO if self.kind == "refuses" else Grant(Amount(usd_micros=self.at))
+
+    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
+        assert grant.reserved.usd_micros == self.at
+        self.shared.append((self.at, ending.how))
+        if self.kind == "breaks":
+            raise RuntimeError("broken")
+
+    async def leave(self, state: RunState) -> None:
+        """Nothing is left."""
+
+
+class Waiting(Numbered):
+    """The same, after a moment."""
+
+    async def admit(self, ask: Ask) -> Answer:  # type: ignore[override]
+        await anyio.lowlevel.checkpoint()
+        return super().admit(ask)
+
+    async def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:  # type: ignore[override]
+        await anyio.lowlevel.checkpoint()
+        super().done(ask, grant, ending)
+
+
+few = settings(max_examples=60)
+scripts = st.lists(
+    st.tuples(st.sampled_from(["grants", "grants", "breaks", "refuses", "raises"]), st.booleans()), max_size=5
+)
+
+
+def made(kind: str, log: list[Any], at: int, *, waits: bool) -> Numbered:
+    return (Waiting if waits else Numbered)(kind, log, at)
+
+
 def reserving(micros: int) -> Scripted:
     return Scripted(Grant(Amount(usd_micros=micros, model_calls=1)))
 
@@ -71,6 +142,40 @@ async def test_a_chain_that_is_left_tells_all_its_parts():
     parts = [Scripted(), Scripted()]
     await Chain(parts).enter(KEY).leave(EMPTY)
     assert [part.log for part in parts] == [[KEY, EMPTY]] * 2
+
+
+def test_a_chain_of_those_that_need_not_wait_answers_at_once():
+    parts = [Prompt(Grant(Amount(usd_micros=5))), Prompt(), Prompt(Grant(Amount(usd_micros=7)))]
+    gate = Chain(parts).enter(KEY)
+    answer = gate.admit(ASK)
+    assert isinstance(answer, Grant)
+    assert answer.reserved == Amount(usd_micros=12)
+    assert gate.done(ASK, answer, Ending("done")) is None
+    assert [part.log[1:] for part in parts] == [["asked", (part.answer, "done")] for part in parts]
+
+
+@few
+@given(parts=scripts)
+async def test_whoever_waits_a_chain_asks_in_order_and_tells_each_that_granted_once(parts: list[tuple[str, bool]]):
+    log: list[Any] = []
+    gates = [made(kind, log, at, waits=waits) for at, (kind, waits) in enumerate(parts)]
+    stops = next((at for at, (kind, _) in enumerate(parts) if kind in ("refuses", "raises")), None)
+    chain = Chain(gates).enter(KEY)
+    if stops is not None:
+        answer = None
+        with suppress(RuntimeError):
+            answer = await answer_of(chain, ASK)
+        broken = parts[stops][0] == "raises" or any(kind == "breaks" for kind, _ in parts[:stops])
+        assert answer == (None if broken else NO)
+        told = [(at, "unstarted") for at in reversed(range(stops))]
+        assert log == [*range(stops + 1), *told]
+        return
+    answer = await answer_of(chain, ASK)
+    assert isinstance(answer, Grant)
+    breaks = any(kind == "breaks" for kind, _ in parts)
+    with pytest.raises(RuntimeError, match="broken") if breaks else nullcontext():
+        await ended(chain, ASK, answer, Ending("done"))
+    assert log == [*range(len(parts)), *((at, "done") for at in reversed(range(len(parts))))]
 
 
 async def test_a_grant_of_a_chain_reserves_what_its_parts_reserve_and_each_gets_its_own_back():

@@ -11,6 +11,7 @@ from hypothesis import given
 from callboard.actors.fold import EMPTY
 from callboard.actors.function import worker
 from callboard.actors.gate import Ask, Gates, Grant
+from callboard.actors.passage import answer_of
 from callboard.actors.worker import Worker
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.guard_messages import GuardEvent
@@ -310,7 +311,7 @@ class Ear:
 
 
 def admit(gate: Any, call: str) -> Any:
-    return anyio.run(gate.admit, Ask(KEY, AgentSpec(name="a"), EMPTY, "tool", call, 1, "book"))
+    return anyio.run(answer_of, gate, Ask(KEY, AgentSpec(name="a"), EMPTY, "tool", call, 1, "book"))
 
 
 @few

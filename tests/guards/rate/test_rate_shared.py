@@ -223,8 +223,8 @@ async def test_models_without_a_limit_tools_and_steps_are_not_asked_about():
     async with board(RateLimit(requests=1)) as here:
         other = replace(REQUEST, model=CHOICE.model_copy(update={"name": "other"}))
         for ask in (replace(ASK, request=other), replace(ASK, kind="tool"), replace(ASK, request=None)):
-            assert type(await here.gates[0].admit(ask)) is Grant
-            await here.gates[0].done(ask, Grant(), GOOD)
+            assert type(here.gates[0].admit(ask)) is Grant
+            assert here.gates[0].done(ask, Grant(), GOOD) is None
 
 
 async def test_a_limiter_that_does_not_know_a_limit_says_so_and_the_worker_keeps_it():

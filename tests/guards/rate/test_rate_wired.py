@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import anyio
 
 from callboard.actors.actor import running
+from callboard.actors.passage import answer_of, ended
 from callboard.app.gates import worker_gates
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding
@@ -31,8 +32,8 @@ async def test_a_worker_asks_the_limiter_of_the_guard_process():
         with anyio.fail_after(30):
             while not heard.is_set():
                 run = gates.enter(ASK.key)
-                grant = await run.admit(ASK)
-                await run.done(ASK, grant, GOOD)
+                grant = await answer_of(run, ASK)
+                await ended(run, ASK, grant, GOOD)
                 await anyio.sleep(0.05)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.actors.gate import Ask, Grant, Refusal
+from callboard.actors.passage import answer_of
 from callboard.actors.state import RunState
 from callboard.bus.messages import Content, Record, RunSteered, ToolReturned
 from callboard.bus.subjects import RunKey
@@ -67,7 +68,7 @@ async def answers(guard: Guard[Any], before: list[str], after: list[str]) -> lis
         for record in records(part):
             sequence += 1
             run.folded(sequence, record)
-        found.append(await run.admit(ask()))
+        found.append(await answer_of(run, ask()))
     return found
 
 
