@@ -32,11 +32,11 @@ def agents(system: str = LONG) -> dict[str, AgentCode]:
 async def warmed(board: Fleet, number: int) -> list[RunKey]:
     """The runs, when so many are over."""
     with anyio.fail_after(30):
-        while len(keys := [entry.key async for entry in board.bus.scan()]) < number:
+        while len(keys := {entry.key async for entry in board.bus.scan()}) < number:  # a set: it may meet one twice
             await board.bus.connection.barrier()
     for key in keys:
         assert (await board.over(key, within=30)).outcome == "completed"
-    return keys
+    return sorted(keys, key=str)
 
 
 def end_of_window() -> datetime:

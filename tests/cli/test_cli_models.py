@@ -204,7 +204,7 @@ def test_doctor_ends_with_1_when_a_model_cannot_be_used(up: Up, monkeypatch: pyt
     for name, value in ENV.items():
         monkeypatch.setenv(name, value)
     assert up.ask("doctor", "--models", "agents.yaml")["healthy"] is True
-    text = CONFIG.format(url=up.server.url).replace("anthropic/one", "anthropic/gone")
+    text = CONFIG.format(url=up.server.url, long=LONG).replace("anthropic/one", "anthropic/gone")
     (up.cwd / "gone.yaml").write_text(text)
     found = {each["model"]: each["usable"] for each in up.ask("doctor", "--models", "gone.yaml", code=1)["models"]}
     assert not found.pop("anthropic/gone")
