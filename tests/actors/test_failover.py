@@ -15,6 +15,7 @@ from callboard.actors.gate import Answer, Ask, Grant, NoGate, Refusal
 from callboard.actors.worker import Worker
 from callboard.bus.messages import (
     Amount,
+    ContextRelieved,
     GuardDenied,
     ModelFailed,
     ModelRequested,
@@ -26,6 +27,7 @@ from callboard.config.spec import AgentSpec, Limits, ModelChoice
 from callboard.errors import ConfigError, ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest, TextDelta, Usage
 from callboard.models.registry import open_model
+from callboard.tools.tool import tool
 from tests.support.fleet import Fleet, fleet, ports, scripted
 
 
@@ -262,3 +264,48 @@ async def test_a_worker_that_has_used_up_its_retries_waits_and_says_so():
             hints += [each.problem.hint for each in await events_of(board, key, ModelFailed)]
     waiting = [hint for hint in hints if "retries of it are used up" in hint]
     assert waiting
+
+
+def windowed(gate: Gate, *windows: int) -> AgentCode:
+    """An agent that reads 4,000 bytes; then its first model is shut. The others have these windows."""
+
+    @tool(effect="pure")
+    def read() -> str:
+        """Read."""
+        gate.shut = {"scripted/m0": later(60)}
+        return "x" * 4_000
+
+    def model(at: int, window: int) -> ModelChoice:
+        turns = [{"text": "", "tools": [{"name": "read"}]}, {"text": f"m{at}"}]
+        return ModelChoice(
+            provider="scripted", name=f"m{at}", settings={"turns": turns}, context=window, max_output=100
+        )
+
+    first, *others = (model(at, window) for at, window in enumerate((9_000, *windows)))
+    spec = AgentSpec(name="a", model=first, fallbacks=tuple(others), tools=(read.spec,))
+    return AgentCode(spec, {"read": read})
+
+
+@pytest.mark.parametrize(
+    ("windows", "answer", "cleared"),
+    [((500, 9_000), "m2", []), ((500,), "m1", ["m1.0"]), ((110, 500), "m2", ["m1.0"])],
+    ids=["one that fits comes first", "the only one reads less", "one that is too small for anything is passed over"],
+)
+async def test_a_fallback_whose_window_is_too_small_is_passed_over_or_reads_less(windows, answer, cleared):
+    gate = Gate({}, {})
+    async with guarded(windowed(gate, *windows), gate) as board:
+        key = await board.submit("a", "x")
+        state = await board.over(key)
+        done = await events_of(board, key, ContextRelieved)
+    assert state.terminal.result.value == answer
+    assert [call for event in done for call in event.cleared] == cleared
+
+
+async def test_a_run_waits_for_its_model_if_the_windows_of_all_others_are_too_small():
+    gate = Gate({}, {})
+    async with guarded(windowed(gate, 110), gate) as board:
+        key = await board.submit("a", "x")
+        state = await board.until(key, lambda state: state.denied is not None)
+        assert not await events_of(board, key, ContextRelieved)
+    assert state.denied.retry_at is not None
+    assert state.denied.problem.kind == "circuit_open"
