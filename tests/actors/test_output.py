@@ -197,6 +197,12 @@ def test_a_class_checks_and_its_data_is_json():
     assert Invoice.model_validate(fit.data).lines[0].when == date(2026, 11, 21)
 
 
+def test_data_is_what_the_class_made_of_it():
+    given = '{"no": "R1", "lines": [{"price": 1.5, "when": "2026-11-21", "more": 1}], "more": 1}'
+    assert checked(given, {}, Invoice) == Fit({"no": "R1", "lines": [{"price": "1.5", "when": "2026-11-21"}]})
+    assert checked('{"no": "R1"}', {}, Invoice) == Fit({"no": "R1", "lines": []})
+
+
 def test_what_a_class_says_is_told_with_its_place():
     found = checked('{"no": "7", "lines": [{"price": "much"}]}', {}, Invoice)
     assert found == Unfit(
