@@ -215,6 +215,13 @@ def test_what_is_said_beside_the_text_of_a_response_is_a_sign_of_life_and_has_it
     assert reading.read({"type": "response.output_item.done", "item": {"type": "message"}}) == ()
 
 
+def test_a_completed_response_that_says_it_is_incomplete_was_cut_off() -> None:
+    part = {"type": "message", "content": [{"type": "output_text", "text": "half an"}]}
+    why = {"incomplete_details": {"reason": "max_output_tokens"}}
+    assert responses(ended(part, status="incomplete", **why))[1].stop == "max_tokens"
+    assert responses(ended(part, status="completed"))[1].stop == "end"
+
+
 def test_what_is_said_beside_the_text_of_a_chat_is_a_sign_of_life_and_has_its_size() -> None:
     reading = ChatReading(BODY, LIMITS)
     function = {"name": "add", "arguments": '{"a"'}

@@ -14,7 +14,7 @@ from callboard.app.budgets import Filter, costs
 from callboard.app.gates import worker_gates
 from callboard.app.guards import Guarding
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import ModelFailed, ModelRequested, ModelResponded
+from callboard.bus.messages import ModelFailed, ModelRequested, ModelResponded, ToolReturned
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import Price
 from callboard.config.providers import Provider, Providers
@@ -44,6 +44,7 @@ class Told:
     requested: list[ModelRequested]
     failed: list[ModelFailed]
     responded: list[ModelResponded]
+    returned: list[ToolReturned]
 
     @property
     def end(self) -> str:
@@ -79,12 +80,18 @@ def codes(tools: Sequence[AnyTool] = (), *, system: str = "", **limits: Any) -> 
 
 @asynccontextmanager
 async def working(
-    agents: Mapping[str, AgentCode], url: str, *, guarding: Guarding = NO_GUARDS, stall: float = 60.0, workers: int = 1
+    agents: Mapping[str, AgentCode],
+    there: str | Providers,
+    *,
+    guarding: Guarding = NO_GUARDS,
+    stall: float = 60.0,
+    workers: int = 1,
 ) -> AsyncGenerator[Fleet]:
-    """Workers for ``agents``, whose provider is at ``url``."""
+    """Workers for ``agents``, whose providers are ``there``: at the address of a fake one, or where they say."""
+    known = providers(there, stall=stall) if isinstance(there, str) else there
     async with fleet(*agents.values(), workers=0) as board, AsyncExitStack() as stack:
         for number in range(workers):
-            one = _worker(board, providers(url, stall=stall), guarding, name=f"w{number}")
+            one = _worker(board, known, guarding, name=f"w{number}")
             await stack.enter_async_context(one)
         yield board
 
@@ -110,7 +117,7 @@ async def told(board: Fleet, key: RunKey, *, within: float = 30) -> Told:
         return [event for event in events if isinstance(event, kind)]
 
     requested = {(event.call, event.attempt): event for event in of(ModelRequested)}  # may be armed again
-    return Told(key, state, list(requested.values()), of(ModelFailed), of(ModelResponded))
+    return Told(key, state, list(requested.values()), of(ModelFailed), of(ModelResponded), of(ToolReturned))
 
 
 async def charged(board: Fleet, run: Told, agent: str) -> int:

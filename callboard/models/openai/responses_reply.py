@@ -49,7 +49,8 @@ class ResponseReading:
         if kind in _UNSEEN:
             return unseen(fields.get(_UNSEEN[str(kind)]))
         if kind in _TERMINAL:
-            return self._end(mapping(fields.get("response")), complete=kind == "response.completed")
+            response = mapping(fields.get("response"))  # some servers say "completed" of what they cut off
+            return self._end(response, complete=kind == "response.completed" and response.get("status") != "incomplete")
         if kind == "response.failed":
             raise reported(mapping(fields.get("response")).get("error"), self._limits)
         if kind == "error":
