@@ -50,7 +50,7 @@ async def backtest(
     period = Period(instant(since, "--since", now=now), end, tenant, agent)
     tried = candidate(guard, parsed(settings or ()), None if file is None else load(file))
     async with board(shared) as opened:
-        with _progress(shared) as progress:
+        with reading(shared) as progress:
             report = await run_backtest(opened.bus, tried, period, progress=progress)
     _show(shared, report)
     return DONE
@@ -66,7 +66,7 @@ def _show(shared: Shared, report: Report) -> None:
 
 
 @contextmanager
-def _progress(shared: Shared) -> Generator[Callable[[int, int], None]]:
+def reading(shared: Shared) -> Generator[Callable[[int, int], None]]:
     """A bar on stderr, if somebody looks."""
     from rich.console import Console
     from rich.progress import Progress

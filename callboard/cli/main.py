@@ -7,13 +7,13 @@ import sys
 
 import typer
 
-from callboard.cli import budget, client, guard, guards, look, nodes, run, runs
+from callboard.cli import budget, cache, client, guard, guards, look, nodes, run, runs
 from callboard.cli.shared import EXIT_CODES
 
 app = typer.Typer(
     name="callboard", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EXIT_CODES
 )
-for part in (run, nodes, client, runs, guard, guards, budget, look):
+for part in (run, nodes, client, runs, guard, guards, budget, cache, look):
     part.register(app)
 
 

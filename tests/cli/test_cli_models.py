@@ -134,6 +134,13 @@ def test_workers_that_start_together_fill_a_prompt_cache_once_and_the_first_run_
     first, real = up.requests("warm")
     assert (first.body["max_output_tokens"], first.tokens.cached) == (16, 0)
     assert real.tokens.cached > 1_024
+    (row,) = up.ask("cache", "--agent", "warm")
+    assert (row["model"], row["calls"], row["read"]) == ("openai/warm", 2, real.tokens.cached)
+    assert 0.3 < row["ratio"] < 0.6
+    shown = [line.split() for line in up.do("cache", "--agent", "warm").output.splitlines()]
+    assert shown[0][:4] == ["agent", "model", "tools/system", "since"]
+    assert shown[1][:3] == ["warm", "openai/warm", row["prefix"]]
+    assert "no calls of models with a prompt cache" in up.do("cache", "--agent", "nobody").output
 
 
 @pytest.mark.parametrize(("agent", "model"), [("claude", "one"), ("gpt", "two"), ("open", "three")])
