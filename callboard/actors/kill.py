@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import anyio
 
 from callboard.actors.fold import replay
 from callboard.actors.groups import alone
-from callboard.actors.receipt import MARGIN, START_WINDOW, Receipt, receipt
+from callboard.actors.receipt import MARGIN, START_WINDOW, Earlier, Receipt, earlier_kill, receipt
 from callboard.actors.state import RunState
 from callboard.bus.messages import Record, RunKilled
 from callboard.bus.ports import Journals, Watch
@@ -46,8 +46,9 @@ class Killer:
     async def _accept(self, key: RunKey, event: RunKilled) -> _Accepted:
         record = Record(id=self.clock.new_id(), at=self.clock.now(), events=(event,))
         await self.journals.signal(key, record, parent=event.parent or "")
-        at = self.clock.now()
-        return _Accepted(at, replay(await self.journals.read(key)))
+        at, entries = self.clock.now(), await self.journals.read(key)
+        state = replay(entries)
+        return _Accepted(at, state, earlier_kill(entries, state, record.id))
 
     async def _kill_children(self, key: RunKey, given: _Accepted) -> None:
         killed = RunKilled(reason=f"its parent {key.run} is {given.state.outcome}", by="killer", parent=key.run)
@@ -80,7 +81,8 @@ class Killer:
 
     def _write(self, key: RunKey, given: _Accepted, state: RunState, *, now: datetime | None = None) -> Receipt:
         at = self.clock.now() if now is None else max(now, self.clock.now())
-        return receipt(state, key, accepted_at=given.at, now=at, window=START_WINDOW)
+        paper = receipt(state, key, accepted_at=given.at, now=at, window=START_WINDOW)
+        return replace(paper, earlier=given.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class _Accepted:
 
     at: datetime
     state: RunState
+    earlier: Earlier | None
 
 
 def _closed(given: _Accepted) -> datetime:

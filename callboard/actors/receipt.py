@@ -6,6 +6,7 @@ from then on. Until ``settled_at`` is set, an effect whose intent was written be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -13,7 +14,8 @@ from typing import Final, Literal, TypeAlias
 from pydantic import JsonValue
 
 from callboard.actors.state import RunState
-from callboard.bus.messages import Outcome
+from callboard.bus.messages import Outcome, RunKilled
+from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import Bug
 
@@ -26,11 +28,20 @@ SettledBy: TypeAlias = Literal["never_started", "suspended", "owner", "window"]
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A kill that came before. ``at`` is when the bus stored it, ``by`` and ``reason`` are what it said."""
+
+    at: datetime | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a run that was killed. ``settled_at`` is None as long as an effect may still start.
 
     ``in_doubt`` names the calls of which nobody knows whether they took effect, ``running`` what the owner could
-    not stop.
+    not stop. ``earlier`` is the kill that ended the run if this one found it killed.
     """
 
     run: str
@@ -41,6 +52,7 @@ class Receipt:
     outcome: Outcome
     in_doubt: tuple[str, ...]
     running: tuple[str, ...]
+    earlier: Earlier | None = None
 
     @property
     def killed(self) -> bool:
@@ -59,7 +71,31 @@ class Receipt:
             "killed": self.killed,
             "in_doubt": list(self.in_doubt),
             "running": list(self.running),
+            "earlier": self._earlier(),
         }
+
+    def _earlier(self) -> JsonValue:
+        if self.earlier is None:
+            return None
+        at = None if self.earlier.at is None else self.earlier.at.isoformat()
+        return {"at": at, "by": self.earlier.by, "reason": self.earlier.reason}
+
+
+def earlier_kill(entries: Sequence[Stored], state: RunState, record: str) -> Earlier | None:
+    """The kill that ended a run, if it is another one than that in the record with this id."""
+    if state.outcome != "killed":
+        return None
+    kills = (
+        (entry, event)
+        for entry in entries
+        if entry.record is not None
+        for event in entry.record.events
+        if isinstance(event, RunKilled)
+    )
+    entry, event = next(kills)
+    if entry.record is not None and entry.record.id == record:
+        return None
+    return Earlier(entry.at, f"guard {event.guard}" if event.guard else event.by, event.reason)
 
 
 def receipt(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, assert_never, cast
 
 import anyio
 
+from callboard.actors.fold import replay
 from callboard.app.finding import Finding
 from callboard.app.queued import queued_tasks
 from callboard.app.server import DATA_DIR
@@ -19,6 +20,7 @@ from callboard.bus.bus import Bus
 from callboard.bus.client import Reply
 from callboard.bus.reconcile import stream_info
 from callboard.bus.server import Durability, live_server
+from callboard.bus.subjects import RunKey
 from callboard.bus.topology import topology
 
 _SKEW: Final = 0.5
@@ -28,6 +30,8 @@ _ANSWERS_WITHIN: Final = 3.0
 """Seconds within which everybody who is alive answers, also on a busy machine."""
 _QUIET: Final = 0.4
 """Seconds. Nobody knows how many there are: once each role has answered, the rest is waited for this long."""
+_LOOKED_AT: Final = 200
+"""Runs of an agent without a worker whose journals are read."""
 _ROLES: Final = frozenset({"callboard-supervisor", "callboard-worker", "callboard-guard"})
 
 
@@ -125,14 +129,27 @@ async def _workers(services: list[dict[str, Any]], bus: Bus) -> list[Finding]:
     served = _named(services, "callboard-worker", "agents")
     agents = ", ".join(sorted(served)) or "none"
     found = [Finding("workers", "good" if workers else "odd", f"{len(workers)} alive, for the agents: {agents}")]
-    waiting = Counter(each.agent for each in await queued_tasks(bus, None))
+    queued = await queued_tasks(bus, None)
+    waiting = Counter(each.agent for each in queued)
     for agent, count in sorted(waiting.items()):
         if agent not in served:
-            text = f"{count} tasks wait for {agent!r}, which no worker serves: start `callboard worker` with its file"
-            found.append(Finding("queue", "wrong", text))
+            found.append(await _unserved(bus, agent, [each.key for each in queued if each.agent == agent]))
         else:
             found.append(Finding("queue", "good", f"{count} tasks of {agent!r} are queued or held by workers"))
     return found
+
+
+async def _unserved(bus: Bus, agent: str, keys: Sequence[RunKey]) -> Finding:
+    """Tasks that no worker takes up. Those of runs that were killed meanwhile hurt nobody."""
+    over = 0
+    for key in keys[:_LOOKED_AT]:
+        over += replay(await bus.journals.read(key)).terminal is not None
+    if over == len(keys):
+        text = f"{over} tasks of {agent!r} are left of runs that were killed: the next worker that serves it drops them"
+        return Finding("queue", "good", text)
+    count = len(keys) - over
+    text = f"{count} tasks wait for {agent!r}, which no worker serves: start `callboard worker` with its file"
+    return Finding("queue", "wrong", text)
 
 
 def _guards(services: list[dict[str, Any]]) -> list[Finding]:

@@ -13,7 +13,7 @@ from callboard.app.follow import follow_tree
 from callboard.app.summary import summary
 from callboard.bus.messages import RunCompleted, RunFailed
 from callboard.cli.shared import DONE, FAILED, KILLED, Shared, say
-from callboard.cli.teller import plain
+from callboard.cli.teller import plain, total
 from callboard.clock import SystemClock
 from callboard.config.times import duration, instant
 
@@ -53,7 +53,15 @@ async def show_progress(shared: Shared, board: Board, run: Run, screen: Screen) 
                     screen.show(event)
             begun.set()
     if not shared.json:
-        screen.console.print(screen.total(), style="dim", markup=False)
+        screen.console.print(await _total(screen), style="dim", markup=False)
+
+
+async def _total(screen: Screen) -> str:
+    """What the whole tree used, as its journals say: a call that the end cut off is charged behind it."""
+    now = SystemClock().now()
+    told = [summary(run.key, await run.state(), None, now=now) for run in screen.runs]
+    tokens, cost = sum(each.tokens for each in told), sum(each.cost_usd_micros for each in told)
+    return total(sum(each.turns for each in told), tokens, cost)
 
 
 async def show_outcome(shared: Shared, run: Run) -> int:
@@ -108,7 +116,12 @@ def print_receipt(shared: Shared, receipt: Receipt, *, known: bool = True) -> No
         shared.show({**receipt.as_json(), "known": known})
         return
     console = Console(soft_wrap=True, highlight=False)
-    if receipt.killed:
+    if receipt.earlier is not None:
+        before = receipt.earlier
+        at = "" if before.at is None else f" at {instant(before.at)}"
+        told = f" {receipt.run}{at} by {before.by or 'somebody'}: {before.reason or 'no reason given'}"
+        head = Text.assemble(("■ killed already:", "bold magenta"), plain(told))
+    elif receipt.killed:
         head = Text.assemble(("■ killed", "bold magenta"), f" {receipt.run}")
     else:
         head = Text.assemble(("the kill came too late: ", "yellow"), f"{receipt.run} had {receipt.outcome}")

@@ -12,10 +12,11 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from callboard.app.follow import TreeEvent
+from callboard.app.run import Run
 from callboard.app.run_event import RunEvent, TextEvent
 from callboard.bus.guard_messages import GuardEvent
 from callboard.cli.growing import Growing
-from callboard.cli.teller import Line, Teller, dollars
+from callboard.cli.teller import Line, Teller, total
 from callboard.cli.verdicts import hold_line
 from callboard.clock import SystemClock
 from callboard.config.times import duration
@@ -32,6 +33,7 @@ class Screen:
     def __init__(self, *, file: IO[str] | None = None) -> None:
         self.console = Console(stderr=file is None, file=file, highlight=False, soft_wrap=True)
         self._tellers: dict[str, tuple[int, Teller, Growing]] = {}
+        self._runs: dict[str, Run] = {}
         self._live: Live | None = None
 
     @property
@@ -50,17 +52,23 @@ class Screen:
 
     def show(self, given: TreeEvent) -> None:
         """Print what an event says."""
+        self._runs[given.run.id] = given.run
         depth, teller, growing = self._tellers.setdefault(given.run.id, (given.depth, Teller(), Growing()))
         line = _line(given.event, teller, growing)
         if line is not None:
             self.console.print(_text(line, depth))
 
-    def total(self) -> str:
-        """Turns, tokens and money of the whole tree."""
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Those that were told of."""
+        return tuple(self._runs.values())
+
+    def _total(self) -> str:
+        """Turns, tokens and money of the whole tree so far."""
         tellers = [teller for _, teller, _ in self._tellers.values()]
         turns = sum(teller.turns for teller in tellers)
         tokens, cost = sum(teller.tokens for teller in tellers), sum(teller.cost_usd_micros for teller in tellers)
-        return f"{turns} {'turn' if turns == 1 else 'turns'} · {tokens:,} tokens · {dollars(cost)}"
+        return total(turns, tokens, cost)
 
     def _now(self) -> Group:
         rows: list[Spinner | Text] = []
@@ -71,7 +79,7 @@ class Screen:
                 head = f" {step.label}  {duration(since)}" if depth == 0 else f"{indent}{step.label}  {duration(since)}"
                 rows.append(Spinner("dots", Text(head, style="dim")))
                 rows += [Text(f"{indent}  │ {line}") for line in growing.lines(call, width=width)]
-        return Group(*rows[:_ROWS], Text(self.total(), style="dim"))
+        return Group(*rows[:_ROWS], Text(self._total(), style="dim"))
 
 
 def _line(event: RunEvent | TextEvent | GuardEvent, teller: Teller, growing: Growing) -> Line | None:

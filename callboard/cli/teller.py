@@ -262,6 +262,11 @@ def dollars(micros: int) -> str:
     return f"${micros / _MILLION:.4f}"
 
 
+def total(turns: int, tokens: int, cost_usd_micros: int) -> str:
+    """What a tree of runs used."""
+    return f"{turns} {'turn' if turns == 1 else 'turns'} · {tokens:,} tokens · {dollars(cost_usd_micros)}"
+
+
 def _returned(label: str, problem: Problem, seconds: float | None) -> Line:
     if problem.kind == "denied":
         return Line("⊘", "bold yellow", f"{label}  denied: {short(problem.message)}", seconds=seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,8 +14,9 @@ from callboard.actors.fold import replay
 from callboard.actors.state import RunState
 from callboard.app.held import Hold
 from callboard.app.run_event import RunEvent, run_events
+from callboard.app.spending import Spending, by_model
 from callboard.app.summary import summary
-from callboard.bus.messages import RunClaimed, RunFailed
+from callboard.bus.messages import Event, RunClaimed, RunFailed
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.cli.phrases import waits_for
@@ -70,6 +71,7 @@ def print_timeline(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...
         ("guard", told.guard),
         ("partial", _partial(state)),
         ("cost", f"{told.turns} turns · {told.tokens:,} tokens · {dollars(told.cost_usd_micros)}"),
+        *(("" if at else "models", _spent(each)) for at, each in enumerate(by_model(_events(entries)))),
         ("workers", f"{', '.join(_workers(entries)) or 'none'}  ({told.attempts} claims)"),
         ("parent", told.parent),
         ("children", ", ".join(_children(state))),
@@ -90,6 +92,7 @@ def run_as_json(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...]) 
     state = replay(entries)
     return {
         **summary(key, state, _updated(entries), now=SystemClock().now(), held=held).as_json(),
+        "models": [each.as_json() for each in by_model(_events(entries))],
         "workers": list(_workers(entries)),
         "children": dict(_outcomes(state)),
         "in_doubt": list(state.in_doubt),
@@ -135,9 +138,19 @@ def _partial(state: RunState) -> str:
     return "" if partial is None else short(partial.value)
 
 
+def _spent(each: Spending) -> str:
+    source = f"  (price: {each.priced_by})" if each.priced_by else "  (price unknown)"
+    calls = f"{each.calls} {'call' if each.calls == 1 else 'calls'}"
+    return f"{each.model}  {calls} · {each.tokens:,} tokens · {dollars(each.cost_usd_micros)}{source}"
+
+
+def _events(entries: Sequence[Stored]) -> Iterator[Event]:
+    return (event for entry in entries if entry.record is not None for event in entry.record.events)
+
+
 def _workers(entries: Sequence[Stored]) -> tuple[str, ...]:
-    events = (event for entry in entries if entry.record is not None for event in entry.record.events)
-    return tuple(dict.fromkeys(event.worker for event in events if isinstance(event, RunClaimed)))
+    claims = (event.worker for event in _events(entries) if isinstance(event, RunClaimed))
+    return tuple(dict.fromkeys(claims))
 
 
 def _outcomes(state: RunState) -> dict[str, str]:

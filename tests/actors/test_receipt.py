@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from callboard.actors.fold import replay
-from callboard.actors.receipt import MARGIN, START_WINDOW, receipt
+from callboard.actors.receipt import MARGIN, START_WINDOW, Earlier, earlier_kill, receipt
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
     Problem,
@@ -130,8 +131,29 @@ def test_a_receipt_as_json_has_every_field():
         "killed": True,
         "in_doubt": [],
         "running": [],
+        "earlier": None,
     }
     assert at(folded(CLAIMED, (KILLED,))).as_json()["settled_at"] is None
+    before = replace(at(folded((KILLED,))), earlier=Earlier(T0, "ada", "enough"))
+    assert before.as_json()["earlier"] == {"at": "2026-11-21T12:00:00+00:00", "by": "ada", "reason": "enough"}
+    assert replace(before, earlier=Earlier(None, "", "")).as_json()["earlier"] == {"at": None, "by": "", "reason": ""}
+
+
+def test_a_kill_that_finds_the_run_killed_names_the_kill_that_ended_it():
+    def stored(number: int, *events: object) -> Stored:
+        return Stored(number, Record(id=f"k{number}", events=events), at=T0 + timedelta(seconds=number))
+
+    broken = Stored(1, None, "broken")
+    kills = (broken, stored(2, KILLED), stored(3, RunKilled(by="ada")), stored(4, RunSettled()))
+    state = replay(kills)
+    assert earlier_kill(kills, state, "k2") is None, "it was this one"
+    assert earlier_kill(kills, state, "k3") == Earlier(T0 + timedelta(seconds=2), "me", "enough")
+    by_guard = (stored(1, RunKilled(guard="loop", reason="round and round")), stored(2, KILLED))
+    assert earlier_kill(by_guard, replay(by_guard), "k2") == Earlier(
+        T0 + timedelta(seconds=1), "guard loop", "round and round"
+    )
+    done = (Stored(1, Record(id="i1", owner="o1", events=(*CLAIMED, RunCompleted()))), stored(2, KILLED))
+    assert earlier_kill(done, replay(done), "k2") is None, "no kill ended it"
 
 
 @pytest.mark.parametrize("last", [(RunSettled(),), (RunSteered(text="x"),)], ids=["confirmed", "nothing open"])

@@ -149,7 +149,27 @@ def test_a_kill_prints_its_receipt_and_watchers_end_with_4(up: Up) -> None:
     assert watching.returncode == 4
     again = up.do("kill", run, "--tenant", "acme")
     assert again.exit_code == 0
-    assert "■ killed" in again.stdout
+    assert "■ killed already:" in again.stdout
+    assert ": enough" in again.stdout
+    told = up.ask("kill", run, "--tenant", "acme")["earlier"]
+    assert (told["reason"], bool(told["by"]), bool(told["at"])) == ("enough", True, True)
+    assert receipt["earlier"] is None
+
+
+def test_what_a_cut_off_call_used_is_in_the_total_and_told_by_model(up: Up) -> None:
+    run = up.submit("slow", "x")
+    wait_until(lambda: up.state(run).get("models"))
+    up.ask("kill", run)
+    shown = up.ask("runs", "show", run)
+    assert shown["tokens"] > 0
+    watched = up.do("watch", run)
+    assert f"0 turns · {shown['tokens']:,} tokens · $0.0000" in watched.stderr
+    (model,) = shown["models"]
+    assert (model["model"], model["calls"], model["tokens"]) == ("scripted", 1, shown["tokens"])
+    assert (
+        f"models    scripted  1 call · {shown['tokens']:,} tokens · $0.0000  (price: script)"
+        in up.do("runs", "show", run).stdout
+    )
 
 
 def test_a_kill_that_comes_too_late_ends_with_1(up: Up) -> None:
@@ -243,6 +263,20 @@ def test_the_doctor_sees_what_is_wrong(up: Up) -> None:
     assert up.ask("runs", "show", run)["status"] == "queued"
     assert "no worker has it: `callboard doctor` says why" in up.do("runs", "show", run).stdout
     assert up.ask("kill", run)["known"] is True
+    well = up.do("doctor")
+    assert well.exit_code == 0
+    assert "1 tasks of 'nobody' are left of runs that were killed" in well.stdout
+
+
+def test_a_task_for_an_agent_that_no_worker_ever_served_is_taken_and_said(up: Up) -> None:
+    told = up.do("submit", "helo", "Ada")
+    assert told.exit_code == 0
+    assert "no worker has ever served 'helo': did you mean 'hello'?" in told.stderr
+    assert up.ask("submit", "helo", "Ada")["served"] is False
+    assert "no worker" not in up.do("submit", "hello", "Ada").stderr
+    assert up.ask("submit", "hello", "Ada")["served"] is True
+    for each in up.ask("runs", "list", "--status", "queued"):
+        up.ask("kill", each["run"])
 
 
 def test_who_watches_a_run_that_no_worker_takes_up_is_told(up: Up) -> None:
