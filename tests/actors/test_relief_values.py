@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from callboard.actors.choosing import candidates, others
 from callboard.actors.commands import Backoff, CallModel, Compaction, End, Write
 from callboard.actors.conversation import conversation
 from callboard.actors.decide import decide
@@ -377,3 +378,17 @@ def test_when_the_first_model_is_full_one_with_a_larger_window_is_asked() -> Non
     spec, state = SPEC.model_copy(update={"fallbacks": (large,)}), after(turn(1, 4, used=1_000))
     assert decide(state, spec, T0, run=KEY) == CallModel("m2", 1)
     assert fits(state, spec, large, run=KEY.run)
+
+
+def test_a_summary_is_asked_of_its_own_model_first_then_of_the_agents_in_their_order() -> None:
+    cheap, second = MODEL.model_copy(update={"name": "cheap"}), MODEL.model_copy(update={"provider": "anthropic"})
+    spec = SPEC.model_copy(update={"fallbacks": (second,), "summary": cheap})
+    signed = Content(value=[{"type": "thinking"}])
+    state = after([ModelRequested(call="m1", model="anthropic/m"), ModelResponded(call="m1", blocks=signed)])
+    assert candidates(state, spec, "m2", attempt=1) == (1, 0)
+    assert candidates(state, spec, "s1", attempt=1, purpose="summary") == (2, 0, 1)
+    assert candidates(state, SPEC, "s1", attempt=1, purpose="summary") == (0,)
+    failed = ModelFailed(call="s1", problem=Problem(kind="model_auth", message="no"), retry_at=T0, left="for_good")
+    left = after([asked("s1", entry=2), failed])
+    assert candidates(left, spec, "s1", attempt=2, purpose="summary") == (0, 1)
+    assert others(spec, left.calls["s1"])
