@@ -29,20 +29,17 @@ class Leaders:
     _ahead: dict[Head, anyio.Event] = field(default_factory=dict[Head, anyio.Event])
     _warm: dict[Head, float] = field(default_factory=dict[Head, float])
 
-    def is_led(self, head: Head | None) -> bool:
+    def is_led(self, head: Head) -> bool:
         """Is a call ahead of all others that begin with ``head``?"""
         return head in self._ahead
 
     @asynccontextmanager
-    async def behind(self, head: Head | None, *, within: float, clock: Clock) -> AsyncGenerator[Callable[[], None]]:
+    async def behind(self, head: Head, *, within: float, clock: Clock) -> AsyncGenerator[Callable[[], None]]:
         """Enter when ``head`` is warm, when nobody is ahead (then this call is), or after ``within`` seconds.
 
         Call what it yields when the answer has begun: the others go on. They also do when the block ends before that;
-        then one of them is next to go ahead. None: nobody waits for anybody.
+        then one of them is next to go ahead.
         """
-        if head is None:
-            yield _nobody
-            return
         with anyio.move_on_after(within):
             while head in self._ahead:
                 await self._ahead[head].wait()
@@ -69,7 +66,3 @@ class Leaders:
         if mine is not None and not mine.is_set():
             del self._ahead[head]
             mine.set()
-
-
-def _nobody() -> None:
-    """Nobody waits."""

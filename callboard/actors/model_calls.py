@@ -20,7 +20,7 @@ from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted, ended
-from callboard.actors.prefix import Told, prefix_of
+from callboard.actors.prefix import Told, head_of, prefix_of
 from callboard.actors.relieving import recoverable
 from callboard.actors.replies import Heard, reply_of
 from callboard.actors.requests import has_room, made_smaller, read, request_of
@@ -74,25 +74,15 @@ async def call_model(
     refused, absent = dict[int, Refusal](), frozenset(at for at, model in enumerate(models) if model is None)
     entries = _order(owner, command, absent, spec=spec, given=given, ports=ports)
     while (entry := following(entries, refused)) is not None:
-        choice = spec.every_model[entry]
-        if not has_room(owner.view, command, choice, spec=spec, run=owner.key.run):
+        if not has_room(owner.view, command, spec.every_model[entry], spec=spec, run=owner.key.run):
             entries = _make_room(owner, command, entry, entries=entries, refused=refused, spec=spec)
             continue
-        request = _request(owner, command, choice, spec=spec, given=given, ports=ports)
-        ask = Ask(owner.key, spec, owner.view, "model", command.call, command.attempt, choice.label,
-            request=request, wrap_up=command.wrap_up,
-            purpose=command.purpose, pending=owner.unwritten,
-        )  # fmt: skip
-        answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
-        if answer is None:
+        wanted = _Wanted(command, entry, instead(entry, refused, spec, absent=absent), absent, spec, given, told)
+        model = models[entry]
+        assert model is not None, "no candidate is absent"
+        if (refusal := await _asked(owner, wanted, model=model, ports=ports)) is None:
             return
-        if isinstance(answer, Grant):
-            why, model = instead(entry, refused, spec, absent=absent), models[entry]
-            assert model is not None, "no candidate is absent"
-            wanted = _Wanted(command, entry, why, absent, spec, given, told)
-            await _granted(owner, wanted, ask, answer, model=model, ports=ports)
-            return
-        refused[entry] = answer
+        refused[entry] = refusal
     await owner.append(denied(command.turn, verdict(refused)))
 
 
@@ -130,7 +120,39 @@ def _make_room(
     return entries
 
 
-async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, model: ChatModel, ports: Ports) -> None:
+async def _asked(owner: Owner, wanted: _Wanted, *, model: ChatModel, ports: Ports) -> Refusal | None:
+    """Ask the gates, then the model; behind who goes ahead. Returns why the gates do not let it."""
+    command, spec, choice = wanted.command, wanted.spec, wanted.spec.every_model[wanted.entry]
+    if not choice.warm or command.wrap_up or command.purpose == "summary":
+        return await _let(owner, wanted, choice, model=model, heard=Heard(), ports=ports)
+    head = head_of(choice, spec)
+    if ports.leaders.is_led(head):
+        await owner.flush()  # who waits is seen, and hears of a kill; nothing is reserved or announced meanwhile
+    patience = within_deadline(owner, spec.limits.first_token_timeout, ports)
+    async with ports.leaders.behind(head, within=patience, clock=ports.clock) as begun:
+        return await _let(owner, wanted, choice, model=model, heard=Heard(begun), ports=ports)
+
+
+async def _let(
+    owner: Owner, wanted: _Wanted, choice: ModelChoice, *, model: ChatModel, heard: Heard, ports: Ports
+) -> Refusal | None:
+    command = wanted.command
+    request = _request(owner, command, choice, spec=wanted.spec, given=wanted.given, ports=ports)
+    ask = Ask(owner.key, wanted.spec, owner.view, "model", command.call, command.attempt, choice.label,
+        request=request, wrap_up=command.wrap_up,
+        purpose=command.purpose, pending=owner.unwritten,
+    )  # fmt: skip
+    answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
+    if isinstance(answer, Refusal):
+        return answer
+    if answer is not None:
+        await _granted(owner, wanted, ask, answer, model=model, heard=heard, ports=ports)
+    return None
+
+
+async def _granted(
+    owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, model: ChatModel, heard: Heard, ports: Ports
+) -> None:
     command = wanted.command
     if command.wrap_up and owner.view.denied is None:  # somebody has raised the budget: it is not the last turn
         await ended(owner.gate, ask, grant, Ending("unstarted"))
@@ -150,14 +172,14 @@ async def _granted(owner: Owner, wanted: _Wanted, ask: Ask, grant: Grant, *, mod
         passage.start()
         if owner.view.calls[command.call].asked.count(wanted.entry) == 1:
             ports.retries.requested(ask.name, ports.clock.monotonic())
-        await _ask_model(owner, wanted, request, passage, model=model, ports=ports)
+        await _ask_model(owner, wanted, request, passage, model=model, heard=heard, ports=ports)
 
 
 async def _ask_model(
-    owner: Owner, wanted: _Wanted, request: ChatRequest, passage: Passage, *, model: ChatModel, ports: Ports
-) -> None:
+    owner: Owner, wanted: _Wanted, request: ChatRequest, passage: Passage, *,
+    model: ChatModel, heard: Heard, ports: Ports,
+) -> None:  # fmt: skip
     command, spec = wanted.command, wanted.spec
-    heard = Heard()
     reply: ChatReply | None = None
     started = ports.clock.monotonic()
     try:
