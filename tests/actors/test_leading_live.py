@@ -21,12 +21,14 @@ RUNS = 20
 
 @asynccontextmanager
 async def crowd(
-    agent: str = "claude", *, warm: bool = True, faults: Sequence[Fault] = (), first: float = 0.2, **limits: Any
-) -> AsyncGenerator[tuple[Fleet, FakeProvider]]:
+    agent: str = "claude", *,
+    warm: bool = True, faults: Sequence[Fault] = (), first: float = 0.2, pace: float = 0.0, **limits: Any,
+) -> AsyncGenerator[tuple[Fleet, FakeProvider]]:  # fmt: skip
     """A worker for one agent with a long prompt, whose answers take a while to begin."""
     spec = AgentSpec(name=agent, model=choice(agent, warm=warm), system=LONG, limits=Limits(**limits))
+    reply = Reply("done, and so on", first=first, pace=pace)
     async with (
-        fake_provider(replies=lambda _: Reply("done", first=first), faults=faults, prices=PRICES) as server,
+        fake_provider(replies=lambda _: reply, faults=faults, prices=PRICES) as server,
         working({agent: AgentCode(spec)}, server.url) as board,
     ):
         yield board, server
@@ -54,6 +56,15 @@ async def test_without_warm_nobody_waits_and_each_of_them_writes_it():
         with anyio.fail_after(30):
             await server.until(lambda: len(server.requests) == RUNS)
         assert sum(request.tokens.written > 4_000 for request in server.requests) >= RUNS - 1, "the last is just there"
+
+
+async def test_the_others_go_on_when_the_first_answer_has_begun_not_when_it_is_over():
+    async with crowd(first=0.1, pace=60.0) as (board, server):
+        for number in range(3):
+            await board.submit("claude", f"task {number}")
+        with anyio.fail_after(30):
+            await server.until(lambda: len(server.requests) == 3)
+        assert server.requests[0].done is None
 
 
 async def test_when_the_first_fails_the_next_goes_ahead_and_all_of_them_end_well():

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callboard.actors.fold import replay
 from callboard.actors.prefix import Told, prefix_of, tools_digest
-from callboard.bus.messages import Prefix
+from callboard.bus.messages import ModelRequested, Prefix
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome, UserText
+from tests.support.journals import claimed, extend, journal
 
 LOOK = ToolSpec(name="look", description="Look.", parameters={"type": "object", "properties": {"a": {}, "b": {}}})
 ASKED = UserText("hello")
@@ -104,3 +106,13 @@ def test_the_digests_of_a_run_that_lost_messages_are_those_of_all_that_is_left()
     fewer = of(MESSAGES[:2], last)
     assert fewer.before == fewer.history != last.history
     assert len({of(messages).history for messages in pairwise(MESSAGES)}) == len(MESSAGES) - 1
+
+
+def test_a_run_remembers_what_the_last_request_of_a_turn_began_with_and_of_no_other_call():
+    def asked(name: str, **fields) -> ModelRequested:
+        return ModelRequested(call=name, prefix=Prefix(history=name, messages=1), **fields)
+
+    turn = journal(claimed(), asked("m1"))
+    others = (asked("s1", purpose="summary"), asked("w1", purpose="warm"), asked("m2", wrap_up=True))
+    assert replay(extend(turn, *others, ModelRequested(call="m3"))).prefix == Prefix(history="m1", messages=1)
+    assert replay(extend(turn, asked("m2"))).prefix == Prefix(history="m2", messages=1)
