@@ -96,9 +96,8 @@ def test_a_journal_tells_what_was_asked_before_each_answer() -> None:
         ModelRequested(call="m1", attempt=2),
         ModelResponded(call="m1", text=Content(value="hm"), tool_calls=calls),
         ToolRequested(call="m1.0", tool="look", effect="pure", key="k"),
-        ToolReturned(call="m1.0", result=Content(value="seen")),
         RunSteered(text="hurry", by="ada"),
-        ModelRequested(call="m2"),
+        (ToolReturned(call="m1.0", result=Content(value="seen")), ModelRequested(call="m2")),
         ModelResponded(call="m2", text=Content(value="done")),
         ModelResponded(call="m9"),
     )
