@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from callboard.bus.messages import Prefix
+from callboard.config.once import once
 from callboard.config.spec import AgentSpec, ModelChoice, ToolSpec
 from callboard.models.port import ChatMessage, ChatRequest
 
@@ -59,29 +60,13 @@ def head_of(choice: ModelChoice, spec: AgentSpec) -> tuple[str, str, str]:
     return choice.label, tools_digest(spec.tools), _of_text(spec.system)
 
 
+@once
 def tools_digest(tools: tuple[ToolSpec, ...]) -> str:
-    """What the model is told of its tools; their timeouts and effects are not its business."""
-    return _of_tools(_Same(tools))
+    """What the model is told of its tools; their timeouts and effects are not its business.
 
-
-class _Same:
-    """Tools as a key: their tuple itself, for their schemas cannot be hashed. A worker has the same for all runs."""
-
-    __slots__ = ("tools",)
-
-    def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
-        self.tools = tools
-
-    def __hash__(self) -> int:
-        return id(self.tools)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.tools is other.tools
-
-
-@lru_cache(maxsize=128)
-def _of_tools(same: _Same) -> str:
-    return _digest([(tool.name, tool.description, tool.parameters) for tool in same.tools])
+    A worker has the same tuple for all runs of an agent.
+    """
+    return _digest([(tool.name, tool.description, tool.parameters) for tool in tools])
 
 
 @lru_cache(maxsize=128)

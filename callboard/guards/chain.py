@@ -46,7 +46,11 @@ class _RunChain:
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         each: list[Grant] = []
         for gate in self.gates:
-            answer = _asked(gate, ask)
+            answer: Answer | Awaitable[Answer]
+            try:
+                answer = gate.admit(ask)
+            except Exception as error:  # noqa: BLE001 - it is raised when the others have given back what they granted
+                answer = _raised(error)
             if not isinstance(answer, Grant):
                 return self._on(ask, each, answer)
             each.append(answer)
@@ -97,13 +101,6 @@ class _RunChain:
         finally:
             if (more := self._told(ask, each, ending)) is not None:
                 await more
-
-
-def _asked(gate: RunGate, ask: Ask) -> Answer | Awaitable[Answer]:
-    try:
-        return gate.admit(ask)
-    except Exception as error:  # noqa: BLE001 - it is raised when the others have given back what they granted
-        return _raised(error)
 
 
 async def _raised(error: Exception) -> Never:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import anyio
@@ -23,6 +24,7 @@ from callboard.bus.guard_words import Action, Missing, Mode
 from callboard.bus.messages import Record
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
+from callboard.config.once import once
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted, missing_of
 from callboard.guards.pulses import CREDIT, HOLD, Pulses, held
@@ -56,7 +58,8 @@ class Holds:
         self.pulses = Pulses(clock.monotonic())
         self.heard = anyio.Event()
         """Set, and replaced, at every pulse."""
-        self.hosted = hosted
+        self.awaited = once(partial(_awaited, hosted))
+        """The guards of the runs of a spec."""
         self._worker = worker
         self._warned: dict[str, float] = {}
 
@@ -132,6 +135,7 @@ class _RunHolds:
     key: RunKey
     partition: int
     _guards: tuple[_Awaited, ...] | None = None
+    _closed: tuple[_Awaited, ...] = ()
     _looked: float = -_LOOK_SECONDS
     """When this run last looked for its open guards (monotonic): they hold nothing, so that may be a moment ago."""
     _entries: deque[int] = field(default_factory=lambda: deque[int](maxlen=CREDIT + 1))
@@ -141,15 +145,17 @@ class _RunHolds:
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         if self._guards is None:
-            self._guards = tuple(_of(self.holds.hosted, ask.spec))
+            self._guards = self.holds.awaited(ask.spec)
+            self._closed = tuple(guard for guard in self._guards if guard.closed)
         now = self.holds.clock.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             for guard in self._guards:
                 if not guard.closed and self.holds.pulses.missing(guard.name, self.partition, now):
                     self.holds.warn(guard, ask)
-        closed = [guard for guard in self._guards if guard.closed]
-        return self._until_all_have_judged(closed, ask) if any(self._why(guard, ask) for guard in closed) else _GRANT
+        if self._closed and any(self._why(guard, ask) for guard in self._closed):
+            return self._until_all_have_judged(ask)
+        return _GRANT
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Nothing was taken."""
@@ -161,8 +167,8 @@ class _RunHolds:
         watermark = self.holds.pulses.watermark(guard.name, self.partition, self.holds.clock.monotonic())
         return held(watermark, self._entries, ask.effect)
 
-    async def _until_all_have_judged(self, guards: Sequence[_Awaited], ask: Ask) -> Answer:
-        for guard in guards:
+    async def _until_all_have_judged(self, ask: Ask) -> Answer:
+        for guard in self._closed:
             await self._until_judged(guard, ask)
         return _GRANT
 
@@ -182,6 +188,10 @@ class _RunHolds:
         last, tenant = self._entries[-1] if self._entries else 0, self.key.tenant
         data: JsonValue = {HOLD: why}
         self.holds.tell(tenant, guard, ask, action, reason=reason, acted=True, mark=mark, sequence=last, data=data)
+
+
+def _awaited(hosted: Sequence[Hosted], spec: AgentSpec) -> tuple[_Awaited, ...]:
+    return tuple(_of(hosted, spec))
 
 
 def _of(hosted: Sequence[Hosted], spec: AgentSpec) -> Iterator[_Awaited]:

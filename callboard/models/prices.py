@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
 from callboard.config.guards import Price, PriceStep, Rates
+from callboard.config.once import once
 from callboard.config.spec import ModelChoice
 from callboard.models.port import ChatRequest, Usage
 from callboard.models.tokens import most_input, most_tokens
@@ -38,30 +38,9 @@ class Tariff:
         return (self, *(step for step in self.steps if step.above < prompt))
 
 
-class _Same:
-    """A choice as a key: itself, for its settings cannot be hashed."""
-
-    __slots__ = ("choice",)
-
-    def __init__(self, choice: ModelChoice) -> None:
-        self.choice = choice
-
-    def __hash__(self) -> int:
-        return id(self.choice)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.choice is other.choice
-
-
+@once  # it is asked for several times for each call, and a script is long
 def price_of(choice: ModelChoice) -> Tariff | None:
     """What ``choice`` costs; None: nobody knows. A script without a price costs what its turns say."""
-    return _price_of(_Same(choice))
-
-
-@lru_cache(maxsize=256)
-def _price_of(same: _Same) -> Tariff | None:
-    """Asked for several times for each call; a script is long."""
-    choice = same.choice
     call = _dearest(choice) if choice.provider == "scripted" else 0
     if choice.price is not None:
         return _tariff(choice.price, call=call, writing=_WRITING.get(choice.provider, 1.0))
@@ -131,9 +110,10 @@ def cut_off(request: ChatRequest, last: int | None, *, said: int) -> Usage:
 def _bounded(request: ChatRequest, input_tokens: int, output_tokens: int) -> Usage:
     """At the dearest prices that so many tokens can have: read anew, from a cache, or written to one."""
     tariff = price_of(request.model) or Tariff()
-    rates = tariff.reached(input_tokens)
-    dearest = max(max(each.input, each.cached, each.written) for each in rates)
-    money = _micros(input_tokens * dearest + output_tokens * max(each.output for each in rates))
+    prompt = output = 0
+    for each in tariff.reached(input_tokens):
+        prompt, output = max(prompt, each.input, each.cached, each.written), max(output, each.output)
+    money = _micros(input_tokens * prompt + output_tokens * output)
     return Usage(input_tokens, output_tokens, cost_usd_micros=max(tariff.call, money))
 
 

@@ -11,7 +11,6 @@ ramp -> open              it has not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -42,6 +41,7 @@ OTHERS_FOR: Final = 86_400.0
 _AGAIN: Final = 1.0
 _JITTER: Final = 0.2
 _SLICES: Final = 12
+_WELL: Final = (0, 0)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -59,11 +59,10 @@ class Circuit(Message):
     holder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """What ended within one twelfth of the window."""
 
-    index: int
+    number: int
     calls: int = 0
     failed: int = 0
     slow: int = 0
@@ -110,15 +109,15 @@ def ended_at(counts: Counts, settings: Breaker) -> datetime:
     """When the last call had ended at the latest."""
     if not counts.slices:
         return _NEVER
-    return datetime.fromtimestamp((counts.slices[-1].index + 1) * settings.window / _SLICES, UTC)
+    return datetime.fromtimestamp((counts.slices[-1].number + 1) * settings.window / _SLICES, UTC)
 
 
 def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime, settings: Breaker) -> Counts:
     """``counts`` with one more end."""
     index = int(now.timestamp() / (settings.window / _SLICES))
     *kept, last = counts.slices or (Slice(index),)
-    if last.index != index:  # a new slice: the oldest ones go
-        kept, last = [each for each in counts.slices if index - _SLICES < each.index < index], Slice(index)
+    if last.number != index:  # a new slice: the oldest ones go
+        kept, last = [each for each in counts.slices if index - _SLICES < each.number < index], Slice(index)
     failed, slow = what == "failed", what == "slow"
     last = Slice(index, last.calls + 1, last.failed + failed, last.slow + slow)
     return Counts((*kept, last), counts.streak + 1 if failed else 0)
@@ -126,7 +125,7 @@ def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime
 
 def tripped(counts: Counts, settings: Breaker) -> Cause:
     """Why these counts open a circuit, ``""`` if they do not."""
-    if not any(each.failed or each.slow for each in counts.slices):
+    if all(each[2:] == _WELL for each in counts.slices):
         return ""  # as mostly, and this is asked after each call
     total = counts.total
     if counts.streak >= settings.consecutive:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Final, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 from callboard.actors.state import Evolving
 from callboard.config.guards import Breaker
@@ -76,8 +76,7 @@ class Claim:
     circuit: Circuit
 
 
-@dataclass(frozen=True, slots=True)
-class Over:
+class Over(NamedTuple):
     """How a call ended, ``seconds`` after it had started. ``probe``: it was the probe.
 
     ``last_but_one``: if its next attempt fails too, a run is lost.

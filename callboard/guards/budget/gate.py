@@ -26,12 +26,28 @@ from callboard.bus.messages import Amount, Record, RunKilled, RunSteered
 from callboard.bus.ports import Journals, StateValue
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
-from callboard.guards.budget.core import GUARD, Notice, Over, event, needs, notices, over, refusal, shares, unpriced
+from callboard.guards.budget.core import (
+    GUARD,
+    NO_EASE,
+    Ease,
+    Notice,
+    Over,
+    at_ease,
+    ease_of,
+    event,
+    needs,
+    notices,
+    over,
+    refusal,
+    shares,
+    unpriced,
+)
 from callboard.guards.budget.scopes import CAPS, Account, Key, RuntimeCap, parse_cap
 from callboard.guards.budget.shared import Books, SharedRun, Taken
 from callboard.guards.hosted import by, kill_id
 from callboard.guards.speaking import Say
 from callboard.log import get_logger
+from callboard.models.prices import price_of
 
 log = get_logger(__name__)
 DOLLARS: Final = UNITS.index("usd_micros")
@@ -76,30 +92,34 @@ class _RunBudget:
     _live: dict[tuple[str, int], Tally] = field(default_factory=dict[tuple[str, int], Tally])
     """Granted, and perhaps not in the journal yet."""
     _said: set[str] = field(default_factory=set[str])
+    _ease: Ease = NO_EASE
+    _raised: Tally | None = None
+    """What the run's caps were raised by when its ease was worked out."""
 
     def folded(self, sequence: int, record: Record | None) -> None:
         """The fold keeps the books."""
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
-        settings, accounts = ask.spec.guards.budget, self.shared.accounts(ask.state, ask.spec)
+        reserved = needs(ask)
+        held = tally(reserved)
+        if not self._is_at_ease(ask, held):
+            return self._judge(ask, reserved, held)
+        self._live[ask.call, ask.attempt] = held
+        return Grant(reserved)
+
+    async def _judge(self, ask: Ask, reserved: Amount, held: Tally) -> Answer:
+        settings, me = ask.spec.guards.budget, (ask.call, ask.attempt)
+        accounts = self.shared.accounts(ask.state, ask.spec)
         dollars = any(account.unit == DOLLARS for account in accounts)
         if settings.mode == "enforce" and (problem := unpriced(ask, shared=dollars)) is not None:
             return Refusal(GUARD, problem)
-        reserved, due = needs(ask), self._due(ask)
-        if accounts or due or over(ask, reserved, self._unwritten(ask)) is not None:
-            return self._judge(ask, reserved, due, accounts)
-        self._live[ask.call, ask.attempt] = tally(reserved)
-        return Grant(reserved)
-
-    async def _judge(self, ask: Ask, reserved: Amount, due: Sequence[Notice], accounts: Sequence[Account]) -> Answer:
-        settings, me = ask.spec.guards.budget, (ask.call, ask.attempt)
-        for notice in due:
-            await self._notice(ask, notice)
+        if ask.request is not None and not ask.wrap_up:
+            await self._notice(ask)
         if (found := over(ask, reserved, self._unwritten(ask))) is not None:
             await self._over(ask, found)
             if settings.mode == "enforce":
                 return refusal(found, settings, wrap_up=ask.wrap_up)
-        self._live[me] = tally(reserved)
+        self._live[me] = held
         try:
             taken = await self.shared.take(ask, reserved, accounts)
         except BaseException:
@@ -133,21 +153,27 @@ class _RunBudget:
                 live = live.plus(held)
         return live
 
-    def _due(self, ask: Ask) -> Sequence[Notice]:
-        """Which shares of the run's caps are used up, before a turn that may read of it."""
-        if ask.request is None or ask.wrap_up:
-            return ()
-        settings, spent = ask.spec.guards.budget, ask.state.accounts.spent.plus(self._unwritten(ask))
-        return tuple(notices(spent, caps_of(ask.state, settings), settings))
+    def _is_at_ease(self, ask: Ask, held: Tally) -> bool:
+        """Is there nothing to judge? So it is of most calls."""
+        if ask.wrap_up or self.gates.books.runtime or (ask.request is not None and price_of(ask.request.model) is None):
+            return False
+        raised = ask.state.accounts.raised
+        if self._raised is not raised:
+            settings = ask.spec.guards.budget
+            self._raised, self._ease = raised, ease_of(caps_of(ask.state, settings), settings)
+        spent = ask.state.accounts.spent
+        return at_ease(self._ease, spent.plus(self._unwritten(ask)) if self._live else spent, held)
 
-    async def _notice(self, ask: Ask, notice: Notice) -> None:
+    async def _notice(self, ask: Ask) -> None:
         settings = ask.spec.guards.budget
-        steers = notice.share >= settings.steer_at and settings.mode == "enforce"
-        acted = steers and await self._steer(ask, notice)
-        said = event(ask, "nudge" if acted else "warn", notice, at=self._now(), acted=acted)
-        if said.id not in self._said:
-            self._said.add(said.id)
-            self.gates.say(ask.key.tenant, said)
+        spent = ask.state.accounts.spent.plus(self._unwritten(ask))
+        for notice in notices(spent, caps_of(ask.state, settings), settings):
+            steers = notice.share >= settings.steer_at and settings.mode == "enforce"
+            acted = steers and await self._steer(ask, notice)
+            said = event(ask, "nudge" if acted else "warn", notice, at=self._now(), acted=acted)
+            if said.id not in self._said:
+                self._said.add(said.id)
+                self.gates.say(ask.key.tenant, said)
 
     async def _steer(self, ask: Ask, notice: Notice) -> bool:
         """Tell the model, once in a run."""

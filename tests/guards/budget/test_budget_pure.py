@@ -36,7 +36,18 @@ from callboard.bus.ports import Balance, Stored
 from callboard.config.guards import BudgetSettings, Price, SharedBudget
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.errors import ModelError
-from callboard.guards.budget.core import event, needs, notices, over, refusal, shares, shown, unpriced
+from callboard.guards.budget.core import (
+    at_ease,
+    ease_of,
+    event,
+    needs,
+    notices,
+    over,
+    refusal,
+    shares,
+    shown,
+    unpriced,
+)
 from callboard.guards.budget.costs import as_csv, cost_of, rows, total
 from callboard.guards.budget.notes import Note, minus, parse, plus
 from callboard.guards.budget.scopes import (
@@ -197,6 +208,23 @@ def test_a_call_is_let_through_exactly_when_its_worst_case_fits(caps, spent, har
     if found is not None:
         assert not fits[found.unit]
         assert "has used" in found.message
+
+
+@given(CAPS, SPENT, st.booleans(), st.booleans())
+def test_a_run_is_at_ease_exactly_when_nothing_is_refused_and_nothing_is_said(caps, spent, hard, tool):
+    spec = spec_of(run=caps, hard=hard)
+    asked, settings = ask(spec, state_of(spent), tool=tool), spec.guards.budget
+    bounds = caps_of(asked.state, settings)
+    said = () if tool else [*notices(spent, bounds, settings)]
+    silent = over(asked, needs(asked)) is None and not said
+    assert at_ease(ease_of(bounds, settings), spent, tally(needs(asked))) == silent
+
+
+def test_nobody_is_at_ease_with_a_budget_that_others_share():
+    settings = BudgetSettings(tenant=SharedBudget(usd=1.0))
+    for wanted in (Tally(), Tally(tool_calls=1)):
+        assert at_ease(ease_of(Bounds(), BudgetSettings()), ZERO, wanted)
+        assert not at_ease(ease_of(Bounds(), settings), ZERO, wanted)
 
 
 @given(CAPS, SPENT, st.integers(1, 9))
