@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import aclosing
 
 import anyio
 import pytest
 
+from callboard.models.port import ChatRequest, UserText
+from callboard.models.registry import Models
 from callboard.testing import Fault, Reply, Request, fake_provider
 from tests.support.fleet import Fleet
-from tests.support.provided import PRICES, WIRES, codes, working
+from tests.support.provided import PRICES, WIRES, choice, codes, providers, working
 
 PHASES = {
     "silent before its first byte": Reply("x", first=600.0),
@@ -50,3 +54,25 @@ async def test_a_kill_closes_the_stream(phase: str) -> None:
                     took = await killed(board, agent, server, chunks=0 if reply.first else 4)
                     assert took > 0
         assert len(server.requests) == RUNS * len(WIRES), "a call was made again"
+
+
+@pytest.mark.parametrize("agent", WIRES)
+async def test_a_call_that_is_cancelled_at_any_moment_leaves_no_connection_behind(agent: str) -> None:
+    reply = Reply("Hello, this is it. " * 9, first=0.005, pace=0.001)
+    async with fake_provider(replies=lambda _: reply) as server:
+        models = Models(providers(server.url))
+        model = models.open(choice(agent))
+        with anyio.fail_after(30):
+            for moment in range(30):
+                request = ChatRequest(choice(agent), "", (UserText("hi"),), (), 1, "m1", "r", "hi", 30.0)
+                with anyio.move_on_after(moment * 0.002):
+                    async with aclosing(model.stream(request)) as stream:
+                        async for _ in stream:
+                            pass
+            await models.aclose()
+            await server.until(lambda: all(_is_over(each) for each in server.requests))
+    gc.collect()  # a socket that nobody closed would be an error now
+
+
+def _is_over(request: Request) -> bool:
+    return request.left is not None or request.done is not None
