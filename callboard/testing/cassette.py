@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, assert_never, get_args
 
 from pydantic import JsonValue
 
@@ -71,6 +71,8 @@ def message_json(message: ChatMessage) -> JsonValue:
             return {"assistant": message.text, "calls": calls}
         case ToolOutcome():
             return {"tool": message.name, "call": message.call, "content": message.content, "error": message.is_error}
+        case _:
+            assert_never(message)
 
 
 def to_lines(cassette: Cassette) -> Iterator[str]:
