@@ -226,13 +226,15 @@ class Worker(Actor[WorkerMessage]):
         return agents[first:] + agents[:first]
 
     async def _park(self) -> None:
-        """Wait on all lanes of all agents at the same time, until one has a task."""
+        """Wait on all lanes of all agents at the same time, until a task has others behind it, or slots get scarce."""
+        places = len(self._agents) * len(LANES)
 
         async def wait(agent: str, lane: Lane) -> None:
-            tasks = await self._ports.tasks.pull(agent, lane, batch=1, wait=_PARKED_SECONDS)
-            if tasks:
+            while True:
+                tasks = await self._ports.tasks.pull(agent, lane, batch=1, wait=_PARKED_SECONDS)
                 self._arrive(tasks)
-                parked.cancel_scope.cancel()
+                if tasks and (tasks[-1].followed or self._free < places):
+                    parked.cancel_scope.cancel()
 
         with alone(BusError):
             async with anyio.create_task_group() as parked:

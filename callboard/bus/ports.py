@@ -52,7 +52,7 @@ class Journals(Protocol):
 
 
 class HeldTask(Protocol):
-    """A task message that this process holds until it acknowledges it or its ``ack_wait`` passes."""
+    """A task message, held until it is acknowledged or its ``ack_wait`` passes; ``followed``: more waited behind it."""
 
     @property
     def sequence(self) -> int:
@@ -60,9 +60,10 @@ class HeldTask(Protocol):
         ...
 
     @property
-    def address(self) -> TaskAddress:
-        """Its subject, parsed."""
-        ...
+    def followed(self) -> bool: ...
+
+    @property
+    def address(self) -> TaskAddress: ...
 
     @property
     def key(self) -> RunKey:

@@ -33,6 +33,10 @@ class JetStreamHeldTask:
     def sequence(self) -> int:
         return self.held.delivery.sequence
 
+    @property
+    def followed(self) -> bool:
+        return self.held.delivery.pending > 0
+
     async def acknowledge(self) -> None:
         await self.held.acknowledge()
 

@@ -87,6 +87,10 @@ class SimHeldTask:
     def body(self) -> Task | Resume:
         return self.item.value.body
 
+    @property
+    def followed(self) -> bool:
+        return any(item.state == "ready" for item in self._consumer.ready)
+
     async def acknowledge(self) -> None:
         self.network.note("ack", self.key.run, self.sequence)
         process = PROCESS.get()
