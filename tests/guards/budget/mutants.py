@@ -23,7 +23,7 @@ def apply(name: str) -> None:
         case "check_then_act":
             SharedRun._hold = _check_then_act
         case "refund_to_zero":
-            model_calls.interrupted = lambda *_: Usage()
+            model_calls.interrupted = lambda *_, **__: Usage()
         case "release_what_crashed":
             kept = Passbook.take_over
 

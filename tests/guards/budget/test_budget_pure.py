@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -218,6 +219,18 @@ def test_a_run_is_at_ease_exactly_when_nothing_is_refused_and_nothing_is_said(ca
     said = () if tool else [*notices(spent, bounds, settings)]
     silent = over(asked, needs(asked)) is None and not said
     assert at_ease(ease_of(bounds, settings), spent, tally(needs(asked))) == silent
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_ease_of_a_run_ends_with_the_last_that_fits_and_where_a_share_is_spent(unit):
+    caps, wanted = Bounds(**{unit: 100}), Tally(**{unit: 1})
+    late = BudgetSettings(warn_at=(0.99,), steer_at=0.99)  # nothing is said before a call is refused
+    last = 100 - kept(unit, 100, late) - 1
+    asked = [at_ease(ease_of(caps, late), Tally(**{unit: used}), wanted) for used in (last, last + 1)]
+    assert asked == [True, False]
+    soon = ease_of(caps, BudgetSettings(warn_at=(0.5,), steer_at=0.8))
+    model = Tally(model_calls=1)
+    assert [at_ease(soon, Tally(**{unit: used}), model) for used in (49, 50)] == [True, False]
 
 
 def test_nobody_is_at_ease_with_a_budget_that_others_share():
