@@ -37,7 +37,7 @@ class Told:
         known = _in_common(self._messages, messages)
         del self._digests[known:]
         for message in messages[known:]:
-            self._digests.append(_digest((self._digests[-1] if self._digests else "", type(message).__name__, message)))
+            self._digests.append(_digest((self._digests[-1] if self._digests else "", message)))
         self._messages = messages
         return self._digests
 

@@ -156,9 +156,10 @@ def test_a_failed_attempt_is_no_answer():
 
 
 def test_an_intent_that_is_written_again_is_no_change():
-    entries = run_of((FIRST, GOOD, Turn(read=10_500)))
-    again = replace(entries[5], sequence=6, at=entries[5].at)
-    assert said((*entries[:6], *(replace(each, sequence=each.sequence + 1) for each in (again, *entries[6:])))) == []
+    entries = run_of((FIRST, GOOD, Turn()))
+    twice = (*entries[:6], entries[5], entries[6])
+    found = said([replace(entry, sequence=number) for number, entry in enumerate(twice, 1)])
+    assert [each.data["part"] for each in found] == ["lost"]
 
 
 def test_the_threshold_and_the_lifetime_are_settings():

@@ -40,6 +40,7 @@ def test_rows_are_by_agent_model_and_prefix_and_the_latest_prefix_comes_first():
         ("openai/gpt", "t/s", 1),
     ]
     assert [round(row.ratio, 3) for row in rows] == [0, 0.429, 0]
+    assert added_up(reversed(found)) == rows, "whatever journal is read first"
     told = as_json(rows)
     assert told[0]["since"] == (T0 + timedelta(seconds=31)).isoformat()
     assert (told[0]["missed"], told[0]["missed_usd_micros"]) == (8_000, 21_600)
