@@ -97,7 +97,7 @@ async def guard_kills(here: Deployment, durability: str, *, count: int) -> list[
     And as many runs are asked to stop, which concerns the worker and the dispatcher too.
     """
     effects, called, asked = Heard(), list[float](), list[float]()
-    async with here.worker(slots=RUNNING + 10, heard=effects):
+    async with here.worker(slots=2 * RUNNING, heard=effects):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
         await effects.until(lambda: len(effects.of("started")) == RUNNING)
         async with guarded(here) as (_, _, bus):

@@ -65,7 +65,7 @@ class _Kills:
 async def kills(here: Deployment, durability: str, *, count: int) -> list[Row]:
     """Kill ``count`` runs one after the other while 100 run in one worker, then the last 100 at the same time."""
     effects = Heard()
-    async with here.worker(slots=RUNNING + 10, heard=effects):
+    async with here.worker(slots=2 * RUNNING, heard=effects):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
         await effects.until(lambda: len(effects.of("started")) == RUNNING)
         singly, together = _Kills(effects), _Kills(effects)

@@ -15,7 +15,8 @@ from bench.stats import Row, Target, percentile, with_unit
 from callboard.app.board import Run
 from callboard.bus.client import Reply
 
-LATE = Target("at most", 50.0, "ms")
+LATE = Target("at most", 100.0, "ms")
+"""A third of what an intent may be old when its effect starts."""
 CLOSED = Target("at most", 250.0, "ms")
 LEFT = Target("at most", 50.0, "ms")
 RUNNING = 20
