@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from callboard.actors.charges import most
 from callboard.actors.choosing import candidates, others
 from callboard.actors.commands import Backoff, CallModel, Compaction, End, Write
 from callboard.actors.conversation import conversation
@@ -15,10 +17,10 @@ from callboard.actors.fold import replay
 from callboard.actors.gate import Refusal
 from callboard.actors.load import load_of, tokens_of
 from callboard.actors.relief import NONE
-from callboard.actors.relieving import Full, fits, recoverable, relief_for, room, summary_bytes, summary_room
+from callboard.actors.relieving import Full, compacted, fits, recoverable, relief_for, room, summary_bytes, summary_room
 from callboard.actors.requests import has_room, made_smaller, read, request_of
 from callboard.actors.state import RunState
-from callboard.actors.summaries import SYSTEM, shortened, summary_of
+from callboard.actors.summaries import SYSTEM, shortened, summary_of, transcript
 from callboard.bus.messages import (
     Blob,
     Content,
@@ -38,6 +40,7 @@ from callboard.bus.messages import (
 from callboard.config.spec import AgentSpec, ModelChoice, ToolSpec
 from callboard.models.port import ChatReply, ToolOutcome, UserText
 from callboard.models.port import Usage as Counted
+from callboard.models.tokens import size_of
 from tests.support.interpreter import KEY
 from tests.support.journals import T0, claimed, journal
 
@@ -150,7 +153,8 @@ def test_turns_of_talk_are_summed_up_when_clearing_is_not_enough() -> None:
 
 
 def test_a_turn_is_not_torn_from_the_one_that_goes_on_with_it() -> None:
-    paused = ModelResponded(call="m8", stop="pause", usage=Usage(input_tokens=800))
+    said = Content(value="talk " * 60)
+    paused = ModelResponded(call="m8", stop="pause", text=said, usage=Usage(input_tokens=800))
     talk = [turn(at, 4, used=at * 100, text=Content(value="talk " * 60)) for at in range(1, 11)]
     talk[7] = [ModelRequested(call="m8", model=MODEL.label), paused]
     assert relieved(after(*talk), summarise=True) == Compaction("m9", "m7", MODEL)
@@ -160,6 +164,13 @@ def test_results_of_the_last_turn_are_cleared_at_the_very_last() -> None:
     state = after(turn(1, 4, used=400), turn(2, 4_000, used=500))
     assert relieved(state).cleared == ("m2.0",)
     assert isinstance(relieved(after(turn(1, 4, used=1_000))), Full)
+
+
+def test_newer_results_are_cleared_from_the_older_to_the_newer() -> None:
+    spec = SPEC.model_copy(update={"system": "s" * 3_000})
+    counted = ((1, 500), (2, 700), (3, 850), (4, 960))
+    event = relieved(after(*(turn(at, 240, about=f"f{at}", used=used) for at, used in counted)), spec)
+    assert event.cleared == ("m1.0", "m2.0", "m3.0")  # the last two are the newest, which stay if they can
 
 
 def test_a_run_that_is_full_ends_with_what_to_do() -> None:
@@ -312,6 +323,36 @@ def test_a_refused_summary_changes_nothing() -> None:
         reply = ChatReply("So far so good.", (), Counted(), stop)
         assert len(read(talked(), command, reply, spec=SPEC, run=KEY.run)) == count
     assert read(talked(), CallModel("m11", 1), ChatReply("x", (), Counted(), "end"), spec=SPEC, run=KEY.run) == ()
+
+
+def test_a_long_part_of_a_record_is_cut_before_short_ones_are() -> None:
+    state = after(turn(1, 9_000), turn(2, 40, text=Content(value="the answer is 7")), turn(3, 9_000))
+    record = transcript(state, "go", Compaction("m4", "m3", MODEL), run=KEY.run, size=1_500)
+    assert len(record.encode()) <= 1_500
+    assert "the answer is 7" in record
+    assert all(f"[calls read, m{at}.0]" in record for at in (1, 2, 3))
+
+
+def test_a_summary_counts_as_what_it_is_and_the_turns_that_it_stands_for_do_not() -> None:
+    compaction = Compaction("m11", "m8", MODEL)
+    event = compacted(talked(), SPEC, compaction, {"goal": "g" * 100}, run=KEY.run)
+    assert (event.call, event.through, event.summary.value) == ("m11", "m8", {"goal": "g" * 100})
+    assert abs(event.before - tokens_of(talked(), SPEC, MODEL, run=KEY.run)) <= 1
+    assert event.after < event.before / 2
+    longer = compacted(talked(), SPEC, compaction, {"goal": "g" * 300}, run=KEY.run)
+    assert longer.after - event.after == 100
+    assert tokens_of(talked(event), SPEC, MODEL, run=KEY.run) == event.after
+
+
+def test_what_is_reserved_is_half_of_the_bytes_when_the_last_count_is_of_more_than_is_sent() -> None:
+    state = after(turn(1, 2_000, used=900))
+    request = request_of(state, CallModel("m2", 1), MODEL, spec=SPEC, given="go", run=KEY.run, timeout=9)
+    assert most(request, state).input_tokens == 900 + 1_000
+    less = after(turn(1, 2_000, used=900), relief(cleared=("m1.0",)))
+    request = request_of(less, CallModel("m2", 1), MODEL, spec=SPEC, given="go", run=KEY.run, timeout=9)
+    assert most(request, less).input_tokens == -(-size_of(request) // 2)
+    summary = replace(request, purpose="summary")
+    assert most(summary, state).input_tokens == -(-size_of(summary) // 2)
 
 
 # -- a provider that knows better --------------------------------------------------------------------------------------
