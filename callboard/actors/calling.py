@@ -44,10 +44,19 @@ def _room_for(turn: CallModel, state: RunState, spec: AgentSpec, now: datetime, 
     found = relief_for(state, spec, asked[0], call=turn.call, run=run.run, summarise=summarise)
     if isinstance(found, Full):  # one that refused what should fit may be asked once more: then it is left
         has_room = any(fits(state, spec, choice, run=run.run) for choice in asked)
-        return None if has_room else fail("context", found.message, found.hint)
+        return None if has_room else _full(found, state)
     if isinstance(found, Compaction):
         return _summary(found, state, now)
     return None if found is None else Write((found,))
+
+
+def _full(found: Full, state: RunState) -> End:
+    """The end of a run whose next turn fits nowhere; if that is its last one, it is what a guard said."""
+    denied = state.denied
+    if denied is None or not denied.wrap_up:
+        return fail("context", found.message, found.hint)
+    said = next((turn.text for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
+    return End(RunFailed(problem=denied.problem, guard=denied.guard, partial=said))
 
 
 def _summary(compaction: Compaction, state: RunState, now: datetime) -> Command:

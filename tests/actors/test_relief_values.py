@@ -31,6 +31,7 @@ from callboard.bus.messages import (
     ModelRequested,
     ModelResponded,
     Problem,
+    RunFailed,
     RunSteered,
     ToolCall,
     ToolRequested,
@@ -261,7 +262,11 @@ def test_without_a_summary_the_run_goes_on_with_less_or_ends() -> None:
 
 def test_a_run_that_wraps_up_asks_for_no_summary() -> None:
     denied = GuardDenied(guard="budget", call="m11", problem=Problem(kind="budget", message="used up"), wrap_up=True)
-    assert isinstance(decide(talked(denied), SPEC, T0, run=KEY), End)
+    ended = decide(talked(denied), SPEC, T0, run=KEY)
+    assert isinstance(ended, End)
+    assert isinstance(ended.event, RunFailed)
+    assert (ended.event.problem, ended.event.guard) == (denied.problem, "budget")
+    assert ended.event.partial == Content(value="talk " * 60)
     roomy = SPEC.model_copy(update={"model": MODEL.model_copy(update={"context": 9_000})})
     assert decide(talked(denied), roomy, T0, run=KEY) == CallModel("m11", 1, wrap_up=True)
 
