@@ -154,11 +154,11 @@ def test_turns_of_talk_are_summed_up_when_clearing_is_not_enough() -> None:
 
 
 def test_a_turn_is_not_torn_from_the_one_that_goes_on_with_it() -> None:
-    said = Content(value="talk " * 60)
+    said = Content(value="talk " * 120)
     paused = ModelResponded(call="m8", stop="pause", text=said, usage=Usage(input_tokens=800))
     talk = [turn(at, 4, used=at * 100, text=Content(value="talk " * 60)) for at in range(1, 11)]
     talk[7] = [ModelRequested(call="m8", model=MODEL.label), paused]
-    assert relieved(after(*talk), summarise=True) == Compaction("m9", "m7", MODEL)
+    assert relieved(after(*talk), summarise=True) == Compaction("m9", "m9", MODEL)
 
 
 def test_results_of_the_last_turn_are_cleared_at_the_very_last() -> None:
