@@ -67,6 +67,7 @@ GROUPS = {
     "refused": {
         "rate": Case(Fault("rate"), problem="model_rate"),
         "rate, seconds": Case(Fault("rate", retry_after=0.1), problem="model_rate"),
+        "rate, in words": Case(Fault("rate", message="Please try again in 120ms."), problem="model_rate"),
         "rate, milliseconds": Case(Fault("rate", retry_after=0.1, retry_form="ms"), problem="model_rate"),
         "rate, a date": Case(Fault("rate", retry_after=1, retry_form="date"), problem="model_rate"),
         "rate, nonsense": Case(Fault("rate", headers={"retry-after": "soon"}), problem="model_rate"),
@@ -90,17 +91,17 @@ GROUPS = {
         "cache miss": Case(Fault("cache_miss")),
     },
     "cut off": {
-        **cut("drop", "truncate", after=(1, 3, 12), problem="model_truncated"),
+        **cut("drop", "truncate", after=(1, 12), problem="model_truncated"),
         **cut("truncate", after=(None,), problem="model_truncated"),
     },
     "wrong in the middle": {
-        **cut("garble", after=(2, 4, 12, None), problem="model_truncated"),
-        **cut("error_event", after=(1, 3, 12, None), problem="model_overload"),
+        **cut("garble", after=(2, 12, None), problem="model_truncated"),
+        **cut("error_event", after=(1, 12, None), problem="model_overload"),
         "error_event at once": Case(Fault("error_event", after=0), problem="model_overload"),
     },
     "silent": {
         "stall": Case(Fault("stall"), problem="model_network"),
-        **cut("stall", after=(1, 3, 12), problem="model_network"),
+        **cut("stall", after=(1, 12), problem="model_network"),
     },
 }  # fmt: skip
 
