@@ -67,6 +67,8 @@ def print_agents(agents: Mapping[str, AgentCode], providers: Mapping[str, Provid
     for name, code in agents.items():
         spec = code.spec
         models = "\n".join(_model(choice, providers) for choice in spec.models) or "function"
+        if spec.prefer == "price" and spec.fallbacks:
+            models = f"the cheapest first, of\n{models}"
         if spec.summary is not None:
             models += f"\nsums up: {_model(spec.summary, providers)}"
         tools = "\n".join(f"{tool.name} ({tool.effect.replace('_', ' ')})" for tool in spec.tools)

@@ -86,4 +86,5 @@ def _missing(provider: ProviderConfig, problems: Sequence[Problem], agents: Sequ
             yield Problem(each.place, each.path, f"{each.message} ({needed})")
         else:
             other = f"or say where its key is, under 'providers: {{{provider.name}: {{api_key: …}}}}'"
-            yield Problem(agents[0].place, f"agents.{agents[0].name}.model", f"{each.message}, {other} ({needed})")
+            path = f"agents.{agents[0].name}.{'models' if agents[0].fallbacks else 'model'}"
+            yield Problem(agents[0].place, path, f"{each.message}, {other} ({needed})")

@@ -7,11 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from callboard.bus.server import live_server
+from callboard.cli.main import app
 from tests.support.program import EXAMPLES, callboard, command, document, environment, wait_until
 
 HELLO = str(EXAMPLES / "hello" / "agents.yaml")
@@ -113,6 +116,16 @@ def test_ctrl_c_kills_the_run_and_prints_the_receipt(tmp_path: Path) -> None:
     assert "■ killed" in shown
     assert "settled" in shown
     assert live_server(tmp_path / ".callboard") is None
+
+
+def test_check_says_who_of_a_chain_is_asked_first(tmp_path: Path) -> None:
+    chain = "{models: [{provider: scripted, name: one, turns: [{text: x}]}, openai/gpt-5], prefer: %s}"
+    (tmp_path / "a.yaml").write_text(f"agents:\n  a: {chain % 'price'}\n  b: {chain % 'order'}\n")
+    with chdir(tmp_path):
+        told = CliRunner().invoke(app, ["check", "a.yaml"])
+    assert told.exit_code == 0
+    assert told.stdout.count("the cheapest first, of") == 1
+    assert told.stdout.count("openai/gpt-5") == 2
 
 
 def test_check_shows_agents_tools_and_limits(tmp_path: Path) -> None:

@@ -335,7 +335,7 @@ def test_later_models_of_a_chain_may_lack_their_keys_and_the_first_may_not() -> 
     assert set(providers.by_name) == {"anthropic"}
     assert set(providers.absent) == {"openai"}
     assert "'${env:OPENAI_API_KEY}': the environment of this process has no such variable" in providers.absent["openai"]
-    with pytest.raises(ConfigError, match=r"ANTHROPIC_API_KEY.*2 agents need it") as caught:
+    with pytest.raises(ConfigError, match=r"agents\.a\.models: .*ANTHROPIC_API_KEY.*2 agents need it") as caught:
         open_providers(config, env={"OPENAI_API_KEY": KEY})
     assert "OPENAI" not in str(caught.value)
 
