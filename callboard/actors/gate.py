@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -20,8 +20,7 @@ from callboard.models.port import ChatRequest
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """May this effect start? Asked before its intent is written, for every attempt.
 
     ``name`` is the tool's, the step's, or ``provider/model``; ``request`` a model call's request; ``wrap_up``: the last
@@ -64,8 +63,7 @@ class Refusal:
     wrap_up: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How an effect that was granted went. ``seconds`` is what it took; ``usage`` a model call's, as far as known.
 
     ``unstarted``: nothing happened (another gate refused, the intent was not written, the run was cut off before).
@@ -78,7 +76,7 @@ class Ending:
     usage: Usage = Usage()
     error: str = ""
     retry_after: float | None = None
-    limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    limits: Mapping[str, str] = _NONE
 
 
 _GRANT: Final = Grant()

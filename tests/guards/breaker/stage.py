@@ -21,7 +21,7 @@ from tests.guards.breaker.model_fleet import ASK, SETTINGS
 from tests.support.bus import bus_url, fresh_bus
 
 MODEL = Line("_", "model", "p/m")
-TOOL = replace(ASK, kind="tool", name="look up", request=None)
+TOOL = ASK._replace(kind="tool", name="look up", request=None)
 FAILED = Ending("failed", 0.1, error="model_overload")
 GOOD = Ending("done", 0.1)
 SYSTEM = SystemClock()

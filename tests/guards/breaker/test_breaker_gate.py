@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -25,7 +24,7 @@ async def test_the_failures_of_one_worker_protect_all_others_at_once():
     async with workers(4) as board:
         took = []
         for tries in range(5):
-            ask = replace(ASK, name=f"p/m{tries}")
+            ask = ASK._replace(name=f"p/m{tries}")
             for at in range(4):
                 assert isinstance(await board.call(at, GOOD, ask=ask), Grant)
             await board.fail(0, ask=ask)
@@ -59,7 +58,7 @@ async def test_a_tool_on_an_open_circuit_says_what_else_to_do_and_only_to_its_te
         refusal = await board.call(0, GOOD, ask=TOOL)
         assert refusal.problem.kind == "circuit_open"
         assert "another way" in refusal.problem.hint
-        others = replace(TOOL, key=RunKey("other", "r"))
+        others = TOOL._replace(key=RunKey("other", "r"))
         assert isinstance(await board.call(0, GOOD, ask=others), Grant)
         assert await board.events(1, tenant="t") == [("warn", "open")]
 
@@ -68,7 +67,7 @@ async def test_what_a_tool_refuses_by_itself_opens_nothing_and_neither_do_steps(
     async with workers(1) as board:
         for error in ("bad_arguments", "not_found", "bad_result", "tool_unavailable"):
             await board.fail(0, times=20, ask=TOOL, ending=Ending("failed", 0.1, error=error))
-        step = replace(ASK, kind="step", name="s")
+        step = ASK._replace(kind="step", name="s")
         await board.fail(0, times=20, ask=step, ending=Ending("failed", 0.1, error="step_raised"))
         assert isinstance(await board.call(0, GOOD, ask=TOOL), Grant)
 
@@ -191,7 +190,7 @@ async def test_a_worker_forgets_tools_that_nobody_calls_and_the_bucket_forgets_w
     monkeypatch.setattr(gate, "_SWEEP", 0.02)
     monkeypatch.setattr(circuit, "CLOSED_FOR", 1.0)
     async with workers(2) as board:
-        asks = [replace(TOOL, name=f"tool {number}") for number in range(2_000)]
+        asks = [TOOL._replace(name=f"tool {number}") for number in range(2_000)]
         for ask in asks:
             await board.call(0, GOOD, ask=ask)
         await board.fail(0, ask=asks[0], ending=CRASHED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from callboard.actors.gate import Ending
@@ -18,12 +16,12 @@ from callboard.guards.breaker.outcome import last_but_one, outcome
 from callboard.models.port import ChatRequest
 from tests.guards.breaker.model_fleet import ASK, SPEC, T0
 
-TOOL = replace(ASK, kind="tool", name="look")
+TOOL = ASK._replace(kind="tool", name="look")
 
 
 def asked(timeout: float):
     request = ChatRequest(SPEC.model, "", (), (), attempt=1, call="m1", run="r", input="", timeout=timeout)
-    return replace(ASK, request=request)
+    return ASK._replace(request=request)
 
 
 @pytest.mark.parametrize("error", ["model_overload", "model_network", "model_truncated", "first_token"])
@@ -60,7 +58,7 @@ def test_a_call_that_the_deadline_of_its_run_cut_short_says_nothing():
 
 def test_a_tool_has_its_own_timeout():
     spec = SPEC.model_copy(update={"tools": (ToolSpec(name="look", timeout=10.0),)})
-    ask = replace(TOOL, spec=spec)
+    ask = TOOL._replace(spec=spec)
     assert outcome(ask, Ending("failed", 10.0, error="timeout"), slow_after=60) == "failed"
     assert outcome(ask, Ending("failed", 9.0, error="timeout"), slow_after=60) == "nothing"
 
@@ -77,7 +75,7 @@ def test_a_model_call_has_one_attempt_left_before_its_last_not_counting_those_be
     spec = SPEC.model_copy(update={"limits": Limits(model_attempts=4)})
 
     def left(attempt: int, **state) -> bool:
-        return last_but_one(replace(ASK, spec=spec, attempt=attempt, state=ASK.state.evolve(**state)))
+        return last_but_one(ASK._replace(spec=spec, attempt=attempt, state=ASK.state.evolve(**state)))
 
     assert [left(attempt) for attempt in (1, 2, 3, 4)] == [False, False, True, False]
     call = Call(call="m1", kind="model", status="failed", owner="o", sequence=1, attempt=3)
@@ -90,7 +88,7 @@ def test_a_model_call_has_one_attempt_left_before_its_last_not_counting_those_be
 def test_a_model_has_one_circuit_for_all_a_tool_one_for_each_tenant_and_a_step_none():
     assert line(ASK) == Line("_", "model", "p/m")
     assert line(TOOL) == Line("t", "tool", "look")
-    assert line(replace(ASK, kind="step")) is None
+    assert line(ASK._replace(kind="step")) is None
 
 
 @pytest.mark.parametrize("name", ["a/b.c:d e", "x" * 300, "", "ü/1", "a-b", "a/b"])

@@ -179,7 +179,7 @@ def test_an_intent_that_is_written_once_more_is_not_counted_twice():
     spec = spec_of(run={"model_calls": 3})
     first = (ModelRequested(call="m1"), ModelResponded(call="m1"))
     state = replay(journal(claimed(), *first, ModelRequested(call="m2")))
-    again = replace(ask(spec, state), call="m2")
+    again = ask(spec, state)._replace(call="m2")
     assert over(again, needs(again)) is None
-    other = replace(again, attempt=2)
+    other = again._replace(attempt=2)
     assert over(other, needs(other)) is not None

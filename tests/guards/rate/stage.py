@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -36,7 +36,7 @@ RUNS = count()
 
 def of(tenant: str = "t") -> Ask:
     """The call of another run."""
-    return replace(ASK, key=RunKey(tenant, f"r{next(RUNS)}"))
+    return ASK._replace(key=RunKey(tenant, f"r{next(RUNS)}"))
 
 
 @dataclass

@@ -147,10 +147,10 @@ async def test_what_a_call_may_need_is_learned_from_the_calls_before(monkeypatch
     async with board(RateLimit(input_tokens=200_000)) as here:
         gates = here.gates[0]
         for _ in range(8):
-            asked = replace(of(), request=request)
+            asked = of()._replace(request=request)
             await gates.done(asked, await gates.admit(asked), dense)
         monkeypatch.setattr(gate, "PATIENCE", 0.1)
-        await gates.admit(replace(of(), request=replace(request, system="x" * 210_000)))
+        await gates.admit(of()._replace(request=replace(request, system="x" * 210_000)))
 
         async def said() -> bool:
             found = [event.reason for _, event in await here.bus.guard_log.events(guard="rate")]

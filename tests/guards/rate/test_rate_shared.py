@@ -182,7 +182,7 @@ async def test_a_provider_that_wants_quiet_gets_it_from_all_workers():
 async def test_a_call_that_would_wait_beyond_the_deadline_of_its_run_is_put_off():
     now = SystemClock().now()
     late = RunCreated(agent="a", at=now, deadline=now + timedelta(seconds=0.2))
-    ask = replace(of(), state=ASK.state.evolve(created=late))
+    ask = of()._replace(state=ASK.state.evolve(created=late))
     async with board(RateLimit(concurrency=1)) as here, here.limiter():
         await here.shared()
         assert isinstance(await here.gates[0].admit(ASK), gate.Place)
@@ -222,7 +222,7 @@ async def test_a_permit_comes_to_who_waits_for_it_at_once():
 async def test_models_without_a_limit_tools_and_steps_are_not_asked_about():
     async with board(RateLimit(requests=1)) as here:
         other = replace(REQUEST, model=CHOICE.model_copy(update={"name": "other"}))
-        for ask in (replace(ASK, request=other), replace(ASK, kind="tool"), replace(ASK, request=None)):
+        for ask in (ASK._replace(request=other), ASK._replace(kind="tool"), ASK._replace(request=None)):
             assert type(here.gates[0].admit(ask)) is Grant
             assert here.gates[0].done(ask, Grant(), GOOD) is None
 
