@@ -60,8 +60,8 @@ class ModelRequested(Message):
 
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
     the last turn, without tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
-    which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why a guard
-    let no earlier one. Only a call for a ``turn`` is one of the agent's turns. ``prefix``: what prompt caches go by.
+    which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why no
+    earlier one was asked. Only a call for a ``turn`` is one of the agent's turns. ``prefix``: what prompt caches go by.
     """
 
     type: Literal["model.requested"] = "model.requested"
