@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, assert_never, get_args
 
 from pydantic import JsonValue
@@ -22,11 +22,15 @@ _HOW = "record it with 'callboard runs record RUN FILE --to CASSETTE'"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a model is told, as JSON. ``tools`` by their names; ``messages`` None: it is not compared (a summary)."""
+    """What a model is told, as JSON. ``tools`` by their names; ``messages`` None: it is not compared (a summary).
+
+    ``output``: the schema of its answer; None: any text will do.
+    """
 
     system: str
     tools: Mapping[str, JsonValue]
     messages: tuple[JsonValue, ...] | None
+    output: JsonValue = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ def asked_of(request: ChatRequest) -> Asked:
     """What ``request`` tells the model, without what differs from run to run."""
     compared = request.purpose == "turn"
     tools: dict[str, JsonValue] = {tool.name: [tool.description, tool.parameters] for tool in request.tools}
-    return Asked(request.system, tools, tuple(map(message_json, request.messages)) if compared else None)
+    messages = tuple(map(message_json, request.messages)) if compared else None
+    return Asked(request.system, tools, messages, None if request.output is None else dict(request.output))
 
 
 def message_json(message: ChatMessage) -> JsonValue:
@@ -81,8 +86,9 @@ def to_lines(cassette: Cassette) -> Iterator[str]:
     yield _line({"agent": cassette.agent, "input": cassette.input})
     for each in cassette.calls:
         before, asked = told.get(each.run), each.asked
-        if before is None or (before.system, before.tools) != (asked.system, asked.tools):
-            yield _line({"run": each.run, "system": asked.system, "tools": dict(asked.tools)})
+        if before is None or replace(before, messages=asked.messages) != asked:
+            output: dict[str, JsonValue] = {} if asked.output is None else {"output": asked.output}
+            yield _line({"run": each.run, "system": asked.system, "tools": dict(asked.tools), **output})
         history = () if before is None or before.messages is None else before.messages
         keeps = _in_common(history, asked.messages or ())
         new = None if asked.messages is None else list(asked.messages[keeps:])
@@ -106,10 +112,11 @@ def from_lines(text: str) -> Cassette:
         if "call" in line:
             kept = (before.messages or ())[: int(line.get("keeps", 0))]
             new = None if line.get("messages") is None else (*kept, *items(line.get("messages")))
-            told[run] = Asked(before.system, before.tools, new)
+            told[run] = replace(before, messages=new)
             calls.append(_played(line, told[run]))
         else:
-            told[run] = Asked(str(line.get("system", "")), mapping(line.get("tools")), before.messages)
+            tools = mapping(line.get("tools"))
+            told[run] = Asked(str(line.get("system", "")), tools, before.messages, line.get("output"))
     return Cassette(first["agent"], first.get("input"), tuple(calls))
 
 

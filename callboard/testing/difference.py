@@ -23,7 +23,8 @@ _WIDE: Final = 400
 
 def difference(recorded: Asked, now: Asked) -> str:
     """What is another; ``""``: nothing. What the recording has as ``[redacted]`` may be anything."""
-    parts = (_system(recorded, now), *_tools(recorded.tools, now.tools), _messages(recorded, now))
+    output = "" if _same(recorded.output, now.output) else f"the output:\n{_pair(recorded.output, now.output)}"
+    parts = (_system(recorded, now), *_tools(recorded.tools, now.tools), output, _messages(recorded, now))
     return "\n".join(part for part in parts if part)
 
 

@@ -52,4 +52,4 @@ def _asked(event: ModelRequested, state: RunState, *, run: str, given: JsonValue
         return Asked(spec.system, {}, None)
     tools: dict[str, JsonValue] = {tool.name: [tool.description, tool.parameters] for tool in spec.tools}
     messages = conversation(state, given, run=run, tools=spec.tools)
-    return Asked(spec.system, tools, tuple(map(message_json, messages)))
+    return Asked(spec.system, tools, tuple(map(message_json, messages)), spec.output)

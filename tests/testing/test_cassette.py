@@ -47,6 +47,7 @@ asked = st.builds(
     st.text(),
     st.dictionaries(st.text(), json_values, max_size=2),
     st.none() | st.lists(json_values, max_size=4).map(tuple),
+    json_values,
 )
 played = st.builds(
     Played,
@@ -110,6 +111,10 @@ def test_a_journal_tells_what_was_asked_before_each_answer() -> None:
         {"note": "hurry", "by": "ada"},
     )
     assert [each.event.call for each in (first, second)] == ["m1", "m2"]
+    shaped = SPEC.model_copy(update={"output": {"type": "object"}}).model_dump(mode="json")
+    events = (ModelRequested(call="m1"), ModelResponded(call="m1"))
+    (only,) = answers(journal(claimed(agent="desk", spec=shaped), *events), run="r", given="go")
+    assert only.asked.output == {"type": "object"}
     assert first.sequence < second.sequence
 
 
@@ -121,6 +126,7 @@ def test_the_live_request_is_the_recorded_one() -> None:
     assert [next(iter(each)) for each in live.messages] == ["user", "assistant", "tool", "note"]  # type: ignore[call-overload]
     assert "signed" not in json.dumps(live.messages)
     assert live.tools == {"look": ["Looks.", {"type": "object"}]}
+    assert asked_of(request(UserText("go"), output={"type": "object"})).output == {"type": "object"}
 
 
 def test_summaries_and_last_turns_are_not_compared() -> None:
@@ -152,6 +158,7 @@ NOW = Asked("one\ntwo", {"look": ["Looks.", {}]}, ({"user": "go"}, {"note": "x",
         (Asked(NOW.system, NOW.tools, ({"user": "go"},)), "message 2:\n  - nothing\n  + {"),
         (Asked(NOW.system, NOW.tools, ({"user": "go" * 500},)), "go…\n  +"),
         (Asked(NOW.system, NOW.tools, None), ""),
+        (Asked(NOW.system, NOW.tools, None, {"type": "object"}), 'the output:\n  - {"type": "object"}\n  + nothing'),
     ],
 )
 def test_a_difference_says_what_was_and_what_is(was: Asked, words: str) -> None:
