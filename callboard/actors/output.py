@@ -11,8 +11,10 @@ from pydantic_core import from_json, to_json
 
 from callboard.actors.commands import CheckOutput
 from callboard.actors.ending import REPAIRS, joined
+from callboard.bus.codec import parse
 from callboard.bus.messages import OutputRejected, Problem, RunFailed
 from callboard.config.json_schema import complaints, line, listed
+from callboard.errors import InvalidMessage
 
 _FENCE: Final = "```"
 _SHOWN: Final = 80
@@ -42,8 +44,9 @@ def checked(text: str, schema: Mapping[str, JsonValue], model: type[BaseModel] |
     Raises what validators of ``model`` raise beside what pydantic makes a ``ValidationError`` of.
     """
     try:
-        data = from_json(_unfenced(text), allow_inf_nan=False)
-    except ValueError as error:
+        given = _unfenced(text).encode("utf-8", "replace")
+        data = parse(given, limit=len(given))  # as strict as the journal that is to keep it
+    except InvalidMessage as error:
         return Unfit((f"the answer is no JSON: {error}",))
     if model is None:
         problems = complaints(data, schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import Final, assert_never
@@ -14,6 +13,8 @@ from callboard.actors.commands import Compaction
 from callboard.actors.conversation import as_text, conversation, first_told
 from callboard.actors.relief import NONE
 from callboard.actors.state import RunState
+from callboard.bus.codec import parse
+from callboard.errors import InvalidMessage
 from callboard.models.port import AssistantTurn, ChatMessage, SteerNote, ToolOutcome, UserText
 
 SYSTEM: Final = """\
@@ -45,11 +46,12 @@ def summary_of(text: str, size: int) -> JsonValue:
     """What a summary says, in at most ``size`` bytes: its four parts, or the text as it came; ``""``: nothing."""
     fenced = _FENCE.match(text)
     try:
-        said: JsonValue = json.loads(text if fenced is None else fenced[1])
-    except (ValueError, RecursionError):
+        data = (text if fenced is None else fenced[1]).encode("utf-8", "replace")
+        said = parse(data, limit=len(data))
+    except InvalidMessage:  # what no journal can keep is none either
         said = None
     parts: JsonValue = {part: said[part] for part in _PARTS if said.get(part)} if isinstance(said, dict) else {}
-    if parts and len(to_json(parts, inf_nan_mode="constants")) <= size:
+    if parts and len(to_json(parts)) <= size:
         return parts
     return shortened(text.strip(), size)
 

@@ -163,6 +163,8 @@ def test_json_is_read_with_or_without_a_fence(text: str):
         ("```python\n{}\n```", "no JSON"),
         ('```json\n{"total": 3}\n```\n```json\n{"total": 3}\n```', "no JSON"),
         ('{"total": NaN}', "no JSON"),
+        ('{"total": 1e400}', "out of range"),
+        ('{"total": 3, "more": "\\ud83d"}', "surrogates"),
         ("[" * 5_000, "no JSON"),
         ("[]", "is not of type 'object'"),
         ("{}", "'total' is a required property"),

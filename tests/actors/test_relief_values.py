@@ -308,6 +308,9 @@ def test_a_summariser_whose_window_nobody_knows_gets_half_of_what_was_too_much()
         ("{}", "{}"),
         (" ", ""),
         ("[" * 100_000, shortened("[" * 100_000, 900)),
+        ('{"goal": "\\ud83d"}', '{"goal": "\\ud83d"}'),
+        ('{"goal": NaN}', '{"goal": NaN}'),
+        ('{"goal": 1e400}', '{"goal": 1e400}'),
     ],
 )
 def test_a_summary_has_its_four_parts_or_is_the_text_as_it_came(text: str, summary: Any) -> None:
