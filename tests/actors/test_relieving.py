@@ -102,12 +102,13 @@ def over(seeds: range) -> Counter[str]:
 
 
 def test_any_history_that_outgrew_its_window_is_accepted_has_room_and_what_is_pinned_and_can_be_undone() -> None:
-    seen = over(range(300))
-    assert seen["turn"] > 2_000
-    assert min(seen[each] for each in ("summary", "cleared", "repeated", "summed up", "completed", "killed")) >= 10
+    seen = over(range(150))
+    assert seen["turn"] > 1_000
+    assert min(seen[each] for each in ("summary", "cleared", "repeated", "summed up", "completed", "killed")) >= 5
     assert seen["full"] < seen["completed"]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ten_thousand_histories_more() -> None:
-    assert over(range(300, 2_000))["turn"] >= 10_000
+    assert over(range(150, 2_000))["turn"] >= 10_000

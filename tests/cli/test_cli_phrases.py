@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 from callboard.app.run_event import RunEvent
 from callboard.bus.messages import Content, ContextRelieved, ModelResponded, Usage
+from callboard.cli.main import app
 from callboard.cli.phrases import relieved
 from callboard.cli.teller import Teller
 
@@ -43,3 +47,25 @@ def test_a_summary_is_told_as_what_it_is_costs_its_tokens_and_is_no_turn() -> No
         "⇣ context relieved: the turns up to m1 summed up, 9000 → 1000 tokens",
     ]
     assert (teller.turns, teller.tokens) == (0, 99)
+
+
+def test_check_shows_how_large_windows_are_who_says_so_and_who_sums_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("agents.yaml").write_text(
+        """
+providers: {local: {kind: openai-chat, base_url: "http://127.0.0.1:1/v1"}}
+agents:
+  a: {model: local/x, context: {summary: anthropic/claude-sonnet-4-5}}
+  b: {model: {provider: local, name: y, context: 32000}}
+"""
+    )
+    shown = CliRunner().invoke(app, ["check", "agents.yaml"], env={"COLUMNS": "400"}).output
+    for told in (
+        "context window unknown",
+        "sums up: anthropic/claude-sonnet-4-5",
+        "context 200,000 (genai-prices",
+        "context 32,000 (config)",
+    ):
+        assert shown.count(told) == 1
