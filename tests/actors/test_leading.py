@@ -13,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.leading import LIFETIME, Leaders
+from callboard.actors.replies import Heard, reply_of
+from callboard.config.spec import ModelChoice
+from callboard.models.port import ChatReply, ChatRequest, Usage
 
 A, B = ("anthropic/claude", "t", "a"), ("anthropic/claude", "t", "b")
 
@@ -203,3 +206,19 @@ async def _anything(seed: int) -> None:
             await stage.settle()
         assert sorted(stage.over) == sorted(names)
         assert not stage.leaders.is_led(A)
+
+
+class Terse:
+    """A model whose answer is there at once, as a whole."""
+
+    async def stream(self, request):
+        yield ChatReply("", (), Usage(), "max_tokens")
+
+
+async def test_an_answer_without_a_piece_has_begun_when_it_is_there():
+    begun = []
+    heard = Heard(lambda: begun.append(True))
+    choice = ModelChoice(provider="anthropic", name="claude")
+    request = ChatRequest(choice, "", (), (), 1, "m1", "r", "", 10.0)
+    await reply_of(Terse(), request, heard, tell=lambda _: None, first_token=5.0)
+    assert begun == [True]

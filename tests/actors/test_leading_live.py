@@ -91,7 +91,16 @@ async def test_a_run_that_waits_is_seen_can_be_killed_at_once_and_asks_nobody():
 
 
 async def test_nobody_waits_longer_than_for_a_first_token():
-    async with crowd(first=60.0, first_token_timeout=0.5, model_attempts=1) as (board, server):
-        keys = [await board.submit("claude", f"task {number}") for number in range(3)]
-        assert {run.end for run in await all_over(board, keys)} == {"model_network"}
-        assert len(server.requests) == 3
+    patient, hasty = (
+        AgentSpec(name=name, model=choice("gpt", warm=True), system=LONG, limits=Limits(first_token_timeout=seconds))
+        for name, seconds in (("patient", 60.0), ("hasty", 1.0))
+    )
+    async with (
+        fake_provider(replies=[Reply("done", first=60.0), Reply("done")], prices=PRICES) as server,
+        working({"patient": AgentCode(patient), "hasty": AgentCode(hasty)}, server.url) as board,
+    ):
+        await board.submit("patient", "ahead")
+        with anyio.fail_after(20):
+            await server.until(lambda: len(server.requests) == 1)
+        assert (await told(board, await board.submit("hasty", "behind"))).end == "completed"
+        assert server.requests[0].done is None, "the one ahead has not begun"
