@@ -203,7 +203,7 @@ class Attempt:
         code = self.agents.get(created.agent)
         try:
             spec = _spec(created, code, owner.key.tenant)
-            models = opened(spec, self.open_model)
+            models = opened(spec, self.open_model, warm=created.warm)
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))

@@ -135,6 +135,13 @@ async def test_a_run_fails_if_its_worker_can_ask_none_of_its_models():
         assert "cannot ask 'm0': set its key" in state.terminal.problem.message
 
 
+async def test_a_warm_up_fails_where_its_one_model_cannot_be_asked():
+    async with without(chain({"text": "no key"}, {"text": "I can"}), "m0") as board:
+        state = await board.over(await board.submit("a", "x", warm=True))
+        assert (state.outcome, state.terminal.problem.kind) == ("failed", "bad_spec")
+        assert "cannot ask 'm0': set its key" in state.terminal.problem.message
+
+
 async def test_a_long_quiet_is_not_waited_for_while_there_is_another_model():
     state, requested, _ = await play(chain(down("rate", retry_after=600.0), {"text": "I can"}))
     assert state.terminal.result.value == "I can"
