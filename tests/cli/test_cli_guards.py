@@ -23,8 +23,8 @@ from callboard.bus.subjects import Subjects
 from callboard.cli.guards_tables import print_alive
 from callboard.cli.instants import instant
 from callboard.cli.main import app
-from callboard.cli.shared import Shared
 from callboard.cli.phrases import waits_for
+from callboard.cli.shared import Shared
 from callboard.cli.verdicts import hold_line, verdict_line
 from callboard.cli.watch_all import watch_all
 from callboard.errors import ConfigError

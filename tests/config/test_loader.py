@@ -166,8 +166,8 @@ EXPECTED_NAME = "expected 1 to 64 letters, digits, '_' or '-'"
         (
             ["tools: [rd]"],
             (
-                "4:13: agents.a.tools.0: got 'rd': expected a built-in tool (list_files, read_file, recall, search_text), "
-                "'file.py:function' or 'package.module:function'"
+                "4:13: agents.a.tools.0: got 'rd': expected a built-in tool "
+                "(list_files, read_file, recall, search_text), 'file.py:function' or 'package.module:function'"
             ),
         ),
         (
