@@ -11,6 +11,7 @@ from callboard.bus.messages import (
     TERMINAL,
     ChildFinished,
     ChildSpawned,
+    ContextRelieved,
     Content,
     Event,
     ModelRequested,
@@ -33,7 +34,7 @@ from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.repetition import repeated
 from callboard.guards.loop.signals import Fired, answered_alike
-from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Streak, Turn
+from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Memory, Streak, Turn
 from callboard.guards.loop.streaks import after, heard_again, spoken
 from callboard.guards.loop.weigh import SURE, WAITED, weigh
 
@@ -91,6 +92,8 @@ class LoopGuard(Guard[LoopState]):
                 return (state if state.told == told else replace(state, told=told)), ()
             case RunSteered():
                 return self._steered(state, event, seen), ()
+            case ContextRelieved():  # what its model cannot see any more is new to it when it looks again
+                return replace(state, memory=Memory()), ()
             case SignalReceived() | ToolResolved():
                 return self._person(state, call_key(event.type, event.value)), ()
             case _:
