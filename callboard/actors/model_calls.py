@@ -130,6 +130,8 @@ async def _asked(owner: Owner, wanted: _Wanted, *, model: ChatModel, ports: Port
         await owner.flush()  # who waits is seen, and hears of a kill; nothing is reserved or announced meanwhile
     patience = within_deadline(owner, spec.limits.first_token_timeout, ports)
     async with ports.leaders.behind(head, within=patience, clock=ports.clock) as begun:
+        if not within_deadline(owner, math.inf, ports):  # it waited for all of its time
+            return None
         return await _let(owner, wanted, choice, model=model, heard=Heard(begun), ports=ports)
 
 

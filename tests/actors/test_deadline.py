@@ -10,6 +10,7 @@ import pytest
 
 from callboard.actors.function import worker
 from callboard.actors.gate import Ask, Grant
+from callboard.actors.prefix import head_of
 from callboard.actors.run_context import RunContext
 from callboard.actors.state import RunState
 from callboard.actors.worker import Worker
@@ -120,3 +121,18 @@ async def test_a_run_whose_gates_never_answer_fails_at_its_deadline(agent: str) 
     ):
         state = await board.over(await board.submit(agent, "x", deadline=in_seconds(1)))
         assert state.terminal.problem.kind == "deadline"
+
+
+async def test_a_call_that_waits_behind_another_until_its_deadline_is_never_made() -> None:
+    code = scripted("behind", {"text": "late"})
+    warm = code.spec.model.model_copy(update={"warm": True})
+    code = replace(code, spec=code.spec.model_copy(update={"model": warm}))
+    async with fleet(code, workers=0) as board:
+        there = ports(board.bus)
+        async with (
+            there.leaders.behind(head_of(warm, code.spec), within=0.0, clock=there.clock),
+            Worker({"behind": code}, there, name="w"),
+        ):
+            state = await board.over(await board.submit("behind", "x", deadline=in_seconds(1.0)))
+        assert state.terminal.problem.kind == "deadline"
+        assert not state.calls
