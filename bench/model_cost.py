@@ -22,7 +22,7 @@ AT_ONCE = 8
 """Conversations: so few that a slow machine writes no intent twice."""
 _SLOW_SECONDS = 60.0
 _WARM_UP = 16
-_CALL_SECONDS = 0.006
+_CALL_SECONDS = 0.009
 """About, on a slow machine: says how many make a round."""
 
 
