@@ -11,8 +11,8 @@ from callboard.bus.messages import (
     TERMINAL,
     ChildFinished,
     ChildSpawned,
-    ContextRelieved,
     Content,
+    ContextRelieved,
     Event,
     ModelRequested,
     ModelResponded,
@@ -90,14 +90,20 @@ class LoopGuard(Guard[LoopState]):
             case ModelRequested(purpose="turn"):
                 told = state.ladder.heard
                 return (state if state.told == told else replace(state, told=told)), ()
-            case RunSteered():
-                return self._steered(state, event, seen), ()
-            case ContextRelieved():  # what its model cannot see any more is new to it when it looks again
-                return replace(state, memory=Memory()), ()
-            case SignalReceived() | ToolResolved():
-                return self._person(state, call_key(event.type, event.value)), ()
             case _:
-                return (replace(state, over=True), ()) if event.type in TERMINAL else (state, ())
+                return self._beside(state, event, seen), ()
+
+    def _beside(self, state: LoopState, event: Event, seen: Seen) -> LoopState:
+        """What is no work of the run."""
+        match event:
+            case RunSteered():
+                return self._steered(state, event, seen)
+            case ContextRelieved():  # what its model cannot see any more is new to it when it looks again
+                return replace(state, memory=Memory())
+            case SignalReceived() | ToolResolved():
+                return self._person(state, call_key(event.type, event.value))
+            case _:
+                return replace(state, over=True) if event.type in TERMINAL else state
 
     def _created(self, event: RunCreated, seen: Seen) -> Said:
         path = (*event.lineage, event.agent)
