@@ -1,4 +1,4 @@
-"""Shell: which agents have ever had a worker on this bus."""
+"""Shell: whether an agent has ever had a worker on this bus."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from typing import Any, cast
 
 from callboard.bus import storage
 from callboard.bus.bus import Bus
+from callboard.config.expectations import nearest
+from callboard.errors import BusError
 
 
-async def served_agents(bus: Bus) -> frozenset[str]:
-    """Their names: the first worker of an agent makes its queues, which stay. One question for 1,024 queues."""
+async def never_served(bus: Bus, agent: str) -> str:
+    """``""``, or, if no worker has ever served ``agent``, so in words. Nobody waits long for that: it is a hint."""
+    try:
+        served = await _served(bus)
+    except BusError:
+        return ""
+    return "" if agent in served else f"no worker has ever served {agent!r}{nearest(agent, served)}"
+
+
+async def _served(bus: Bus) -> frozenset[str]:
+    """The first worker of an agent makes its queues, which stay. One question for 1,024 queues."""
     stream = bus.connection.subjects.stream("TASKS")
     queues: list[str] = []
     while True:
-        body = {"offset": len(queues)}
-        answer = await storage.patiently(lambda: storage.api(bus.connection, f"CONSUMER.NAMES.{stream}", body))  # noqa: B023 - asked at once
+        answer = await storage.api(bus.connection, f"CONSUMER.NAMES.{stream}", {"offset": len(queues)})
         page = cast("list[Any]", answer.get("consumers") or [])
         queues += [str(name) for name in page]
         if not page or len(queues) >= int(answer.get("total", 0)):

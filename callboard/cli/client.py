@@ -51,21 +51,19 @@ async def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Show the run until it ends, and print its result.")] = False,
 ) -> int:
     """Give a task to an agent and print the run's id. Once it is printed, the run happens."""
-    from callboard.app.serving import served_agents
-    from callboard.config.expectations import nearest
+    from callboard.app.serving import never_served
 
     given = given_input(input, as_json=input_json)
     seconds = None if deadline is None else _seconds(deadline)
     async with board(shared) as opened:
         run = await opened.submit(agent, given, tenant=tenant, lane=lane, key=key, deadline=seconds)
-        served = await served_agents(opened.bus)
-        if agent not in served and not shared.json:
-            text = f"the task waits: no worker has ever served {agent!r}{nearest(agent, served)}"
-            typer.secho(text, fg="yellow", err=True)
+        unserved = await never_served(opened.bus, agent)
+        if unserved and not shared.json:
+            typer.secho(f"the task waits: {unserved}", fg="yellow", err=True)
         if wait:
             return await _watch(shared, opened, run)
         if shared.json:
-            shared.show({"run": run.id, "tenant": run.tenant, "agent": agent, "served": agent in served})
+            shared.show({"run": run.id, "tenant": run.tenant, "agent": agent, "served": not unserved})
         else:
             say(run.id)
     return DONE
