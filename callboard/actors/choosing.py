@@ -71,13 +71,13 @@ def others(spec: AgentSpec, call: Call, absent: AbstractSet[int] = _NOBODY) -> b
     return any(entry not in gone for entry in _entries(spec, call.purpose))
 
 
-def following(entries: Sequence[int], refused: Mapping[int, Refusal]) -> int | None:
+def following(entries: Sequence[int], refused: Mapping[int, Refusal], *, purpose: Purpose = "turn") -> int | None:
     """The entry to ask the guards about next; None: they let none of them.
 
-    What refuses the first one for good (a budget) means the run.
+    What refuses the first one for good (a budget) means the run; but a model that only sums up is not what it is about.
     """
     first = refused.get(entries[0])
-    if first is not None and first.retry_at is None:
+    if first is not None and first.retry_at is None and purpose != "summary":
         return None
     return next((entry for entry in entries if entry not in refused), None)
 
@@ -89,9 +89,10 @@ def instead(entry: int, refused: Mapping[int, Refusal], spec: AgentSpec, *, abse
 
 
 def verdict(refused: Mapping[int, Refusal]) -> Refusal:
-    """What the guards say if they let none: to come back as early as one of them may be let."""
+    """What the guards say if they let none: to come back as early as one may be let, else to end, best with a word."""
     later = [(refusal.retry_at, entry) for entry, refusal in refused.items() if refusal.retry_at is not None]
-    return refused[min(later)[1]] if later else next(iter(refused.values()))
+    kindly = (refusal for refusal in refused.values() if refusal.wrap_up)
+    return refused[min(later)[1]] if later else next(kindly, next(iter(refused.values())))
 
 
 def _entries(spec: AgentSpec, purpose: Purpose) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ async def call_model(
     """
     refused, absent = dict[int, Refusal](), frozenset(at for at, model in enumerate(models) if model is None)
     entries = _order(owner, command, absent, spec=spec, given=given, ports=ports)
-    while (entry := following(entries, refused)) is not None:
+    while (entry := following(entries, refused, purpose=command.purpose)) is not None:
         if not has_room(owner.view, command, spec.every_model[entry], spec=spec, run=owner.key.run):
             entries = _make_room(owner, command, entry, entries=entries, refused=refused, spec=spec)
             continue

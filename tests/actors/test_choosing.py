@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given
@@ -188,6 +189,14 @@ def test_a_guard_that_lets_the_first_model_wait_means_that_model():
 
 def test_a_guard_that_refuses_the_first_model_for_good_means_the_run():
     assert following((0, 1), {0: refusal(None)}) is None
+
+
+def test_a_guard_that_refuses_a_model_for_summaries_for_good_means_that_model():
+    assert following((2, 0, 1), {2: refusal(None)}, purpose="summary") == 0
+    assert following((0,), {0: refusal(None)}, purpose="summary") is None
+    out_of_money = replace(refusal(None, "budget"), wrap_up=True)
+    assert verdict({2: refusal(None, "unpriced"), 0: out_of_money}).guard == "budget"
+    assert verdict({2: out_of_money, 0: refusal(9, "rate")}).guard == "rate"
 
 
 def test_a_call_that_all_refuse_comes_back_when_the_first_of_them_may_let_it():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from callboard.actors.code import AgentCode
 from callboard.actors.gate import Answer, Ask, Grant, NoGate, Refusal
 from callboard.actors.worker import Worker
-from callboard.bus.messages import ContextRelieved, GuardDenied, ModelResponded, Problem
+from callboard.bus.messages import ContextRelieved, GuardDenied, ModelRequested, ModelResponded, Problem
 from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec, Limits, ModelChoice
 from callboard.tools.tool import tool
@@ -44,6 +44,18 @@ class NoSummary(NoGate):
     async def admit(self, ask: Ask) -> Answer:
         if ask.purpose == "summary":
             return Refusal("budget", Problem(kind="budget", message="the run has used $2"), wrap_up=True)
+        return Grant()
+
+
+class Unpriced(NoGate):
+    """There is a budget in dollars, and nobody knows what the model for summaries costs."""
+
+    def enter(self, key: RunKey) -> Unpriced:
+        return self
+
+    def admit(self, ask: Ask) -> Answer:
+        if ask.name == "scripted/cheap":
+            return Refusal("budget", Problem(kind="unknown_price", message="nobody knows what it costs"))
         return Grant()
 
 
@@ -86,3 +98,18 @@ async def test_a_budget_that_is_used_up_for_a_summary_ends_the_run_as_that_budge
     assert denied.call.startswith("m")
     assert (state.outcome, state.terminal.problem.kind, state.terminal.guard) == ("failed", "budget", "budget")
     assert TALK in state.terminal.partial.value
+
+
+async def test_a_model_for_summaries_that_is_refused_for_good_leaves_them_to_those_of_the_turns() -> None:
+    async with guarded(talker(), Unpriced()) as board:
+        key = await board.submit("a", "talk")
+        state = await board.over(key)
+        events = [event for entry in await board.bus.journals.read(key) for event in entry.record.events]
+    assert state.outcome == "completed"
+    assert not [event for event in events if isinstance(event, GuardDenied)]
+    summaries = {
+        (event.model, event.instead)
+        for event in events
+        if isinstance(event, ModelRequested) and event.purpose == "summary"
+    }
+    assert summaries == {("scripted/m", "nobody knows what it costs")}
