@@ -69,7 +69,7 @@ class Accounts(NamedTuple):
     @property
     def spent(self) -> Tally:
         """Everything that counts against the run's caps."""
-        return self.own.plus(self.children)
+        return self.own if self.children is ZERO else self.own.plus(self.children)
 
 
 def tally(amount: Amount) -> Tally:

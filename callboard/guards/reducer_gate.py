@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -20,6 +21,7 @@ from callboard.bus.messages import Event, Problem, Record, RunKilled, RunPaused
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
+from callboard.config.once import once
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted, by, kill_id, missing_of, pause_name
 from callboard.guards.kit import Guard, Seen, Verdict
@@ -32,14 +34,13 @@ _GRANT: Final = Grant()
 _HINT: Final = "do something else; if it must be this, say why in your answer"
 
 
-@dataclass(frozen=True, slots=True)
 class ReducerGates:
     """Implements ``Gates`` for guards with ``gates = True``."""
 
-    hosted: Sequence[Hosted]
-    journals: Journals
-    say: Say
-    clock: Clock
+    def __init__(self, hosted: Sequence[Hosted], journals: Journals, say: Say, clock: Clock) -> None:
+        self.journals, self.say, self.clock = journals, say, clock
+        self.asked_of = once(partial(_gating, hosted))
+        """Those that are asked before the effects of a spec's runs."""
 
     def enter(self, key: RunKey) -> RunGate:
         """The guards of one run; which ones, its spec says at the first effect."""
@@ -61,7 +62,7 @@ class _RunReducers:
         self._last = sequence
         if record is None or self._guards == ():
             return
-        now = self.gates.clock.now()
+        now = record.at or self.gates.clock.now()
         for guard in self._awake:
             self._show(guard, sequence, record, now)
         if self._asleep or self._guards is None:
@@ -70,7 +71,7 @@ class _RunReducers:
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         if self._guards is None:
-            self._meet(tuple(_asked(self.gates.hosted, ask.spec, self.key)))
+            self._meet(tuple(_asked(self.gates.asked_of(ask.spec), ask.spec, self.key)))
         if not self._awake:
             return _GRANT
         now = self.gates.clock.now()
@@ -101,10 +102,13 @@ class _RunReducers:
 
     def _rouse(self, events: Sequence[Event]) -> None:
         """Let those that ``events`` wake see all that has happened; forget it when nobody sleeps any more."""
-        for guard in [guard for guard in self._asleep if any(map(guard.guard.wakes, events))]:
-            guard.awake = True
-            self._catch_up(guard)
-            self._sort()
+        for guard in self._asleep:
+            for event in events:
+                if guard.guard.wakes(event):
+                    guard.awake = True
+                    self._catch_up(guard)
+                    self._sort()
+                    break
         if not self._asleep and self._guards is not None:
             self._kept.clear()
 
@@ -144,11 +148,23 @@ class _RunReducers:
         await self.gates.journals.signal(self.key, Record(id=once or clock.new_id(), at=clock.now(), events=(event,)))
 
 
+def _gating(hosted: Sequence[Hosted], spec: AgentSpec) -> tuple[Hosted, ...]:
+    return tuple(each for each in hosted if _gates(each, spec))
+
+
+def _gates(each: Hosted, spec: AgentSpec) -> bool:
+    try:
+        made = each.make(spec)
+    except Exception:  # noqa: BLE001 - the code of others: whoever makes it for a run deals with it
+        return True
+    return made is not None and made[0].gates
+
+
 def _asked(hosted: Sequence[Hosted], spec: AgentSpec, key: RunKey) -> Iterator[Previewer]:
     for each in hosted:
         try:
             made = each.make(spec)
-            if made is not None and made[0].gates:
+            if made is not None:
                 guard, mode = made
                 missing, awake = missing_of(spec, each.name, guard), type(guard).wakes is Guard[Any].wakes
                 yield Previewer(each.name, guard, mode, missing, guard.start(key), awake=awake)

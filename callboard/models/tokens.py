@@ -58,8 +58,10 @@ class Calibration:
 
 
 def _since_last_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
-    answers = [at for at, message in enumerate(messages) if isinstance(message, AssistantTurn)]
-    return messages[answers[-1] + 1 :] if answers else messages
+    for at in range(len(messages), 0, -1):
+        if isinstance(messages[at - 1], AssistantTurn):
+            return messages[at:]
+    return messages
 
 
 def message_size(message: ChatMessage) -> int:

@@ -22,6 +22,7 @@ from callboard.models.prices import price_of
 GUARD: Final = "budget"
 Scope: TypeAlias = Literal["run", "agent", "tenant", "global"]
 TOOL: Final = Amount(tool_calls=1)
+HELD_BY_A_TOOL: Final = tally(TOOL)
 _TOOL_CALLS: Final = UNITS.index("tool_calls")
 _MODEL_UNITS: Final = range(_TOOL_CALLS)
 _WORDS: Final = {

@@ -28,7 +28,9 @@ from callboard.bus.subjects import RunKey
 from callboard.config.spec import AgentSpec
 from callboard.guards.budget.core import (
     GUARD,
+    HELD_BY_A_TOOL,
     NO_EASE,
+    TOOL,
     Ease,
     Notice,
     Over,
@@ -81,14 +83,14 @@ class BudgetGates:
 
     def enter(self, key: RunKey) -> RunGate:
         """The budget of one run."""
-        return _RunBudget(self, key, SharedRun(self.books, key, self.books.clock.new_id()))
+        return _RunBudget(self, key)
 
 
 @dataclass(slots=True)
 class _RunBudget:
     gates: BudgetGates
     key: RunKey
-    shared: SharedRun
+    _shared: SharedRun | None = None
     _live: dict[tuple[str, int], Tally] = field(default_factory=dict[tuple[str, int], Tally])
     """Granted, and perhaps not in the journal yet."""
     _said: set[str] = field(default_factory=set[str])
@@ -101,7 +103,7 @@ class _RunBudget:
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         reserved = needs(ask)
-        held = tally(reserved)
+        held = HELD_BY_A_TOOL if reserved is TOOL else tally(reserved)
         if not self._is_at_ease(ask, held):
             return self._judge(ask, reserved, held)
         self._live[ask.call, ask.attempt] = held
@@ -134,15 +136,24 @@ class _RunBudget:
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:  # noqa: ARG002 - the port's
         self._live.pop((ask.call, ask.attempt), None)
-        if not self.shared.holds(ask) or (ending.how == "cancelled" and ask.request is not None):
+        shared = self._shared
+        if shared is None or not shared.holds(ask) or (ending.how == "cancelled" and ask.request is not None):
             return None
-        return self.shared.give_back(ask) if ending.how == "unstarted" else self.shared.settle(ask, used(ending.usage))
+        return shared.give_back(ask) if ending.how == "unstarted" else shared.settle(ask, used(ending.usage))
 
     async def leave(self, state: RunState) -> None:
         if state.terminal is None and not state.suspended:
             return  # another owner has it
-        if (spec := _spec_of(state, busy=self.shared.opened or bool(self.gates.books.runtime))) is not None:
+        opened = self._shared is not None and self._shared.opened
+        if (spec := _spec_of(state, busy=opened or bool(self.gates.books.runtime))) is not None:
             await self.shared.leave(state, self.shared.accounts(state, spec))
+
+    @property
+    def shared(self) -> SharedRun:
+        """Its accounts: made when there is something to share, for most runs are charged to nothing but themselves."""
+        if self._shared is None:
+            self._shared = SharedRun(self.gates.books, self.key, self.gates.books.clock.new_id())
+        return self._shared
 
     def _unwritten(self, ask: Ask) -> Tally:
         """What is granted and not counted by the fold yet: calls of the same batch, branches of a function."""
