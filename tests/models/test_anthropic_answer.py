@@ -100,7 +100,7 @@ def test_a_new_stop_reason_with_calls_is_a_turn_for_tools() -> None:
     assert reply(*called("{}"), *end("a_new_one")).stop == "tool_use"
 
 
-@pytest.mark.parametrize("text", ['{"a": ', "{'a': 1}", '{"a": NaN}', "[" * 5_000])
+@pytest.mark.parametrize("text", ['{"a": ', "{'a': 1}", '{"a": NaN}', '{"a": 1e400}', "[" * 5_000])
 def test_arguments_that_are_no_json_are_handed_on_as_text(text: str) -> None:
     assert reply(*called(text), *end("tool_use")).tool_calls[0].arguments == text
 

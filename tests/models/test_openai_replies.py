@@ -183,6 +183,7 @@ def test_usage_is_never_below_nothing() -> None:
         ("", True, ""),
         ('{"a": ', False, '{"a": '),
         ('{"a": NaN}', False, '{"a": NaN}'),
+        ('{"a": 1e400}', False, '{"a": 1e400}'),
         ('{"a": "\\ud83d"}', False, '{"a": "\\ud83d"}'),
         ("[" * 9_999, False, "[" * 9_999),
         ("7", False, 7),

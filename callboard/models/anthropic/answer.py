@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import JsonValue
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.history import Block, as_object
 from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.written import json_in
 
 _STOPS: Final[Mapping[str, Stop]] = {
     "end_turn": "end",
@@ -133,7 +134,7 @@ class Answer:
         if not text.strip():
             return "" if self._stop in _CUT_OFF else block.began.get("input", {})
         try:
-            return from_json(text, allow_inf_nan=False)  # type: ignore[no-any-return]
+            return json_in(text)
         except ValueError:
             return text
 

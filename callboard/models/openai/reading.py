@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from pydantic import JsonValue
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from callboard.models.port import ChatReply, Delta, Unseen, Usage
+from callboard.models.written import json_in
 
 _BYTES_PER_TOKEN: Final = 2
 END: Final = object()
@@ -68,7 +69,7 @@ def arguments(raw: object, *, cut: bool) -> JsonValue:
     if not said.strip():
         return "" if cut else {}
     try:
-        return cast("JsonValue", from_json(said, allow_inf_nan=False))
+        return json_in(said)
     except ValueError:
         return said
 
