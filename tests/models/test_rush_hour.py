@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import anyio
@@ -17,11 +16,13 @@ from callboard.testing import Call, FakeProvider, Fault, Limit, Reply, Request, 
 from callboard.tools.tool import tool
 from tests.support.bus import bus_url
 from tests.support.fleet import Fleet
-from tests.support.provided import NO_GUARDS, PRICES, WIRES, Told, charged, codes, told, working
+from tests.support.provided import NO_GUARDS, PRICES, Told, charged, codes, told, working
 
 USERS = 20
 ALLOWED = 60
 """Requests a minute; two waves of twenty users have eighty."""
+MINUTE, SPARE = 3.0, 2.0
+"""Seconds of a minute here, and those that the limiter spares for calls that arrive later than they were let go."""
 
 
 @tool(effect="pure")
@@ -65,50 +66,39 @@ def refused(server: FakeProvider) -> int:
     return sum(request.status == 429 for request in server.requests)
 
 
-LONG = [pytest.mark.slow, pytest.mark.timeout(400)]
-
-
-@pytest.mark.parametrize(
-    ("agent", "minute", "late"), [("gpt", 3.0, 0), *(pytest.param(agent, 60.0, 4, marks=LONG) for agent in WIRES)]
-)
-async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(
-    agent: str, minute: float, late: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``late``: how many may be refused because a busy machine sent them more than a second after they were let go."""
-    monkeypatch.setattr(gcra, "_MINUTE", minute + 1.0)  # a second to spare, as ever
-    limits = {f"{WIRES[agent]}/{agent}": RateLimit(requests=ALLOWED)}
-    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(requests=ALLOWED, window=minute))
+async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gcra, "_MINUTE", MINUTE + SPARE)
+    limits = {"openai/gpt": RateLimit(requests=ALLOWED)}
+    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(requests=ALLOWED, window=MINUTE))
     guarding = replace(NO_GUARDS, rate_limits=limits)
     async with served as server, working(codes((look,)), server.url, guarding=guarding, workers=2) as board:
         async with (
             open_bus(bus_url(), subjects=board.subjects, name="guard") as bus,
             running(rate_child(bus, limits, name="guard")),
         ):
-            runs = await crowd(board, agent, within=6 * minute + 30)
-            assert refused(server) <= late, f"the provider refused {refused(server)} of {len(server.requests)} calls"
-        await settled(board, agent, runs, server)
+            runs = await crowd(board, "gpt", within=120)
+            assert refused(server) == 0
+        await settled(board, "gpt", runs, server)
         span = server.requests[-1].at - server.requests[0].at
-        assert math.ceil(span / minute) > 1, "all of them fitted into one minute: the limit was never reached"
+        assert span > MINUTE, "all of them fitted into one minute: the limit was never reached"
 
 
 async def test_tokens_are_kept_to_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    minute = 3.0
-    monkeypatch.setattr(gcra, "_MINUTE", minute + 1.0)
+    monkeypatch.setattr(gcra, "_MINUTE", MINUTE + SPARE)
     limits = {"anthropic/claude": RateLimit(input_tokens=12_000)}
-    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(tokens=12_000, window=minute))
+    served = fake_provider(replies=answer, prices=PRICES, limit=Limit(tokens=12_000, window=MINUTE))
     guarding = replace(NO_GUARDS, rate_limits=limits)
     async with served as server, working(codes((look,)), server.url, guarding=guarding) as board:
-        runs = await crowd(board, "claude", within=60)
+        runs = await crowd(board, "claude", within=120)
         assert refused(server) == 0
         await settled(board, "claude", runs, server)
 
 
-@pytest.mark.parametrize("agent", ["claude", *(pytest.param(agent, marks=LONG) for agent in ("gpt", "open"))])
-async def test_without_configured_limits_refused_calls_are_made_again_and_no_user_sees_it(agent: str) -> None:
+async def test_without_configured_limits_refused_calls_are_made_again_and_no_user_sees_it() -> None:
     busy = Fault("rate", at=range(1, 9), retry_after=0.3)  # however slow this machine is
     served = fake_provider(replies=answer, faults=[busy], prices=PRICES, limit=Limit(requests=30, window=1.0))
     async with served as server, working(codes((look,)), server.url, workers=2) as board:
-        runs = await crowd(board, agent, within=60)
+        runs = await crowd(board, "claude", within=120)
         assert refused(server) == sum(len(run.failed) for run in runs) >= len(range(1, 9))
         assert {each.problem.kind for run in runs for each in run.failed} == {"model_rate"}
-        await settled(board, agent, runs, server)
+        await settled(board, "claude", runs, server)
