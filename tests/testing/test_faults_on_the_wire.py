@@ -11,7 +11,7 @@ import anyio
 import httpx2
 import pytest
 
-from callboard.testing import Call, FakeProvider, Fault, Limit, Reply, Request, Tokens, by_turn, fake_provider
+from callboard.testing import Call, FakeProvider, Fault, Limit, Rate, Reply, Request, Tokens, by_turn, fake_provider
 
 PATHS = {"anthropic": "/v1/messages", "openai": "/v1/responses", "openai-chat": "/v1/chat/completions"}
 REPLY = Reply("one two three four five", (Call("add", {"a": 1}),), tokens=Tokens(10, 8))
@@ -132,11 +132,20 @@ async def test_an_error_event_stands_in_the_stream_with_status_200(wire: str) ->
         assert last["error"]["code"] == "server_is_overloaded"
 
 
-async def test_an_error_event_may_be_the_first() -> None:
-    async with serving([REPLY], Fault("error_event", after=0, message="no more")) as (_, client):
+async def test_an_error_event_may_be_the_first_and_then_nothing_is_billed() -> None:
+    async with serving([REPLY], Fault("error_event", after=0, message="no more")) as (server, client):
         answer = await client.post("/v1/messages", json=body("anthropic"))
     assert events(answer.text) == ["error"]
     assert "no more" in answer.text
+    assert (server.total.calls, server.requests[0].billed) == (0, False)
+
+
+async def test_each_request_says_what_it_costs() -> None:
+    async with serving([REPLY], Fault("truncate", at=1, after=1), prices={"m": Rate(3, 15)}) as (server, client):
+        for _ in range(2):
+            await client.post("/v1/messages", json=body("anthropic"))
+    assert [request.usd_micros for request in server.requests] == [30, 150]
+    assert server.total.usd_micros == 180
 
 
 @pytest.mark.parametrize(
