@@ -176,7 +176,7 @@ async def test_beginnings_that_are_cold_are_forgotten():
     assert not leaders._ahead
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9))
 def test_whatever_happens_one_is_ahead_at_most_while_it_is_cold_and_all_come_through(seed):
     anyio.run(_anything, seed)

@@ -28,7 +28,7 @@ MESSAGES = (
     ToolOutcome("m1.0", "look", {"seen": ["x"]}, is_error=True),
 )  # fmt: skip
 histories = st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=8).map(tuple)
-many = settings(max_examples=200, deadline=None)
+many = settings(max_examples=80, deadline=None)
 
 
 def of(messages, last: Prefix | None = None) -> Prefix:

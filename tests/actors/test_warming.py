@@ -92,7 +92,7 @@ def test_it_ends_at_its_deadline_like_every_run():
     assert (ended.event.type, ended.event.problem.kind) == ("run.failed", "deadline")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(journals)
 def test_whatever_lies_in_its_journal_it_asks_for_nothing_but_the_one_call(entries):
     state = replay(entries)

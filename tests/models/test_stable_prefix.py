@@ -153,7 +153,7 @@ turns = st.lists(
     ),
     min_size=1, max_size=5,
 )  # fmt: skip
-some = settings(max_examples=80, deadline=None)
+some = settings(max_examples=30, deadline=None)
 
 
 # ---- the property -------------------------------------------------------------------------------------------------

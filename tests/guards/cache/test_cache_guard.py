@@ -181,7 +181,7 @@ def test_what_it_does_not_know_changes_nothing():
 
 
 # ---- properties ---------------------------------------------------------------------------------------------------
-many = settings(max_examples=200, deadline=None)
+many = settings(max_examples=80, deadline=None)
 
 
 @many

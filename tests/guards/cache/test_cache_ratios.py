@@ -66,7 +66,7 @@ def test_what_nobody_knows_the_price_of_costs_nothing_and_an_empty_prompt_has_no
     assert added_up(reads(Turn(new=0)))[0].ratio == 0.0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(turns, max_size=6), max_size=3))
 def test_nothing_is_lost_or_counted_twice(plans):
     runs = [run_of(plan) for plan in plans]
