@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import anyio
+import pytest
 
 from callboard.bus.messages import ContextRelieved, ModelResponded
 from callboard.testing import Call, Rate, Reply, Request, fake_provider
 from tests.chaos.zygote import Role, zygote
 from tests.crash.matrix import KEY, Ending, Matrix, all_cells, judge
 
+pytestmark = pytest.mark.timeout(180)
 WINDOW, ANSWER, PAGES = 6_000, 600, 8
 CONFIG = """
 providers:
@@ -66,7 +68,7 @@ async def test_a_worker_killed_while_a_model_sums_up_is_replaced_and_the_run_goe
             board = Matrix("reader", tmp_path / "agents.yaml", lambda place: f"<{place}>", cells, forks)
             nobody = Role("none", "none", str(cells), (), "none", code=str(board.config))
             await anyio.to_thread.run_sync(forks.spawn, nobody)  # it imports the SDK
-            calm = await board.cell("count:0")
+            calm = await board.cell("count:0", within=60)
             order = [event.call for event in answers(calm)]
             place = f"amid:{order.index('s1') + 1}"
             endings = await all_cells(board, [place])

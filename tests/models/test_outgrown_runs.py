@@ -84,7 +84,7 @@ async def test_a_run_reads_far_more_than_its_window_holds_and_pays_what_the_prov
         fake_provider(replies=reader, prices=PRICES) as server,
         working({name: agent(name)}, server.url) as board,
     ):
-        run = await told(board, await board.submit(name, "read it all"))
+        run = await told(board, await board.submit(name, "read it all"), within=90)
         assert run.end == "completed"
         within(server)
         assert await charged(board, run, name) == server.bill[name].usd_micros
@@ -104,7 +104,7 @@ async def test_a_summary_is_made_by_its_own_model_and_by_the_agents_when_that_on
         fake_provider(replies=reader, prices=PRICES, faults=(down,)) as server,
         working({"gpt": code}, server.url) as board,
     ):
-        run = await told(board, await board.submit("gpt", "read it all"))
+        run = await told(board, await board.submit("gpt", "read it all"), within=90)
         assert run.end == "completed"
         asked = [each.model for each in run.requested if each.purpose == "summary"]
         assert asked[:3] == ["openai-chat/open", "openai/gpt", "openai-chat/open"]
@@ -122,7 +122,7 @@ async def test_a_window_that_nobody_knows_is_found_out_by_a_refusal_twice_at_mos
         fake_provider(replies=reader, prices=PRICES, faults=(too_large,)) as server,
         working({"claude": replace(code, spec=unknown)}, server.url) as board,
     ):
-        run = await told(board, await board.submit("claude", "read it all"))
+        run = await told(board, await board.submit("claude", "read it all"), within=90)
         assert run.end == end
         done = await reliefs(board, run)
         assert [event.window for event in done] == [0, 0]
@@ -143,7 +143,7 @@ async def test_what_was_cleared_can_be_recalled_from_the_journal() -> None:
         fake_provider(replies=curious, prices=PRICES) as server,
         working({"claude": agent("claude", tools=(read_page, recall))}, server.url) as board,
     ):
-        run = await told(board, await board.submit("claude", "read it all"))
+        run = await told(board, await board.submit("claude", "read it all"), within=90)
         assert run.end == "completed"
         (call,) = [call for call in run.state.calls.values() if call.name == "recall"]
         assert call.result.value == read_page(2)
