@@ -1,4 +1,7 @@
-"""Twenty users at six o'clock, and twenty more: no rate limit of the provider reaches one of them."""
+"""Twenty users at six o'clock, and twenty more: no rate limit of the provider reaches one of them.
+
+One worker, which keeps the limits by itself: how workers share them is tested in tests/guards/rate.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,10 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from callboard.actors.actor import running
-from callboard.bus.bus import open_bus
 from callboard.config.guards import RateLimit
 from callboard.guards.rate import gcra
-from callboard.guards.rate.limiter import rate_child
 from callboard.testing import Call, FakeProvider, Fault, Limit, Reply, Request, Tokens, fake_provider
 from callboard.tools.tool import tool
-from tests.support.bus import bus_url
 from tests.support.fleet import Fleet
 from tests.support.provided import NO_GUARDS, PRICES, Told, charged, codes, told, working
 
@@ -71,13 +70,9 @@ async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(monk
     limits = {"openai/gpt": RateLimit(requests=ALLOWED)}
     served = fake_provider(replies=answer, prices=PRICES, limit=Limit(requests=ALLOWED, window=MINUTE))
     guarding = replace(NO_GUARDS, rate_limits=limits)
-    async with served as server, working(codes((look,)), server.url, guarding=guarding, workers=2) as board:
-        async with (
-            open_bus(bus_url(), subjects=board.subjects, name="guard") as bus,
-            running(rate_child(bus, limits, name="guard")),
-        ):
-            runs = await crowd(board, "gpt", within=120)
-            assert refused(server) == 0
+    async with served as server, working(codes((look,)), server.url, guarding=guarding) as board:
+        runs = await crowd(board, "gpt", within=120)
+        assert refused(server) == 0
         await settled(board, "gpt", runs, server)
         span = server.requests[-1].at - server.requests[0].at
         assert span > MINUTE, "all of them fitted into one minute: the limit was never reached"
