@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from callboard.actors.agent import run_agent
 from callboard.actors.charges import late_facts, unborn, unstarted
 from callboard.actors.claim import Claim, NotForUs, Spent, TaskClaim, judge
-from callboard.actors.code import SPEC_BYTES, AgentCode, Ports
+from callboard.actors.code import AgentCode, Ports, kept_spec
 from callboard.actors.contents import pack
 from callboard.actors.fold import EMPTY, fold, replay
 from callboard.actors.function import run_function
@@ -42,6 +42,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.ports import HeldTask
 from callboard.bus.subjects import RunKey
+from callboard.config.kept import NewerSpec
 from callboard.config.spec import AgentSpec
 from callboard.errors import BusError, ConfigError, InvalidMessage
 from callboard.log import bound, get_logger
@@ -72,6 +73,7 @@ class Attempt:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _leaving: bool = False
     _given: bool = False
+    _newer: bool = False
 
     async def run(self, hint: Callable[[], None]) -> None:
         """From the claim to the acknowledgement. ``hint`` is called when somebody writes to the journal."""
@@ -202,8 +204,12 @@ class Attempt:
         assert created is not None
         code = self.agents.get(created.agent)
         try:
-            spec = _spec(created, code, owner.key.tenant)
+            spec = kept_spec(created, code, owner.key.tenant)
             models = opened(spec, self.open_model, warm=created.warm)
+        except NewerSpec as error:
+            log.warning("run of a newer version, left to a newer worker", reason=str(error))
+            self._newer = True
+            return
         except (ValidationError, ConfigError) as error:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))
@@ -241,7 +247,7 @@ class Attempt:
             owner.defer(*unstarted(owner.view, self.ports.clock.now()))
             await self._release(owner)
         if self.lost is None and not owner.written:
-            await self.task.release()
+            await self.task.release(_NEWER_VERSION_SECONDS if self._newer else 0.0)
             return
         state = self.lost or owner.state
         if state.foreign and state.terminal is None:
@@ -289,12 +295,3 @@ class Attempt:
     async def _signal(self, key: RunKey, *events: Event) -> tuple[int, Record]:
         record = Record(id=self.ports.clock.new_id(), at=self.ports.clock.now(), events=events)
         return await self.ports.journals.signal(key, record), record
-
-
-def _spec(created: RunCreated, code: AgentCode | None, tenant: str) -> AgentSpec:
-    """The spec that the run keeps; mostly it is the one that this worker has."""
-    if created.spec is None:
-        raise ConfigError(f"the run has no agent spec: its JSON may have {SPEC_BYTES:,} bytes, make it shorter")
-    if code is not None and created.spec == code.kept_for(tenant)[0]:
-        return code.spec_for(tenant)
-    return AgentSpec.model_validate(created.spec)

@@ -15,9 +15,12 @@ from callboard.actors.gate import Gates, NoGate
 from callboard.actors.leading import Leaders
 from callboard.actors.retry_budget import RetryBudgets
 from callboard.bus.deltas import NoTokens, Tokens
+from callboard.bus.messages import RunCreated
 from callboard.bus.ports import Blobs, Graveyard, Hints, Journals, Tasks, Timers
 from callboard.clock import Clock
+from callboard.config.kept import whole_spec
 from callboard.config.spec import AgentSpec
+from callboard.errors import ConfigError
 from callboard.tools.tool import AnyTool
 
 SPEC_BYTES: Final = 160 * 1024
@@ -72,6 +75,18 @@ def _kept(spec: AgentSpec) -> tuple[JsonValue, str]:
     dumped = spec.model_dump(mode="json", exclude_defaults=True)
     data = to_json(dumped)
     return dumped if len(data) <= SPEC_BYTES else None, hashlib.sha256(data).hexdigest()[:16]
+
+
+def kept_spec(created: RunCreated, code: AgentCode | None, tenant: str) -> AgentSpec:
+    """The spec that the run keeps; mostly it is the one that this worker has.
+
+    Raises ``NewerSpec``, ``ConfigError`` if there is none, ``ValidationError`` for one that no version can read.
+    """
+    if created.spec is None:
+        raise ConfigError(f"the run has no agent spec: its JSON may have {SPEC_BYTES:,} bytes, make it shorter")
+    if code is not None and created.spec == code.kept_for(tenant)[0]:
+        return code.spec_for(tenant)
+    return whole_spec(created.spec)
 
 
 @dataclass(frozen=True, slots=True)

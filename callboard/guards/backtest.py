@@ -29,6 +29,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
+from callboard.config.kept import known_spec
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import ACTIONS
@@ -160,7 +161,7 @@ def judge(
 def spec_of(created: RunCreated) -> AgentSpec:
     """The agent as the run keeps it; the defaults, if it does not, or keeps what this version cannot read."""
     try:
-        return AgentSpec.model_validate(created.spec)
+        return known_spec(created.spec)
     except ValidationError:
         return AgentSpec(name=created.agent)
 

@@ -25,6 +25,7 @@ from callboard.bus.bus import Bus
 from callboard.bus.messages import Amount, Record, RunKilled, RunSteered
 from callboard.bus.ports import Journals, StateValue
 from callboard.bus.subjects import RunKey
+from callboard.config.kept import known_spec
 from callboard.config.spec import AgentSpec
 from callboard.guards.budget.core import (
     GUARD,
@@ -234,6 +235,6 @@ def _spec_of(state: RunState, *, busy: bool) -> AgentSpec | None:
     if not busy and not (isinstance(budget, dict) and SHARED.intersection(budget)):
         return None
     try:
-        return AgentSpec.model_validate(kept)
+        return known_spec(kept)
     except ValidationError:
         return None

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from callboard.bus.guard_words import Mode
 from callboard.bus.messages import RunCreated
+from callboard.config.kept import known_spec
 from callboard.config.spec import AgentSpec
 from callboard.guards.hosted import Hosted
 from callboard.guards.kit import Guard
@@ -54,4 +55,4 @@ class Posts:
 
 def _spec(agent: str, kept: JsonValue) -> AgentSpec:
     """The spec that the run keeps; one that was too large to be kept has the defaults, which are all on."""
-    return AgentSpec(name=agent) if kept is None else AgentSpec.model_validate(kept)
+    return AgentSpec(name=agent) if kept is None else known_spec(kept)
