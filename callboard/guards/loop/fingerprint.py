@@ -6,14 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 from zlib import crc32
 
 from pydantic import JsonValue
 
 from callboard.bus.messages import Content, Problem
-from callboard.guards.loop.mood import Mood, mood_of
+from callboard.guards.loop.mood import Mood, complains, mood_of
 from callboard.guards.loop.plain import bounded, canonical, lines, of_call, of_result, without_echo, without_ids
+from callboard.guards.loop.verbs import reads
 
 Hash: TypeAlias = int
 Kind: TypeAlias = Literal["read", "write", "poll", "delegate"]
@@ -23,10 +25,26 @@ _PIECES: Final = re.compile(r"\n|[{}\[\]]+|,(?=\")|(?<=[.!?]) ")
 """Between lines, between the fields of JSON, between sentences."""
 _PIECE: Final = 4
 """Letters. Less is a bracket or a word such as "pass"."""
+_OPENING: Final = 24
+_SAID: Final = 1_536
+"""Letters of which the words are looked at."""
+_BRIEF: Final = 12
+"""Words. Of fewer two in a row count."""
+_FEW: Final = 24
+"""Pieces. What has more is a document, and known by them."""
+_TOKENS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\d_]{2,}")
+"""Words, or signs of languages that do not part them."""
+_ASIDE: Final = frozenset(
+    {"description", "explanation", "rationale", "reasoning", "intent", "purpose", "justification", "reason"}
+)
+_KNOBS: Final = frozenset({"timeout", "timeout_ms", "timeoutMs", "timeout_seconds"})
+_SUBSTANCE: Final = frozenset({"command", "cmd", "script", "code", "query", "pattern", "path", "file_path", "url"})
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _DIGITS: Final = re.compile(r"\d+")
 
 
+Words: TypeAlias = tuple[int, ...]
+"""Each word with the two that follow it, without numbers: what is worded anew keeps many of them."""
 Piece: TypeAlias = tuple[int, int, int, int]
 """A piece of a result: as it is, without its numbers, also without the words of the call, and its length."""
 
@@ -35,8 +53,10 @@ Piece: TypeAlias = tuple[int, int, int, int]
 class Outcome:
     """What came of a call. ``exact`` is without times, ``same`` also without ids.
 
+    ``said``: those pieces of a failure that say what is wrong.
+
     ``gist`` is also without numbers, and ``shape`` without the words of the call itself. ``long``: too long for a mere
-    acknowledgement. Then ``pieces`` are its lines, fields and sentences.
+    acknowledgement. Then ``pieces`` are its lines, fields and sentences. ``words``: of those that are no document.
     """
 
     exact: Hash
@@ -47,11 +67,54 @@ class Outcome:
     long: bool = False
     denied: bool = False
     pieces: tuple[Piece, ...] = ()
+    said: tuple[Piece, ...] = ()
+    words: Words = ()
+    size: int = 0
+    """Letters."""
 
 
-def call_key(name: str, arguments: JsonValue) -> Hash:
-    """What a call is, whatever the order of its keys, its spaces, its request ids and the time of day."""
-    return digest(f"{name}\0{' '.join(of_call(canonical(arguments)).split())}")
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a call asks: ``key`` whatever the order of its keys, its spaces, its request ids and the time of day.
+
+    ``bare`` is also without ids and numbers: one step further is the same but for them. ``words`` and ``numbers``: of
+    this tool.
+    """
+
+    key: Hash
+    bare: int
+    words: Words
+    numbers: tuple[int, ...] = ()
+
+
+def asking_of(name: str, arguments: JsonValue) -> Asking:
+    """What this call asks of this tool."""
+    text = " ".join(of_call(canonical(_meant(arguments))).split())
+    bare = f"{name}\0{_numberless(without_ids(text))}"
+    numbers = tuple({_crc(f"{name} {each}"): None for each in _DIGITS.findall(text[:_SAID])})
+    return Asking(digest(f"{name}\0{text}"), _crc(bare), words_of(text, of=name), numbers)
+
+
+def words_of(text: str, of: str = "") -> Words:
+    """Three words in a row each, of a text's beginning."""
+    found = _TOKENS.findall(text[:_SAID].lower())
+    if len(found) < _BRIEF:
+        return tuple({_crc(f"{of}{one} {other}"): None for one, other in pairwise(found)})
+    return tuple(
+        {
+            _crc(f"{of}{one} {other} {third}"): None
+            for one, other, third in zip(found, found[1:], found[2:], strict=False)
+        }
+    )
+
+
+def _meant(arguments: JsonValue) -> JsonValue:
+    """Without what is said about the call beside its substance, or instead of any, and how long it may take."""
+    if not isinstance(arguments, dict):
+        return arguments
+    names = arguments.keys() - _KNOBS
+    aside = _ASIDE if names & _SUBSTANCE or names <= _ASIDE else frozenset[str]()
+    return {name: value for name, value in arguments.items() if name in names - aside}
 
 
 def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments: JsonValue) -> Outcome:
@@ -59,6 +122,8 @@ def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments
     said: JsonValue = [tool, *(map(list, arguments.items()) if isinstance(arguments, dict) else [arguments])]
     text = canonical(result.value) if problem is None else f"{problem.kind}: {lines(problem.message)}"
     mood = mood_of(text, failed=problem is not None)
+    if mood == "bad" and problem is None and len(text) >= _LONG and reads(tool):
+        mood = mood_of(text[:_OPENING], failed=False)  # what is read may speak of failures
     plain = of_result(text)
     bare = without_ids(plain)
     blob = "" if result.blob is None else result.blob.sha256
@@ -66,11 +131,12 @@ def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments
     exact = same if bare == plain else digest(plain + blob)
     if len(text) < _LONG and not blob:
         gist, shape = _gists(bare, said)
-        return Outcome(exact, same, gist, shape, mood)
+        return Outcome(exact, same, gist, shape, mood, words=words_of(bare), size=len(bare))
     fault = mood in {"bad", "transient"} and not blob
-    pieces = _pieces(bare, without_echo(bare, said), quotes=not fault)
+    pieces, told = _pieces(bare, without_echo(bare, said), fault=fault)
     gist, shape = _gists(_first(bare), said) if fault else (same, same)
-    return Outcome(exact, same, gist, shape, mood, long=True, pieces=pieces)
+    words = words_of(bare) if len(pieces) <= _FEW else ()
+    return Outcome(exact, same, gist, shape, mood, long=True, pieces=pieces, said=told, words=words, size=len(bare))
 
 
 def text_key(text: str) -> Hash:
@@ -78,12 +144,10 @@ def text_key(text: str) -> Hash:
     return digest(of_result(" ".join(bounded(text).split())).lower())
 
 
-def said_in(text: str) -> tuple[Piece, ...]:
-    """The sentences of a text that says much."""
-    if len(text) < _LONG:
-        return ()
+def said_in(text: str, of: str = "") -> Words:
+    """The words of a text; at least one mark of it, without its numbers."""
     plain = of_result(lines(text))
-    return _pieces(plain, plain)
+    return (_crc(f"{of}\0{_numberless(without_ids(plain))}"), *words_of(plain, of=of))
 
 
 def digest(text: str) -> Hash:
@@ -91,18 +155,22 @@ def digest(text: str) -> Hash:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _pieces(text: str, unechoed: str, *, quotes: bool = True) -> tuple[Piece, ...]:
-    """Without the words of the call it is cut in the same places, or it does not count without them."""
+def _pieces(text: str, unechoed: str, *, fault: bool) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """All pieces, and of a failure those that say what is wrong: there what is quoted of the call is left out.
+
+    Without the words of the call it is cut in the same places, or it does not count without them.
+    """
     whole = _PIECES.split(text)
-    echo = _PIECES.split(unechoed)
     bare = _faint(whole)
-    echo = _faint(echo) if len(echo) == len(whole) else bare
+    echo = _faint(_PIECES.split(unechoed))
+    echo = echo if len(echo) == len(whole) else bare
     found = {
-        one: (other, third)
+        one: (_crc(one), _crc(other), _crc(third), len(one))
         for one, other, third in zip(whole, bare, echo, strict=True)
-        if len(one) >= _PIECE and (quotes or 2 * len(third) >= len(other))
+        if len(one) >= _PIECE and (not fault or 2 * len(third) >= len(other))
     }
-    return tuple((_crc(one), _crc(other), _crc(third), len(one)) for one, (other, third) in found.items())
+    said = tuple(piece for one, piece in found.items() if complains(one)) if fault else ()
+    return tuple(found.values()), said
 
 
 def _faint(pieces: Sequence[str]) -> list[str]:

@@ -29,21 +29,25 @@ from callboard.bus.subjects import RunKey
 from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
 from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in, sleeps
-from callboard.guards.loop.fingerprint import Hash, call_key, digest, outcome_of, said_in, text_key
+from callboard.guards.loop.fingerprint import asking_of, digest, outcome_of, said_in, text_key
+from callboard.guards.loop.known import Sieve
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
+from callboard.guards.loop.plain import canonical
 from callboard.guards.loop.repetition import repeated
 from callboard.guards.loop.signals import Fired, answered_alike
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Memory, Streak, Turn
 from callboard.guards.loop.streaks import after, heard_again, spoken
-from callboard.guards.loop.weigh import SURE, WAITED, weigh
+from callboard.guards.loop.weigh import NEWS, WAITED, Weighed, weigh
+from callboard.guards.loop.worth import SURE
 
 Said = tuple[LoopState, Sequence[Verdict]]
 _CIRCLES: Final = 2
 _TOO_MANY_CIRCLES: Final = 3
 _SENTENCE: Final = 24
 """Characters. Shorter answers may be the same for ever: "Noted."."""
-_SCRIPT: Final = 4
+_SCRIPTED: Final = 2
+_SCRIPT: Final = 2
 """A person may ask in the same words so many times as often as the model may do the same."""
 _DENIED: Final = "denied"
 """The problem of a call that a gate refused."""
@@ -101,7 +105,7 @@ class LoopGuard(Guard[LoopState]):
             case ContextRelieved():  # what its model cannot see any more is new to it when it looks again
                 return replace(state, memory=Memory())
             case SignalReceived() | ToolResolved():
-                return self._person(state, call_key(event.type, event.value))
+                return self._person(state, f"{event.type} {canonical(event.value)}")
             case _:
                 return replace(state, over=True) if event.type in TERMINAL else state
 
@@ -128,7 +132,7 @@ class LoopGuard(Guard[LoopState]):
         asked = [call for call in event.tool_calls if call.name not in THOUGHTS]
         text = event.text.value if isinstance(event.text.value, str) else ""
         waiting = {
-            call.id: Asked(call.name, state.kinds.get(call.name, "write"), call_key(call.name, call.arguments),
+            call.id: Asked(call.name, state.kinds.get(call.name, "write"), asking_of(call.name, call.arguments),
                 call.arguments, sleeps=sleeps(call.name, call.arguments))
             for call in asked
         }  # fmt: skip
@@ -152,8 +156,13 @@ class LoopGuard(Guard[LoopState]):
         kind = asked.kind if event.tool in state.kinds else kind_of(event.effect)
         started = replace(asked, kind=kind, started=True)
         state = replace(state, turn=replace(turn, waiting={**turn.waiting, event.call: started}))
-        known = state.memory.calls.get(asked.key)
-        if state.ladder.rung == "calm" or kind == "poll" or asked.key not in state.streak.suspects or known is None:
+        known = state.memory.calls.get(asked.asking.key)
+        if (
+            state.ladder.rung == "calm"
+            or kind == "poll"
+            or asked.asking.key not in state.streak.suspects
+            or known is None
+        ):
             return state, ()
         if known.count < self._settings.repeats or known.waits or known.changes < state.memory.changes:
             return state, ()
@@ -208,8 +217,8 @@ class LoopGuard(Guard[LoopState]):
 
     def _close(self, state: LoopState, turn: Turn, seen: Seen) -> Said:
         memory, weighed = weigh(state.memory, turn, seen.at)
-        if state.asked and turn.said is not None and weighed.weight < SURE:
-            weighed = replace(weighed, weight=0.0, is_news=True)  # a person is told something
+        if turn.said is not None:
+            weighed = _told(state, weighed)
         polled = weighed.polled
         if polled and state.news_at is not None:
             weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
@@ -217,6 +226,9 @@ class LoopGuard(Guard[LoopState]):
             weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
         if (weighed.slept or state.slept) and weighed.errors[0] is None:
             weighed = replace(weighed, weight=weighed.weight * WAITED)
+        stuck = state.streak.stuck if weighed.stuck is None else weighed.stuck
+        if stuck >= self._settings.errors:
+            weighed = replace(weighed, gain=min(weighed.gain, 1 / stuck))
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
         news_at = seen.at if weighed.is_work or state.news_at is None else state.news_at
         person = replace(state.person, again=0) if weighed.is_news else state.person
@@ -227,18 +239,28 @@ class LoopGuard(Guard[LoopState]):
 
     def _steered(self, state: LoopState, event: RunSteered, seen: Seen) -> LoopState:
         if not event.guard:
-            return self._person(state, text_key(event.text))
+            return self._person(state, event.text)
         if event.guard != self.name:
             return state
         warned = state.warned or answered_alike(state, self._settings)
         return replace(state, ladder=heard(state.ladder, seen.at), warned=warned)
 
-    def _person(self, state: LoopState, said: Hash) -> LoopState:
+    def _person(self, state: LoopState, text: str) -> LoopState:
         """A person's word takes everything back. The same words over and over, while nothing is new, are a script's."""
-        person = heard_again(state.person, said)
+        said = said_in(text, of="person")
+        person = heard_again(state.person, known=Sieve(state.memory.pieces).familiar(said))
+        state = replace(state, memory=replace(state.memory, pieces=state.memory.pieces | said))
         if person.again >= _SCRIPT * self._settings.repeats:
             return replace(state, person=person, asked=True)
         return replace(state, person=person, asked=True, streak=Streak(), ladder=Ladder(), polled=False)
+
+
+def _told(state: LoopState, weighed: Weighed) -> Weighed:
+    """Talk is no news, unless a person asked; and a script that asks the same again must be told more."""
+    if not state.asked or weighed.weight >= SURE:
+        return replace(weighed, gain=0.0)
+    gain = 1.0 if state.person.again < _SCRIPTED else weighed.gain
+    return replace(weighed, weight=0.0 if gain >= NEWS else weighed.weight, gain=gain)
 
 
 def _again(turn: Turn | None) -> Turn | None:

@@ -1,4 +1,4 @@
-"""Pure: which pieces of results were there before: 16 KB at most, whatever the run has read.
+"""Pure: what was there before, of results, calls and texts: 32 KB at most, whatever the run has read.
 
 A Bloom filter in two generations. When the young one is full it becomes the old one, and what was only in the old one
 is forgotten. It may take a new piece for a known one, about once in a hundred.
@@ -10,11 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from callboard.guards.loop.fingerprint import Piece
+from callboard.guards.loop.fingerprint import Piece, Words
 
-_BITS: Final = 1 << 16
-_FULL: Final = 4_000
-_NOTHING: Final = bytes(_BITS // 8)
+_BITS: Final = 17
+_LOW: Final = (1 << _BITS) - 1
+_HIGH: Final = 32 - _BITS
+_FULL: Final = 10_000
+_NOTHING: Final = bytes((1 << _BITS) // 8)
+_TELLING: Final = 4
+_FAMILIAR: Final = 0.25
+"""Of the words of a text, if there are more than a few, at most so many are new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,37 +30,63 @@ class Pieces:
     old: bytes = _NOTHING
     count: int = 0
 
-    def new(self, pieces: Sequence[Piece], *, enough: int) -> tuple[int, int]:
-        """How long those are that were not there, and how many not even with other numbers or words of a call.
+    def __or__(self, marks: Iterable[int]) -> Pieces:
+        """With these."""
+        sieve = Sieve(self)
+        sieve.add(marks)
+        return sieve.pieces()
 
-        It stops counting when ``enough`` were not.
-        """
+
+class Sieve:
+    """The same, open for the length of a turn."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._from = pieces
+        self._young = bytearray(pieces.young)
+        self._old = pieces.old
+        self._count = pieces.count
+
+    def pieces(self) -> Pieces:
+        """As a value; the sieve is not used any more."""
+        if self._count == self._from.count and self._old is self._from.old:
+            return self._from
+        return Pieces(bytes(self._young), self._old, self._count)
+
+    def new(self, pieces: Sequence[Piece]) -> tuple[int, int]:
+        """How long those are that were not there; and not even with other numbers, or other words of a call."""
         fresh = novel = 0
         for piece, bare, echo, size in pieces:
-            if not self._has(piece):
+            if not self.has(piece):
                 fresh += size
-                if not (self._has(bare) or self._has(echo)):
-                    novel += 1
-                    if novel == enough:
-                        break
+                if not (self.has(bare) or self.has(echo)):
+                    novel += size
         return fresh, novel
 
-    def __or__(self, pieces: Iterable[Piece]) -> Pieces:
-        """With these."""
-        bits, count = bytearray(self.young), self.count
-        for each in {each for piece in pieces for each in piece[:3]}:
-            one, other = each & 0xFFFF, each >> 16
+    def share(self, words: Words) -> float:
+        """So much of them was not there."""
+        return sum(not self.has(word) for word in words) / len(words) if words else 1.0
+
+    def familiar(self, said: Words) -> bool:
+        """Was this said before, but for its numbers, or most of it?"""
+        return self.has(said[0]) or (len(said) > _TELLING and self.share(said[1:]) <= _FAMILIAR)
+
+    def add(self, marks: Iterable[int]) -> None:
+        """They are known from now on."""
+        bits, count = self._young, self._count
+        for each in marks:
+            one, other = each & _LOW, each >> _HIGH
             if not (bits[one >> 3] >> (one & 7) & bits[other >> 3] >> (other & 7) & 1):
                 bits[one >> 3] |= 1 << (one & 7)
                 bits[other >> 3] |= 1 << (other & 7)
                 count += 1
-        if count == self.count:
-            return self
-        return Pieces(_NOTHING, bytes(bits)) if count > _FULL else Pieces(bytes(bits), self.old, count)
+        self._count = count
+        if count > _FULL:
+            self._young, self._old, self._count = bytearray(_NOTHING), bytes(bits), 0
 
-    def _has(self, piece: int) -> bool:
-        one, other = piece & 0xFFFF, piece >> 16
+    def has(self, mark: int) -> bool:
+        """Was it there?"""
+        one, other = mark & _LOW, mark >> _HIGH
         first, second, low, high = one >> 3, other >> 3, one & 7, other & 7
-        if self.young[first] >> low & self.young[second] >> high & 1:
+        if self._young[first] >> low & self._young[second] >> high & 1:
             return True
-        return bool(self.old[first] >> low & self.old[second] >> high & 1)
+        return bool(self._old[first] >> low & self._old[second] >> high & 1)

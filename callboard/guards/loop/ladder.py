@@ -30,7 +30,7 @@ def climb(
     if ladder.rung == "killed":
         return ladder, ()
     if ladder.rung == "nudged" and (told or not ladder.heard):
-        ladder = replace(ladder, unheeded=ladder.unheeded + weighed.weight, turns=ladder.turns + 1)
+        ladder = replace(ladder, unheeded=ladder.unheeded * (1 - weighed.gain) + weighed.weight, turns=ladder.turns + 1)
     if _is_over(ladder, state, settings, at=at):
         return replace(ladder, rung="killed"), (_kill(ladder, state),)
     found = fired(state, settings) if ladder.rung == "calm" else None

@@ -9,12 +9,12 @@ Mood: TypeAlias = Literal["good", "plain", "waiting", "transient", "void", "empt
 _SHORT: Final = 400
 _BEGINNING: Final = 80
 _HARMLESS: Final = re.compile(
-    r'"(?:errors?|err|failed|failures|missing|invalid|warnings?|problems?|stderr)":(?:null|""|false|\[\]|\{\}|0)'
+    r'"(?:\w*errors?|err|failed|failures|missing|invalid|warnings?|problems?|stderr)":(?:null|""|false|\[\]|\{\}|0)'
     r"|\b(?:did not produce|produced no|without) (?:any )?output\b"
     r"|\b(?:0|no|without(?: any)?) (?:errors?|failures?|failed|issues?|problems?|warnings?|conflicts?)\b"
 )
 _BAD: Final = re.compile(
-    r"\b(?:errors?|exception|traceback|fail(?:ed|ure|s)?|fatal|invalid|incorrect|wrong|denied|forbidden|unauthori[sz]ed"
+    r"\b(?:\w*errors?|\w*exception|traceback|fail(?:ed|ure|s)?|fatal|invalid|incorrect|wrong|denied|forbidden|unauthori[sz]ed"
     r"|rejected|refused|unable|unknown|unsupported|mismatch|cannot|can't|couldn't|doesn't|didn't|isn't|won't|could not"
     r"|does not|did not|is not|was not|no such|no effect|not (?:a|the|valid|allowed|permitted|possible))\b"
     r"|(?:status|code|http|error)\W{1,4}[45]\d\d\b"
@@ -44,6 +44,11 @@ _GOOD: Final = re.compile(
 
 _DONE: Final = re.compile(r"\b(?:success\w*|succeeded|passed|done|has been \w+|edited|updated|created|written|saved)\b")
 """Of what is good: what a long text does not say by chance."""
+
+
+def complains(text: str) -> bool:
+    """Does a piece of a failure say what is wrong? The rest is where, and an excerpt."""
+    return _BAD.search(text.lower()) is not None
 
 
 def mood_of(text: str, *, failed: bool) -> Mood:

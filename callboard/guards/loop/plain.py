@@ -17,7 +17,7 @@ TAIL: Final = 2_048
 _JSON: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _NONCE: Final = re.compile(
     r'"(?:(?:request|trace|span|correlation|call|message|event|session)_?id|nonce|idempotency_?key|timestamp|ts|now|'
-    r'elapsed(?:_?m?s)?|duration(?:_?m?s)?|took(?:_?ms)?)":(?:"[^"]*"|[^,{}\[\]"]*)',
+    r'ms|(?:response|execution)_?time|latency(?:_?m?s)?|elapsed(?:_?m?s)?|duration(?:_?m?s)?|took(?:_?ms)?)":(?:"[^"]*"|[^,{}\[\]"]*)',
     re.IGNORECASE,
 )
 _PLACES: Final = re.compile(r"\btmp[\w-]{6,}|\bpytest-\d+|/var/folders/\w+/\w+|\bpid[ =:]+\d+", re.IGNORECASE)
@@ -38,6 +38,8 @@ _IDS: Final = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\b[a-z]{2,10}_(?=\w*\d)[A-Za-z0-9]{12,}\b|\b[0-9A-Z]{26}\b"
     r"|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b"
 )
+_REFERENCES: Final = re.compile(r"\bref=\w+")
+"""Of elements of a page, new at each look."""
 _SHORTEST_ID: Final = 7
 _WHOLE: Final = re.compile(r"(?<=[\[:,])(-?\d+)\.0+(?=[,\]}]|$)")
 _WORD: Final = re.compile(r"(?<![\w/\\@.~-])[/\\@.~-]*+\w++(?:[/\\@.~-]++\w++)*+")
@@ -91,7 +93,7 @@ def of_result(text: str) -> str:
 
 def without_ids(text: str) -> str:
     """Also without ids and hashes."""
-    return _NUMBERED.sub(_or_id, text)
+    return _NUMBERED.sub(_or_id, _REFERENCES.sub("ref=~", text) if "ref=" in text else text)
 
 
 def without_echo(text: str, said: JsonValue) -> str:

@@ -35,6 +35,7 @@ def fired(state: LoopState, settings: LoopSettings) -> Fired | None:
     return (
         _cycle(streak, settings)
         or _errors(streak, settings)
+        or _stuck(streak, settings)
         or _answer(state.answer, settings)
         or _monologue(streak, settings)
         or _stall(streak, settings)
@@ -83,6 +84,16 @@ def _errors(streak: Streak, settings: LoopSettings) -> Fired | None:
         f"Do not guess on: find out why, try something different, or finish and say what is missing."
     )
     return Fired("errors", errors.what, errors.times, settings.errors, note)
+
+
+def _stuck(streak: Streak, settings: LoopSettings) -> Fired | None:
+    if streak.stuck < settings.errors:
+        return None
+    note = (
+        f"A change has failed {streak.stuck} times for the same reason, whatever you read in between. Do it in another "
+        f"way, or finish and say what is missing."
+    )
+    return Fired("errors", digest("stuck"), streak.stuck, settings.errors, note)
 
 
 def _answer(answer: Count, settings: LoopSettings) -> Fired | None:

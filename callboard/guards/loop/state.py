@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import JsonValue
 
-from callboard.guards.loop.fingerprint import Hash, Kind, Outcome, Piece
+from callboard.guards.loop.fingerprint import Asking, Hash, Kind, Outcome, Words
 from callboard.guards.loop.known import Pieces
 
 Signal: TypeAlias = Literal["cycle", "errors", "stall", "monologue", "answer", "garbled", "poll", "lineage"]
@@ -27,7 +27,7 @@ class Asked:
 
     tool: str
     kind: Kind
-    key: Hash
+    asking: Asking
     arguments: JsonValue
     started: bool = False
     sleeps: bool = False
@@ -41,7 +41,7 @@ class Turn:
     waiting: Mapping[str, Asked]
     answered: tuple[tuple[Asked, Outcome], ...] = ()
     said: Hash | None = None
-    text: tuple[Piece, ...] = ()
+    text: Words = ()
     """What was said beside the calls, or instead of them, if it was much."""
     garbled: int = 0
     told: bool = False
@@ -64,10 +64,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool said last, and whether it brought anything."""
+    """What a tool said last, how often in a row, and whether it brought anything."""
 
     shape: Hash
+    same: Hash
     brought: bool
+    again: int = 1
+    failed: int = 0
+    """So often in a row it has failed for reasons that were known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,8 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What persons said last, and how often in a row nothing of it was new, nor anything else."""
+    """How often in a row persons have said nothing new, nor was anything else new."""
 
-    words: tuple[Hash, ...] = ()
     again: int = 0
 
 
@@ -126,6 +129,8 @@ class Streak:
     garbled: int = 0
     unchanged: float = 0.0
     """For how many seconds a tool that polls has answered the same, while nothing else was new."""
+    stuck: int = 0
+    """So often in a row a tool that writes has failed for a known reason, whatever else was done in between."""
 
 
 @dataclass(frozen=True, slots=True)

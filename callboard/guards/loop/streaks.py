@@ -12,7 +12,6 @@ from callboard.guards.loop.weigh import Weighed
 _TRAIL: Final = 12
 _SUSPECTS: Final = 32
 _TOOLS: Final = 4
-_WORDS: Final = 16
 
 
 def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Streak:
@@ -22,10 +21,11 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
     errors = (gist, shape, any_)
     silent = streak.silent + 1 if turn.said is not None else 0
     garbled = streak.garbled + 1 if turn.garbled else 0
+    stuck = streak.stuck if weighed.stuck is None else weighed.stuck
     if weighed.is_news:
-        return Streak(cycles=cycles, errors=errors, garbled=garbled)
+        return Streak(cycles=cycles, errors=errors, garbled=garbled, stuck=stuck)
     return Streak(
-        weight=streak.weight + weighed.weight,
+        weight=streak.weight * (1 - weighed.gain) + weighed.weight,
         turns=streak.turns + 1,
         trail=(*streak.trail, sequence)[-_TRAIL:],
         suspects=tuple(dict.fromkeys((*streak.suspects, *weighed.suspects)))[-_SUSPECTS:],
@@ -35,6 +35,7 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
         silent=silent,
         garbled=garbled,
         unchanged=weighed.unchanged,
+        stuck=stuck,
     )
 
 
@@ -43,11 +44,9 @@ def spoken(count: Count, what: Hash | None) -> Count:
     return _again(count, what)
 
 
-def heard_again(person: Person, said: Hash) -> Person:
+def heard_again(person: Person, *, known: bool) -> Person:
     """A person has spoken: something new, or what was said before."""
-    if said not in person.words:
-        return Person((*person.words, said)[-_WORDS:])
-    return replace(person, again=person.again + 1)
+    return replace(person, again=person.again + 1 if known else 0)
 
 
 def _again(count: Count, what: Hash | None) -> Count:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from callboard.bus.messages import Blob, Content, Problem
 from callboard.guards.loop.declared import kinds_in
-from callboard.guards.loop.fingerprint import call_key, outcome_of, said_in, text_key
-from callboard.guards.loop.known import Pieces
+from callboard.guards.loop.fingerprint import asking_of, outcome_of, said_in, text_key, words_of
+from callboard.guards.loop.known import Pieces, Sieve
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.mood import mood_of
 from callboard.guards.loop.repetition import repeated
@@ -23,6 +23,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
     max_leaves=12,
 )
+
+
+def call_key(name, arguments):
+    return asking_of(name, arguments).key
+
+
+def seen(*outcomes):
+    """What is known after these."""
+    return Pieces() | [each for one in outcomes for piece in one.pieces for each in piece[:3]]
 
 
 def outcome(value=None, *, problem="", arguments=None, blob=None):
@@ -113,26 +122,25 @@ def test_long_results_count_by_head_tail_and_a_print_of_the_middle():
 
 def test_a_long_result_is_known_by_its_pieces_whatever_their_order():
     hits = [{"title": f"what {words(random.Random(n), 6)}", "url": f"https://{n}.test"} for n in range(9)]
-    known = Pieces() | outcome({"results": hits}).pieces
-    assert known.new(outcome({"results": hits[7:2:-1]}).pieces, enough=99) == (0, 0)
+    known = Sieve(seen(outcome({"results": hits})))
+    assert known.new(outcome({"results": hits[7:2:-1]}).pieces) == (0, 0)
     another = {"title": "quite another thing", "url": "https://9.test"}
     other = outcome({"results": [*hits[:5], another]}).pieces
-    address, title = 21, 30
-    assert known.new(other, enough=99) == (address + title, 1), "the address's number is new, its words are not"
+    assert known.new(other) == (51, 29), "the address's number is new, its words are not"
 
 
 def test_a_piece_is_faint_without_its_numbers_or_the_words_of_the_call():
     filler = "a line that is always there and says nothing at all " * 5
     first = outcome(f"{filler}\nno such file: /a/b.py (12)", arguments={"path": "/a/b.py"})
-    known = Pieces() | first.pieces
+    known = Sieve(seen(first))
     for text, arguments, expected in (
         ("no such file: /a/b.py (13)", {"path": "/a/b.py"}, (1, 0)),
         ("no such file: /other.py (12)", {"path": "/other.py"}, (1, 0)),
         ("no such file: /other.py (12)", {"path": "x"}, (1, 1)),
         ("no such file: /a/b.py (12)", {"path": "x"}, (0, 0)),
     ):
-        fresh, novel = known.new(outcome(f"{filler}\n{text}", arguments=arguments).pieces, enough=9)
-        assert (bool(fresh), novel) == expected
+        fresh, novel = known.new(outcome(f"{filler}\n{text}", arguments=arguments).pieces)
+        assert (bool(fresh), bool(novel)) == expected
 
 
 def test_words_of_a_call_are_one_gap_however_many_they_are():
@@ -144,27 +152,72 @@ def test_words_of_a_call_are_one_gap_however_many_they_are():
     assert outcome("unknown command 'f'").shape == outcome("unknown command 'q'", arguments="q").shape
 
 
-def test_counting_stops_when_there_is_enough_that_is_new():
-    pieces = outcome("\n".join(f"{words(random.Random(n), 5)} and more" for n in range(40))).pieces
-    assert Pieces().new(pieces, enough=3) == (sum(size for *_, size in pieces[:3]), 3)
-
-
 def test_what_is_remembered_of_pieces_is_bounded_and_forgets_the_oldest():
-    old, rest = [(1, 1, 1, 1)], [((n * 2_654_435_761) % 2**32,) * 3 + (1,) for n in range(2, 9_000)]
+    old, rest = [1], [(n * 2_654_435_761) % 2**32 for n in range(2, 22_000)]
     known = Pieces() | old
     assert (known | old) is known
     for piece in rest:
         known = known | [piece]
-    assert known.new(rest[-900:], enough=999) == (0, 0)
-    assert known.new(old, enough=9) == (1, 1)
-    assert len(known.young) + len(known.old) == 16_384
+    assert Sieve(known).share(tuple(rest[-900:])) == 0
+    assert not Sieve(known).has(1)
+    assert len(known.young) + len(known.old) == 32_768
 
 
-def test_what_says_much_is_cut_into_sentences():
-    assert said_in("Short.") == ()
-    text = " ".join(f"{words(random.Random(n), 9)}." for n in range(6))
-    assert len(said_in(text)) == 6
-    assert said_in(text) == said_in(text.replace(" ", "  "))
+def test_what_is_worded_anew_keeps_many_of_its_words_and_what_is_new_does_not():
+    text = "The summaries lack concrete figures for the price rules, and there is no report of the vendor about them."
+    sieve = Sieve(Pieces() | said_in(text))
+    again = "Still: the summaries lack concrete figures for the price rules, and there is no report of the vendor."
+    assert sieve.familiar(said_in(again))
+    assert sieve.familiar(said_in(text.replace(" ", "  ")))
+    assert not sieve.familiar(said_in("The parser reads a header that no queue of the tenant has ever written to it."))
+    assert not sieve.familiar(said_in("Done."))
+    assert sieve.share(()) == 1
+
+
+def test_few_words_count_by_twos_and_signs_of_other_scripts_one_by_one():
+    assert len(words_of("go to the shelf")) == 3
+    assert len(words_of("北京数据中心的主机")) == 8
+    assert len(words_of(" ".join(f"word{chr(97 + n)}" for n in range(14)))) == 12
+    assert set(words_of("same words here", of="f")) & set(words_of("same words here", of="g")) == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"command": "git status", "description": "Look"}, {"command": "git status", "description": "Look again"}),
+        ({"reason": "it is about money"}, {"reason": "billing"}),
+        ({"command": "ls", "timeout": 30}, {"command": "ls", "timeout": 90}),
+    ],
+)
+def test_what_is_said_about_a_call_and_how_long_it_may_take_is_not_what_it_asks(one, other):
+    assert call_key("f", one) == call_key("f", other)
+    assert call_key("f", {"title": "a", "description": "b"}) != call_key("f", {"title": "a", "description": "c"})
+
+
+def test_one_step_further_is_the_same_call_but_for_its_numbers_and_ids():
+    one, other = (asking_of("f", {"page": n, "id": UUIDS[n]}) for n in (0, 1))
+    assert (one.bare, one.key == other.key) == (other.bare, False)
+    assert set(one.numbers) != set(other.numbers)
+
+
+def test_of_a_failure_those_pieces_count_that_say_what_is_wrong():
+    excerpt = "\n".join(f"{n}: {words(random.Random(n), 6)}" for n in range(9))
+    failed = outcome(f"Error: old_string not found in the file\n{excerpt}\nPlease read it, this is how it looks now.")
+    assert failed.mood == "bad"
+    assert len(failed.said) == 1
+    assert len(failed.pieces) > 9
+
+
+@pytest.mark.parametrize("tool", ["scrape", "github.getFile", "mcp__web__fetch_page", "browser_open"])
+def test_what_is_read_may_speak_of_failures(tool):
+    page = "The login form of the shop failed in 2019. " + "It was written anew since then, by other people. " * 8
+    assert outcome_of(Content(value=page), None, tool=tool, arguments={}).mood == "plain"
+    assert outcome_of(Content(value=page), None, tool="run", arguments={}).mood == "bad"
+    assert outcome_of(Content(value=f"Error: {page}"), None, tool=tool, arguments={}).mood == "bad"
+
+
+def test_references_of_a_page_are_new_at_each_look_and_say_nothing():
+    assert outcome("- button 'Save' [ref=e12]").same == outcome("- button 'Save' [ref=e977]").same
 
 
 def test_content_in_the_object_store_counts_by_its_hash():

@@ -23,7 +23,7 @@ from callboard.bus.messages import (
 from callboard.config.guards import LoopSettings
 from callboard.guards.loop.guard import LoopGuard
 from tests.guards.loop.evaluation import judge
-from tests.guards.loop.trace import KEY, Call, Trace, words
+from tests.guards.loop.trace import KEY, WORDS, Call, Trace, words
 
 SEARCH = Call("search", {"q": "x"}, "a list of hits")
 
@@ -227,7 +227,21 @@ def test_the_same_word_of_a_person_while_nothing_is_new_is_a_scripts():
     run = trace()
     for _ in range(40):
         run.person("continue").turn(replace(SEARCH))
-    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 14), ("kill", 18)]
+    assert [each for each in said(run) if each[0] != "deny"] == [("nudge", 8), ("kill", 12)]
+
+
+def test_what_a_hook_says_in_nearly_the_same_words_is_a_scripts_too():
+    run = trace()
+    for n in range(20):
+        run.person(
+            f"Stop hook: the goal is still active ({n} of 500). Install the part and verify it. Elapsed {31 * n} s."
+        )
+        run.says(("Cannot continue: the device is offline.", "Still blocked: it is offline.", "No change.")[n % 3])
+    assert [action for action, _ in said(run)] == ["nudge", "kill"]
+    told = trace()
+    for n in range(20):
+        told.person("continue").says(words(random.Random(n), 60))
+    assert said(told) == []
 
 
 def test_a_person_may_say_go_on_for_ever_if_there_is_something_to_say():
@@ -310,12 +324,12 @@ def test_a_check_that_finds_all_well_after_every_change_is_no_loop():
 def test_a_call_whose_result_moves_by_itself_may_stand_still_for_a_while():
     run = trace()
     for state in ("one line", "two lines", "three lines"):
-        run.turn(Call("tail", {"n": 30}, state))
+        run.turn(Call("end", {"n": 30}, state))
     for _ in range(9):
-        run.turn(Call("tail", {"n": 30}, "three lines"))
+        run.turn(Call("end", {"n": 30}, "three lines"))
     assert [each for each in said(run) if each[0] == "kill"] == []
     for _ in range(7):
-        run.turn(Call("tail", {"n": 30}, "three lines"))
+        run.turn(Call("end", {"n": 30}, "three lines"))
     assert [each for each in said(run) if each[0] == "kill"] == [("kill", 16)]
 
 
@@ -432,8 +446,9 @@ def test_a_call_that_stays_in_doubt_does_not_hide_the_turn():
 def test_many_calls_are_forgotten_in_favour_of_the_run():
     run = trace()
     for _ in range(2):
-        for n in range(200):
-            run.turn(Call("open", {"page": n}, words(random.Random(n), 20)))
+        for n in range(600):
+            unique = "".join(chr(97 + n // 26**place % 26) for place in range(3))
+            run.turn(Call("open", {"page": n}, " ".join(f"{unique}{word}" for word in WORDS)))
     assert said(run) == []
 
 
@@ -474,8 +489,12 @@ def test_new_calls_that_are_answered_by_waiting_wait():
 def test_the_same_page_for_every_address_is_nothing_new():
     run = trace()
     for n in range(40):
+        run.turn(Call("do", {"page": n}, words(random.Random(7), 60)))
+    assert said(run)[-1] == ("kill", 13)
+    run = trace()
+    for n in range(40):
         run.turn(Call("open", {"page": n}, words(random.Random(7), 60)))
-    assert said(run) == [("nudge", 17), ("kill", 25)]
+    assert said(run) == [("nudge", 4), ("kill", 10)]
 
 
 def test_different_yes_and_no_are_news_and_a_run_of_noes_is_not():
@@ -592,4 +611,80 @@ def test_a_failure_after_a_sleep_is_a_failure():
     run = trace()
     for n in range(12):
         run.turn(Call("sleep", {"seconds": n}, "slept")).turn(Call("curl", {"n": n}, problem=f"no such host: h{n}"))
-    assert [turn for action, turn in said(run) if action == "nudge"] == [23]
+    assert [turn for action, turn in said(run) if action == "nudge"] == [21]
+
+
+def test_a_change_that_fails_for_the_same_reason_is_seen_whatever_is_read_in_between():
+    run = trace()
+    for n in range(20):
+        run.turn(Call("patch", {"old": words(run.rng, 9)}, {"success": False, "error": "old_string not found"}))
+        run.turn(Call("read", {"path": f"{n}.py"}, words(run.rng, 60)))
+    assert [action for action, _ in said(run)] == ["nudge", "kill"]
+    assert verdict(run, "nudge").reason.startswith("A change has failed 5 times for the same reason")
+    run = trace()
+    for _ in range(12):
+        run.turn(Call("patch", {"old": words(run.rng, 9)}, {"success": False, "error": "old_string not found"}))
+        run.turn(Call("patch", {"old": words(run.rng, 9)}, {"success": True}))
+    assert said(run) == []
+
+
+def test_a_line_in_a_page_that_was_there_makes_it_less_sure_and_a_quarter_of_it_is_news():
+    frame = [words(random.Random(n), 6) for n in range(40)]
+    same, little, much = (trace(), trace(), trace())
+    for n in range(30):
+        for run, new in ((same, 0), (little, 2), (much, 12)):
+            lines = [*frame[: len(frame) - new], *(f"{words(run.rng, 6)} {n}" for _ in range(new))]
+            run.turn(Call("view", {"of": words(run.rng, 3)}, "\n".join(lines)))
+    first = [said(run)[0][1] if said(run) else 99 for run in (same, little, much)]
+    assert first[0] < first[1] == first[2] == 99
+
+
+def test_the_same_in_other_words_is_no_other_call():
+    run = trace()
+    for n in range(30):
+        note = (
+            f"{('The user', 'They')[n % 2]} {('likes', 'prefers')[n // 2 % 2]} quiet places to work in, and calm ones."
+        )
+        run.turn(Call("remember", {"note": note, "more": ("Keep it", "Hold it")[n // 4 % 2]}, "kept in mind"))
+    assert said(run)[0][0] == "nudge"
+
+
+def test_a_form_that_is_filled_in_once_more_is_work_and_the_same_button_is_not():
+    page = "\n".join(f"- {words(random.Random(n), 3)} [ref=e{n}]" for n in range(12))
+    filled, pressed = trace(), trace()
+    for n in range(40):
+        fields = {"name": words(filled.rng, 3), "ref": f"e{filled.rng.randint(1, 900)}"}
+        filled.turn(Call("browser_fill", fields, page)).turn(
+            Call("browser_click", {"what": "Save", "ref": f"e{n}"}, page)
+        )
+        pressed.turn(Call("browser_click", {"what": "Accept", "ref": f"e{n}"}, page))
+    assert [action for action, _ in said(filled) if action == "kill"] == []
+    assert said(pressed)[0] == ("nudge", 4)
+
+
+def test_who_labels_is_told_the_same_list_each_time():
+    labels = [{"id": n, "name": words(random.Random(n), 3), "color": f"c{n}"} for n in range(6)]
+    run = trace()
+    for n in range(60):
+        run.turn(Call("add_labels", {"number": n, "label": "bug"}, labels))
+    assert [action for action, _ in said(run) if action == "kill"] == []
+
+
+def test_a_tool_that_watches_by_its_name_is_given_more_time():
+    watched, other = repeat(20, Call("get_terminal_output", {}, "epoch 3")), repeat(20, Call("get_it", {}, "epoch 3"))
+    kills = [next(turn for action, turn in said(run) if action == "kill") for run in (watched, other)]
+    assert kills == [13, 7]
+
+
+def test_the_same_short_answer_to_whatever_is_asked_is_less_and_less_likely():
+    run = trace()
+    for n in range(60):
+        run.turn(Call("run", {"n": n, "what": words(run.rng, 2)}, "noop"))
+    assert [action for action, _ in said(run)] == ["nudge", "kill"]
+
+
+def test_a_long_result_of_scraps_is_new_when_it_was_not_there():
+    run = trace()
+    for n in range(12):
+        run.turn(Call("dump", {"n": n}, f"{chr(97 + n)}\n" * 150))
+    assert said(run) == []

