@@ -25,6 +25,13 @@ def requested(
     )  # fmt: skip
 
 
+def begun(state: RunState, event: ModelRequested) -> RunState:
+    """With what the next turn's request is compared with. The one that wraps up is like no other."""
+    if event.prefix is None or event.purpose != "turn" or event.wrap_up:
+        return state
+    return state.evolve(prefix=event.prefix)
+
+
 def failed(call: Call, event: ModelFailed) -> Call:
     """The call once an attempt of it has failed."""
     last = call.asked[-1:]

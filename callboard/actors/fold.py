@@ -233,8 +233,7 @@ def _requested(state: RunState, sequence: int, owner: str, event: ModelRequested
             call = asking.requested(state, known, event, owner=owner, sequence=sequence, again=again)
             books = accounts.model_requested(state.accounts, event.call, event.attempt, event.reserved, again=again)
             state = _let(state, event)
-            if event.prefix is not None and event.purpose == "turn" and not event.wrap_up:
-                state = state.evolve(prefix=event.prefix)
+            state = asking.begun(state, event)
         case ToolRequested():
             call = Call(
                 call=event.call, kind="tool", status="open", owner=owner, sequence=sequence, attempt=event.attempt,
