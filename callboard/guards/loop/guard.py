@@ -30,7 +30,6 @@ from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
 from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in, sleeps
 from callboard.guards.loop.fingerprint import asking_of, digest, outcome_of, said_in, text_key
-from callboard.guards.loop.known import Sieve
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.plain import canonical
@@ -217,6 +216,7 @@ class LoopGuard(Guard[LoopState]):
 
     def _close(self, state: LoopState, turn: Turn, seen: Seen) -> Said:
         memory, weighed = weigh(state.memory, turn, seen.at)
+        news = weighed.is_news
         if turn.said is not None:
             weighed = _told(state, weighed)
         polled = weighed.polled
@@ -231,7 +231,7 @@ class LoopGuard(Guard[LoopState]):
             weighed = replace(weighed, gain=min(weighed.gain, 1 / stuck))
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
         news_at = seen.at if weighed.is_work or state.news_at is None else state.news_at
-        person = replace(state.person, again=0) if weighed.is_news else state.person
+        person = replace(state.person, again=0) if news else state.person
         state = replace(state, memory=memory, turn=None, streak=streak, news_at=news_at, polled=polled,
             slept=weighed.slept, asked=False, person=person)  # fmt: skip
         ladder, said = climb(state, weighed, self._settings, told=turn.told, at=seen.at, sequence=seen.sequence)
@@ -248,8 +248,7 @@ class LoopGuard(Guard[LoopState]):
     def _person(self, state: LoopState, text: str) -> LoopState:
         """A person's word takes everything back. The same words over and over, while nothing is new, are a script's."""
         said = said_in(text, of="person")
-        person = heard_again(state.person, known=Sieve(state.memory.pieces).familiar(said))
-        state = replace(state, memory=replace(state.memory, pieces=state.memory.pieces | said))
+        person = heard_again(state.person, said)
         if person.again >= _SCRIPT * self._settings.repeats:
             return replace(state, person=person, asked=True)
         return replace(state, person=person, asked=True, streak=Streak(), ladder=Ladder(), polled=False)

@@ -17,9 +17,6 @@ _LOW: Final = (1 << _BITS) - 1
 _HIGH: Final = 32 - _BITS
 _FULL: Final = 10_000
 _NOTHING: Final = bytes((1 << _BITS) // 8)
-_TELLING: Final = 4
-_FAMILIAR: Final = 0.25
-"""Of the words of a text, if there are more than a few, at most so many are new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +26,6 @@ class Pieces:
     young: bytes = _NOTHING
     old: bytes = _NOTHING
     count: int = 0
-
-    def __or__(self, marks: Iterable[int]) -> Pieces:
-        """With these."""
-        sieve = Sieve(self)
-        sieve.add(marks)
-        return sieve.pieces()
 
 
 class Sieve:
@@ -65,10 +56,6 @@ class Sieve:
     def share(self, words: Words) -> float:
         """So much of them was not there."""
         return sum(not self.has(word) for word in words) / len(words) if words else 1.0
-
-    def familiar(self, said: Words) -> bool:
-        """Was this said before, but for its numbers, or most of it?"""
-        return self.has(said[0]) or (len(said) > _TELLING and self.share(said[1:]) <= _FAMILIAR)
 
     def add(self, marks: Iterable[int]) -> None:
         """They are known from now on."""

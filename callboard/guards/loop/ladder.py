@@ -14,6 +14,8 @@ from callboard.guards.loop.state import Count, Ladder, LoopState, Streak
 from callboard.guards.loop.weigh import Weighed
 
 _TOLD: Final = 8
+_ONLY_ERRORS: Final = 3
+"""So many times the errors that a note is given for, in a row: whatever else they say, nobody has heeded the note."""
 
 
 def climb(
@@ -75,9 +77,15 @@ def _is_over(ladder: Ladder, state: LoopState, settings: LoopSettings, *, at: da
         return True
     if ladder.rung == "calm" or ladder.at is None:
         return False
-    if ladder.unheeded >= ladder.patience:
+    if ladder.unheeded >= ladder.patience or _only_fails(ladder, state, settings):
         return True
     return state.streak.unchanged >= settings.unchanged and (at - ladder.at).total_seconds() >= settings.unchanged
+
+
+def _only_fails(ladder: Ladder, state: LoopState, settings: LoopSettings) -> bool:
+    """Has every turn ended in the same error for long, and for long enough after the note?"""
+    times = max(count.times for count in state.streak.errors)
+    return times >= _ONLY_ERRORS * settings.errors and ladder.turns >= settings.errors
 
 
 def _kill(ladder: Ladder, state: LoopState) -> Verdict:

@@ -108,9 +108,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """How often in a row persons have said nothing new, nor was anything else new."""
+    """How often in a row persons have said what they had just said, while nothing was new. ``lately``: the last."""
 
     again: int = 0
+    lately: tuple[Words, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

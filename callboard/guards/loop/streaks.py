@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
-from callboard.guards.loop.fingerprint import Hash
+from callboard.guards.loop.fingerprint import Hash, Words
 from callboard.guards.loop.state import PERIODS, Count, Cycles, Person, Streak, Turn
 from callboard.guards.loop.weigh import Weighed
 
 _TRAIL: Final = 12
 _SUSPECTS: Final = 32
 _TOOLS: Final = 4
+_LATELY: Final = 12
+"""Scripts take turns: so many of the last words of persons are compared."""
+_HEARD: Final = 33
+_TELLING: Final = 4
+_FAMILIAR: Final = 0.25
+"""Of the words of a text, if there are more than a few, at most so many are new."""
 
 
 def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Streak:
@@ -44,9 +51,18 @@ def spoken(count: Count, what: Hash | None) -> Count:
     return _again(count, what)
 
 
-def heard_again(person: Person, *, known: bool) -> Person:
-    """A person has spoken: something new, or what was said before."""
-    return replace(person, again=person.again + 1 if known else 0)
+def heard_again(person: Person, said: Words) -> Person:
+    """A person has spoken: something new, or what one had just said."""
+    known = _was_said(said, person.lately)
+    return Person(person.again + 1 if known else 0, (*person.lately, said[:_HEARD])[-_LATELY:])
+
+
+def _was_said(said: Words, lately: tuple[Words, ...]) -> bool:
+    """Was it said lately, but for its numbers, or nearly all of it?"""
+    if any(said[0] == before[0] for before in lately):
+        return True
+    words, known = said[1:_HEARD], frozenset(chain.from_iterable(before[1:] for before in lately))
+    return len(words) >= _TELLING and sum(word not in known for word in words) <= _FAMILIAR * len(words)
 
 
 def _again(count: Count, what: Hash | None) -> Count:

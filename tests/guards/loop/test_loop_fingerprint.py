@@ -15,6 +15,8 @@ from callboard.guards.loop.known import Pieces, Sieve
 from callboard.guards.loop.lineage import circle
 from callboard.guards.loop.mood import mood_of
 from callboard.guards.loop.repetition import repeated
+from callboard.guards.loop.state import Person
+from callboard.guards.loop.streaks import heard_again
 from tests.guards.loop.trace import words
 
 UUIDS = ("0b7e9c1a-3c55-4f0e-9d4e-0a4a8a1f2b3c", "ffffffff-aaaa-4bbb-8ccc-dddddddddddd")
@@ -29,9 +31,16 @@ def call_key(name, arguments):
     return asking_of(name, arguments).key
 
 
+def known_with(pieces, marks):
+    """What is known with these."""
+    sieve = Sieve(pieces)
+    sieve.add(marks)
+    return sieve.pieces()
+
+
 def seen(*outcomes):
     """What is known after these."""
-    return Pieces() | [each for one in outcomes for piece in one.pieces for each in piece[:3]]
+    return known_with(Pieces(), [each for one in outcomes for piece in one.pieces for each in piece[:3]])
 
 
 def outcome(value=None, *, problem="", arguments=None, blob=None):
@@ -154,24 +163,40 @@ def test_words_of_a_call_are_one_gap_however_many_they_are():
 
 def test_what_is_remembered_of_pieces_is_bounded_and_forgets_the_oldest():
     old, rest = [1], [(n * 2_654_435_761) % 2**32 for n in range(2, 22_000)]
-    known = Pieces() | old
-    assert (known | old) is known
+    known = known_with(Pieces(), old)
+    assert known_with(known, old) is known
     for piece in rest:
-        known = known | [piece]
+        known = known_with(known, [piece])
     assert Sieve(known).share(tuple(rest[-900:])) == 0
     assert not Sieve(known).has(1)
     assert len(known.young) + len(known.old) == 32_768
 
 
-def test_what_is_worded_anew_keeps_many_of_its_words_and_what_is_new_does_not():
+def test_what_a_person_says_again_keeps_most_of_its_words_and_what_is_new_does_not():
     text = "The summaries lack concrete figures for the price rules, and there is no report of the vendor about them."
-    sieve = Sieve(Pieces() | said_in(text))
-    again = "Still: the summaries lack concrete figures for the price rules, and there is no report of the vendor."
-    assert sieve.familiar(said_in(again))
-    assert sieve.familiar(said_in(text.replace(" ", "  ")))
-    assert not sieve.familiar(said_in("The parser reads a header that no queue of the tenant has ever written to it."))
-    assert not sieve.familiar(said_in("Done."))
-    assert sieve.share(()) == 1
+    person = heard_again(Person(), said_in(text))
+
+    def again(said):
+        return heard_again(person, said_in(said)).again
+
+    assert person.again == 0
+    assert again(
+        "Still: the summaries lack concrete figures for the price rules, and there is no report of the vendor."
+    )
+    assert again(text.replace(" ", "  "))
+    assert not again("The parser reads a header that no queue of the tenant has ever written to it.")
+    assert not again("Done.")
+
+
+def test_what_persons_have_said_is_forgotten_after_a_dozen_others():
+    person = heard_again(Person(), said_in("go on"))
+    for n in range(12):
+        person = heard_again(person, said_in(words(random.Random(n), 40)))
+    assert person.again == 0
+    assert len(person.lately) == 12
+    assert max(map(len, person.lately)) <= 33
+    assert heard_again(person, said_in("go on")).again == 0
+    assert heard_again(person, person.lately[0]).again == 1
 
 
 def test_few_words_count_by_twos_and_signs_of_other_scripts_one_by_one():
