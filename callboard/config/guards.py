@@ -67,6 +67,11 @@ class BudgetSettings(Strict):
         Field(max_length=8, description="Warn when a run's dollars will be used up so soon, at its present rate."),
     ] = (600.0, 120.0)
 
+    @property
+    def is_shared(self) -> bool:
+        """Are there budgets that a run shares with others?"""
+        return bool(self.agent or self.tenant or self.everybody)
+
 
 class LoopSettings(Strict):
     """Loops and no progress. Fewer is stricter."""

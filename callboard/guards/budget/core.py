@@ -111,7 +111,7 @@ NO_EASE: Final = Ease((-1,) * len(UNITS), (-1,) * len(UNITS))
 
 def ease_of(caps: Bounds, settings: BudgetSettings) -> Ease:
     """The ease that these caps leave. None of a budget that is shared: only its counters can tell."""
-    if settings.agent or settings.tenant or settings.everybody:
+    if settings.is_shared:
         return NO_EASE
     first = _first_share(settings)
     return Ease(

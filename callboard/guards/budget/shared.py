@@ -19,7 +19,6 @@ from callboard.bus.messages import Amount
 from callboard.bus.ports import Balance, Ledger
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
-from callboard.config.guards import BudgetSettings
 from callboard.config.spec import AgentSpec
 from callboard.guards.budget.core import Over
 from callboard.guards.budget.passbook import Passbook
@@ -75,7 +74,7 @@ class SharedRun:
     def accounts(self, state: RunState, spec: AgentSpec) -> tuple[Account, ...]:
         """What the run is charged to."""
         settings, runtime = spec.guards.budget, self.books.runtime
-        if state.created is None or not (runtime or shares(settings)):
+        if state.created is None or not (runtime or settings.is_shared):
             return ()
         return accounts_of(self.key, state.created.agent, settings, runtime, created=state.created.at)
 
@@ -191,8 +190,3 @@ class SharedRun:
 def _postings(account: Account, used: Tally) -> int:
     """At least so many: tools run several at a time, perhaps none was settled; of model calls perhaps not the last."""
     return used.tool_calls if account.unit == _TOOL_CALLS else max(0, 2 * used.model_calls - 1)
-
-
-def shares(settings: BudgetSettings) -> bool:
-    """Are there budgets that a run shares with others?"""
-    return bool(settings.agent or settings.tenant or settings.everybody)
