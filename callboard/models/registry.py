@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from threading import Lock
 from typing import Final, Protocol, assert_never
 
 import anyio
@@ -40,6 +41,7 @@ class Models:
     def __init__(self, providers: Providers = NO_PROVIDERS) -> None:
         self._providers = providers
         self._adapters: dict[str, _Adapter] = {}
+        self._opening = Lock()
 
     def open(self, choice: ModelChoice) -> ChatModel:
         """The model of ``choice``. Raises ``ConfigError`` if this worker cannot ask it."""
@@ -50,6 +52,10 @@ class Models:
         if choice.provider not in PROVIDERS:
             known = " or ".join(repr(name) for name in PROVIDERS)
             raise ConfigError(f"provider {choice.provider!r} is not available in this version, use {known}")
+        with self._opening:  # from several threads at once: a second client of an entry would never be closed
+            return self._opened(choice)
+
+    def _opened(self, choice: ModelChoice) -> ChatModel:
         entry = entry_of(choice)
         if entry not in self._adapters:
             provider = self._providers.by_name.get(entry)

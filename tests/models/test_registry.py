@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Barrier
 
+import anyio
 import pytest
 
 from callboard.config.providers import Provider, Providers
@@ -36,6 +38,20 @@ async def test_all_models_of_an_entry_share_one_client_and_entries_do_not() -> N
         assert models.open(choice("anthropic", "a", "batch")) is not one
         kinds = [type(models.open(each)).__name__ for each in choices]
         assert kinds == ["AnthropicModel", "ResponsesModel", "ChatCompletionsModel"]
+
+
+async def test_threads_that_open_an_entry_at_the_same_time_share_its_client() -> None:
+    found, together = list[object](), Barrier(8)
+
+    def open_one() -> None:
+        together.wait(10)
+        found.append(models.open(choice("anthropic")))
+
+    async with opened_models(PROVIDERS, []) as models, anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(anyio.to_thread.run_sync, open_one)
+    assert len(found) == 8
+    assert len(set(map(id, found))) == 1
 
 
 @pytest.mark.parametrize(
