@@ -11,12 +11,11 @@ from pydantic_core import from_json, to_json
 
 from callboard.actors.commands import CheckOutput
 from callboard.actors.ending import REPAIRS, joined
-from callboard.bus.codec import parse
+from callboard.actors.said_json import said_json
 from callboard.bus.messages import OutputRejected, Problem, RunFailed
 from callboard.config.json_schema import complaints, line, listed
 from callboard.errors import InvalidMessage
 
-_FENCE: Final = "```"
 _SHOWN: Final = 80
 _REASON: Final = 500
 
@@ -44,8 +43,7 @@ def checked(text: str, schema: Mapping[str, JsonValue], model: type[BaseModel] |
     Raises what validators of ``model`` raise beside what pydantic makes a ``ValidationError`` of.
     """
     try:
-        given = _unfenced(text).encode("utf-8", "replace")
-        data = parse(given, limit=len(given))  # as strict as the journal that is to keep it
+        data = said_json(text)
     except InvalidMessage as error:
         return Unfit((f"the answer is no JSON: {error}",))
     if model is None:
@@ -75,15 +73,6 @@ def failure(command: CheckOutput, kind: str, message: str, *, hint: str) -> RunF
     """The end of a run without data; what the model said last is kept."""
     problem = Problem(kind=kind, message=message, hint=hint)
     return RunFailed(problem=problem, partial=joined(command.parts))
-
-
-def _unfenced(text: str) -> str:
-    """Without the fence that models like to put around JSON."""
-    text = text.strip()
-    if not text.startswith(_FENCE) or not text.endswith(_FENCE):
-        return text
-    head, _, rest = text.removesuffix(_FENCE).partition("\n")
-    return rest if head.lower().rstrip() in (_FENCE, f"{_FENCE}json") else text
 
 
 def _line(error: Any) -> str:
