@@ -34,7 +34,7 @@ class Told:
 
     def digests(self, messages: tuple[ChatMessage, ...]) -> Sequence[str]:
         """Of everything up to each of ``messages``."""
-        known = _in_common(self._messages, messages)
+        known = in_common(self._messages, messages)
         del self._digests[known:]
         for message in messages[known:]:
             self._digests.append(_digest((self._digests[-1] if self._digests else "", message)))
@@ -78,8 +78,8 @@ def _digest(value: Any) -> str:
     return sha256(to_json(value, inf_nan_mode="constants")).hexdigest()[:_SHOWN]
 
 
-def _in_common(one: Sequence[ChatMessage], other: Sequence[ChatMessage]) -> int:
-    """With how many equal messages both begin. Comparing costs little: mostly they are the same objects inside."""
+def in_common(one: Sequence[object], other: Sequence[object]) -> int:
+    """With how many equal elements both begin. Messages cost little: mostly they are the same objects inside."""
     same = 0
     for left, right in zip(one, other, strict=False):
         if left != right:

@@ -7,12 +7,14 @@ A line for the task, a line for each agent's run (``system``, ``tools``), then o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, assert_never, get_args
 
 from pydantic import JsonValue
 
+from callboard.actors.prefix import in_common
+from callboard.config.spec import ToolSpec
 from callboard.errors import ConfigError
 from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, SteerNote, Stop, ToolOutcome, Usage, UserText
 from callboard.testing.loose import items, mapping
@@ -59,9 +61,15 @@ class Cassette:
 def asked_of(request: ChatRequest) -> Asked:
     """What ``request`` tells the model, without what differs from run to run."""
     compared = request.purpose == "turn"
-    tools: dict[str, JsonValue] = {tool.name: [tool.description, tool.parameters] for tool in request.tools}
     messages = tuple(map(message_json, request.messages)) if compared else None
-    return Asked(request.system, tools, messages, None if request.output is None else dict(request.output))
+    return Asked(
+        request.system, tools_json(request.tools), messages, None if request.output is None else dict(request.output)
+    )
+
+
+def tools_json(tools: Iterable[ToolSpec]) -> Mapping[str, JsonValue]:
+    """Tools as the cassette has them."""
+    return {tool.name: [tool.description, tool.parameters] for tool in tools}
 
 
 def message_json(message: ChatMessage) -> JsonValue:
@@ -90,7 +98,7 @@ def to_lines(cassette: Cassette) -> Iterator[str]:
             output: dict[str, JsonValue] = {} if asked.output is None else {"output": asked.output}
             yield _line({"run": each.run, "system": asked.system, "tools": dict(asked.tools), **output})
         history = () if before is None or before.messages is None else before.messages
-        keeps = _in_common(history, asked.messages or ())
+        keeps = in_common(history, asked.messages or ())
         new = None if asked.messages is None else list(asked.messages[keeps:])
         calls: list[JsonValue] = [{"name": name, "arguments": arguments} for name, arguments in each.tool_calls]
         where: dict[str, JsonValue] = {"run": each.run, "call": each.call, "keeps": keeps, "messages": new}
@@ -143,9 +151,3 @@ def _parsed(line: str) -> Mapping[str, Any]:
         return mapping(json.loads(line))
     except ValueError as error:
         raise ConfigError(f"{line[:80]!r} is no JSON: {_HOW}") from error
-
-
-def _in_common(one: Sequence[JsonValue], other: Sequence[JsonValue]) -> int:
-    """With how many equal messages both begin."""
-    pairs: Iterable[tuple[JsonValue, JsonValue]] = zip(one, other, strict=False)
-    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

@@ -13,8 +13,8 @@ from callboard.actors.state import RunState
 from callboard.actors.summaries import SYSTEM
 from callboard.bus.messages import ModelRequested, ModelResponded
 from callboard.bus.ports import Stored
-from callboard.config.spec import AgentSpec
-from callboard.testing.cassette import Asked, message_json
+from callboard.config.kept import whole_spec
+from callboard.testing.cassette import Asked, message_json, tools_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,10 @@ def answers(entries: Sequence[Stored], *, run: str, given: JsonValue) -> Iterato
 def _asked(event: ModelRequested, state: RunState, *, run: str, given: JsonValue) -> Asked:
     """Summaries, and last turns that a budget allows, are not compared: their text has sizes and sums in it."""
     assert state.created is not None, "an intent follows the creation of its run"
-    spec = AgentSpec.model_validate(state.created.spec)
+    spec = whole_spec(state.created.spec)
     if event.purpose != "turn":
         return Asked(SYSTEM, {}, None)
     if event.wrap_up:
         return Asked(spec.system, {}, None)
-    tools: dict[str, JsonValue] = {tool.name: [tool.description, tool.parameters] for tool in spec.tools}
     messages = conversation(state, given, run=run, tools=spec.tools)
-    return Asked(spec.system, tools, tuple(map(message_json, messages)), spec.output)
+    return Asked(spec.system, tools_json(spec.tools), tuple(map(message_json, messages)), spec.output)
