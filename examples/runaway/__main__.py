@@ -23,7 +23,7 @@ from examples.runaway.screen import Screen, summary
 from examples.runaway.story import Tale, judged, told
 
 HERE = Path(__file__).parent
-LATEST_START = 20.0
+LATEST_START = 60.0
 LONGEST = 60.0
 CAP = 1.0
 DOES = {
@@ -84,11 +84,13 @@ async def deployment(folder: Path) -> AsyncIterator[Board]:
     data, log = folder / "data", folder / "up.log"
     process = start(data, log)
     try:
-        with anyio.fail_after(LATEST_START):
+        with anyio.move_on_after(LATEST_START) as starting:
             while b"up: " not in log.read_bytes():
                 if process.poll() is not None:
                     raise SystemExit(f"`callboard up` ended early:\n{log.read_text()}")
                 await anyio.sleep(0.05)
+        if starting.cancelled_caught:
+            raise SystemExit(f"`callboard up` is not up after {LATEST_START:g} s. It said:\n{log.read_text()}")
         async with connect(data_dir=data) as board:
             yield board
     finally:
