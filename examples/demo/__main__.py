@@ -21,7 +21,7 @@ from rich.table import Table
 from callboard import Board, Run, connect
 
 HERE = Path(__file__).parent
-LATEST_START = 20.0
+LATEST_START = 60.0
 out = Console(highlight=False)
 
 
@@ -41,11 +41,13 @@ async def deployment(data: Path, ledger: Path) -> AsyncIterator[Board]:
     """`callboard up` with two workers, and a client."""
     process, log = start(data, ledger)
     try:
-        with anyio.fail_after(LATEST_START):
+        with anyio.move_on_after(LATEST_START) as starting:
             while not (data / "callboard-server.json").exists():
                 if process.poll() is not None:
                     raise SystemExit(f"`callboard up` ended early:\n{log.read_text()}")
                 await anyio.sleep(0.05)
+        if starting.cancelled_caught:
+            raise SystemExit(f"`callboard up` is not up after {LATEST_START:g} s. It said:\n{log.read_text()}")
         async with connect(data_dir=data) as board:
             yield board
     finally:

@@ -44,9 +44,7 @@ async def main() -> int:
     out.print(summary(list(tales.values())))
     for tale in tales.values():
         if tale.partial:
-            out.print(
-                f"\n[bold]{tale.agent}[/] was given a last turn, and what it had is kept: [italic]{tale.partial}[/]"
-            )
+            out.print(f"\nWhat [bold]{tale.agent}[/] had is kept: [italic]{tale.partial}[/]")
     stopped = all(tale.end not in {"", "completed"} for tale in tales.values())
     out.rule("[green]all three were stopped[/]" if stopped else "[red]somebody still runs[/]")
     return 0 if stopped else 1
