@@ -153,6 +153,7 @@ def test_what_a_provider_says_about_a_wrong_key_is_not_repeated() -> None:
         ({"error": "model is required"}, "model is required"),
         ({"object": "error", "message": "vLLM says so", "code": 400}, "vLLM says so"),
         ({"detail": "Not here"}, "Not here"),
+        ({"detail": [{"msg": "Field required"}]}, '[{"msg":"Field required"}]'),
         ({"error": {"message": "x" * 9_999}}, "x" * 400),
         (None, ""),
         ([1], ""),

@@ -290,3 +290,68 @@ def test_a_chat_that_its_server_gave_up_on_is_an_error() -> None:
     assert (found.kind, found.retryable) == ("overload", True)
     told = failure(ChatReading(BODY, LIMITS), {"error": {"code": 429, "message": "slow down"}})
     assert (told.kind, told.retryable) == ("rate", True)
+
+
+def piece(given: str, name: str = "search", **where: Any) -> dict[str, Any]:
+    return {**where, "function": {"arguments": given, **({"name": name} if name else {})}}
+
+
+A, B = '{"query": "a"}', '{"query": "b"}'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece(A), piece(B)],
+        [piece(A, index=0), piece(B, index=0)],
+        [piece(A, index=0, id=""), piece(B, index=0, id="")],
+        [piece(A[:9], id="x"), piece(A[9:], "", id=None), piece(B[:9], id="y"), piece(B[9:], "", id=None)],
+        [piece(A[:9], index=0, id="x"), piece(A[9:], ""), piece(B, index=1, id="y")],
+        [piece(A[:9], id="x"), piece(B, id="y"), piece(A[9:], id="x")],
+        [piece(A[:9], index=0, id="x"), piece(A[9:], index=0, id="x"), piece("", index=0, id="x"), piece(B, id="y")],
+        [piece(A, index=0, id="x"), piece(B, index=1, id="x")],
+    ],
+)
+def test_calls_are_told_apart_without_their_index_or_their_id(pieces: list[Any]) -> None:
+    each = chat(*(chunk(tool_calls=[one]) for one in pieces), chunk("tool_calls"))[1].tool_calls
+    at_once = chat(chunk(tool_calls=pieces), chunk("tool_calls"))[1].tool_calls
+    assert [(call.name, call.arguments) for call in each] == [("search", {"query": "a"}), ("search", {"query": "b"})]
+    assert at_once == each
+
+
+def test_a_call_without_arguments_is_followed_by_one_of_another_name() -> None:
+    calls = chat(chunk(tool_calls=[piece("", "now"), piece(A), piece("", "now")]), chunk("tool_calls"))[1].tool_calls
+    assert [(call.name, call.arguments) for call in calls] == [("now", {}), ("search", {"query": "a"}), ("now", {})]
+
+
+def test_a_name_in_each_piece_is_no_other_call() -> None:
+    pieces = [piece(A[at : at + 3], index=0) for at in range(0, len(A), 3)]
+    calls = chat(*(chunk(tool_calls=[one]) for one in [*pieces, piece("", index=0)]), chunk("stop"))[1].tool_calls
+    assert [call.arguments for call in calls] == [{"query": "a"}]
+
+
+def test_a_whole_message_in_one_chunk_an_older_call_and_text_in_parts_are_understood() -> None:
+    whole = {"message": {"content": "Hello", "tool_calls": [piece(A)]}, "finish_reason": "tool_calls"}
+    reply = chat({"choices": [whole]})[1]
+    assert (reply.text, reply.tool_calls[0].arguments, reply.stop) == ("Hello", {"query": "a"}, "tool_use")
+    begun, more = {"name": "search", "arguments": A[:5]}, {"arguments": A[5:]}
+    older = chat(chunk(function_call=begun), chunk(function_call=more), chunk("function_call"))[1]
+    assert (older.tool_calls[0].arguments, older.stop) == ({"query": "a"}, "tool_use")
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    parts = [thought, {"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    assert chat(chunk(content=parts), chunk("stop"))[1].text == "Hello"
+
+
+def test_only_the_first_choice_counts_in_whatever_order_they_come() -> None:
+    def of(index: int, **rest: Any) -> dict[str, Any]:
+        return {"choices": [{"index": index, **rest}]}
+
+    events = [of(0, delta={"content": "a"}), of(1, delta={"content": "b"}, finish_reason="length")]
+    assert chat(*events, of(0, finish_reason="stop"))[1] == chat(chunk(content="a"), chunk("stop"))[1]
+
+
+def test_a_server_that_says_zero_does_not_count() -> None:
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    assert chat(chunk(content="Hello"), chunk("stop", usage=nothing))[1].usage == Usage(50, 3)
+    none = {"input_tokens": 0, "output_tokens": 0}
+    assert responses(delta("Hello"), ended(message("Hello"), usage=none))[1].usage == Usage(50, 3)

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
 
+from pydantic_core import to_json
+
 from callboard.errors import ModelError, ModelErrorKind
 from callboard.models.openai.reading import mapping, text
 
@@ -163,7 +165,10 @@ def _said(body: object) -> tuple[list[str], str]:
     codes = dict.fromkeys(
         str(code) for code in (fields.get("code"), fields.get("type")) if code not in {None, "", "error"}
     )
-    message = text(fields.get("message")) or text(inner) or text(fields.get("detail")) or text(body)
+    detail = fields.get("detail")  # a text, or a list of what is wrong with the request
+    message = text(fields.get("message")) or text(inner) or text(detail) or text(body)
+    if detail and not message:
+        message = to_json(detail, inf_nan_mode="constants").decode()
     return list(codes), " ".join(message.split())[:_SHOWN]
 
 
