@@ -214,8 +214,6 @@ class Attempt:
             hint = "submit it again to an agent of this version"
             await self._fail(owner, Problem(kind="bad_spec", message=str(error)[:2_000], hint=hint))
             return
-        if spec.guards.budget.is_shared:  # nothing is held under a claim that may be refused: who would give it back?
-            await owner.flush()
         if owner.view.attempts > spec.limits.attempts:
             await self._poison(owner, spec)
         elif code is not None and code.function is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -20,12 +20,17 @@ from callboard.models.port import ChatRequest
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+async def _committed() -> None:
+    """Nothing is pending."""
+
+
 class Ask(NamedTuple):
     """May this effect start? Asked before its intent is written, for every attempt.
 
     ``name`` is the tool's, the step's, or ``provider/model``; ``request`` a model call's request; ``wrap_up``: the last
     turn of a run whose budget is used up. ``state`` is the owner's view of its run; ``pending`` are the facts in it
-    that are not written yet: they go before the intent, or with it.
+    that are not written yet: they go before the intent, or with it. ``commit`` writes them now, for a gate that does
+    something for the run which only an owner whose claim stands would undo; it raises what ends the ownership.
     """
 
     key: RunKey
@@ -41,6 +46,7 @@ class Ask(NamedTuple):
     wrap_up: bool = False
     purpose: Purpose = "turn"
     pending: tuple[Event, ...] = ()
+    commit: Callable[[], Awaitable[None]] = _committed
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ async def _let(
     request = _request(owner, command, choice, spec=wanted.spec, given=wanted.given, ports=ports)
     ask = Ask(owner.key, wanted.spec, owner.view, "model", command.call, command.attempt, choice.label,
         request=request, wrap_up=command.wrap_up,
-        purpose=command.purpose, pending=owner.unwritten,
+        purpose=command.purpose, pending=owner.unwritten, commit=owner.flush,
     )  # fmt: skip
     answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
     if isinstance(answer, Refusal):

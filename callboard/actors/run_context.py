@@ -237,7 +237,8 @@ class RunContext:
             self._owner.view, call, run=self._owner.key, tool=name, effect=effect, in_doubt=policy, timeout=timeout
         )
         owner, spec, attempt = self._owner, self._spec, intent.attempt
-        ask = Ask(owner.key, spec, owner.view, "step", call, attempt, name, effect=effect, pending=owner.unwritten)
+        ask = Ask(owner.key, spec, owner.view, "step", call, attempt, name, effect,
+            pending=owner.unwritten, commit=owner.flush)  # fmt: skip
         with self._parking.holding():
             answer = await answer_of(owner.gate, ask)
             if isinstance(answer, Grant):

@@ -50,7 +50,7 @@ async def call_tools(owner: Owner, command: CallTools, *, spec: AgentSpec, code:
         for asked, intent in command.calls:
             ask = Ask(owner.key, spec, owner.view, "tool", intent.call, intent.attempt, intent.tool,
                 effect=intent.effect, arguments=asked.arguments,
-                pending=(*owner.unwritten, *(before for _, before, _ in granted)),
+                pending=(*owner.unwritten, *(before for _, before, _ in granted)), commit=owner.flush,
             )  # fmt: skip
             answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
             if answer is None:

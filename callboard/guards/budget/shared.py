@@ -15,7 +15,7 @@ import anyio
 from callboard.actors.accounts import UNITS, Tally, tally
 from callboard.actors.gate import Ask
 from callboard.actors.state import RunState
-from callboard.bus.messages import Amount
+from callboard.bus.messages import Amount, RunClaimed
 from callboard.bus.ports import Balance, Ledger
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
@@ -82,6 +82,8 @@ class SharedRun:
         """Hold what the call may cost in every account, or in none."""
         if not accounts:
             return ()
+        if any(isinstance(fact, RunClaimed) for fact in ask.pending):
+            await ask.commit()  # nobody would give back what is held under a claim that is refused, or never written
         await self._begin(ask.state, accounts)
         wanted, taken = tally(reserved), list[Taken]()
         try:
