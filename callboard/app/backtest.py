@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Final
 
 from callboard.app.guards import OwnGuards, guard_class, hosted_guards, own_guards
 from callboard.bus.bus import Bus
+from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.config.expectations import nearest
 from callboard.config.resolved import Config
@@ -20,6 +21,7 @@ from callboard.guards.backtest import Report, Trial, judge
 from callboard.guards.budget.audit import BudgetGuard
 from callboard.guards.catalogue import BUILTIN
 from callboard.guards.hosted import Hosted
+from callboard.guards.journal_text import journals_in
 from callboard.guards.overrides import Settings, with_settings
 from callboard.guards.recordings import recordings
 
@@ -74,17 +76,39 @@ def candidate(name: str, settings: Settings, config: Config | None) -> Candidate
 
 async def backtest(bus: Bus, tried: Candidate, period: Period, *, progress: Callable[[int, int], None]) -> Report:
     """Judge every recorded run. Raises ``ConfigError`` for settings that cannot be."""
-    trials: list[Trial] = []
-    skipped = 0
     read = recordings(bus, since=period.since, until=period.until, tenant=period.tenant, progress=progress)
     async with aclosing(read) as runs:
-        async for key, entries in runs:
-            trial = judge(tried.hosted, key, entries, until=period.until, respec=tried.respec)
-            if trial is None or period.agent not in (None, trial.agent):
-                skipped += 1
-            else:
-                trials.append(trial)
-    return Report(tried.hosted.name, tuple(trials), skipped)
+        return _report(tried, [_trial(tried, key, entries, period) async for key, entries in runs])
+
+
+def backtest_files(
+    files: Sequence[Path], tried: Candidate, *, tenant: str | None = None, agent: str | None = None
+) -> Report:
+    """Judge the runs that stand in ``files``, each up to its last entry. Raises ``ConfigError``."""
+    trials: list[Trial | None] = []
+    for file in files:
+        for key, entries in journals_in(_text(file), str(file)):
+            last = max(entry.at for entry in entries if entry.at is not None)
+            if tenant in (None, key.tenant):
+                trials.append(_trial(tried, key, entries, Period(last, last, tenant, agent)))
+    return _report(tried, trials)
+
+
+def _trial(tried: Candidate, key: RunKey, entries: Sequence[Stored], period: Period) -> Trial | None:
+    trial = judge(tried.hosted, key, entries, until=period.until, respec=tried.respec)
+    return trial if trial is not None and period.agent in (None, trial.agent) else None
+
+
+def _report(tried: Candidate, trials: Sequence[Trial | None]) -> Report:
+    judged = tuple(trial for trial in trials if trial is not None)
+    return Report(tried.hosted.name, judged, len(trials) - len(judged))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
 
 
 def _of_class(text: str, settings: Settings) -> Hosted:

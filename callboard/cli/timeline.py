@@ -102,6 +102,8 @@ def run_as_json(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...]) 
                 "sequence": entry.sequence,
                 "at": None if entry.at is None else entry.at.isoformat(),
                 "problem": entry.problem,
+                "id": "" if entry.record is None else entry.record.id,
+                "owner": "" if entry.record is None else entry.record.owner,
                 "events": [] if entry.record is None else [
                     {"type": event.type, **event.model_dump(mode="json", exclude_defaults=True)}
                     for event in entry.record.events

@@ -130,6 +130,22 @@ def test_the_built_in_guards_can_be_tried_without_a_file(recorded: str, folder: 
     assert (told["verdicts"]["deny"], told["killed"]) == (3, 2)
 
 
+def test_runs_in_files_are_judged_as_those_on_the_bus_without_a_bus(recorded: str, folder: Path) -> None:
+    for tenant, runs in {"acme": ("loops", "works"), "bolt": ("other",)}.items():
+        where = ("--url", bus_url(), "--prefix", recorded, "--tenant", tenant, "--json")
+        shown = [CliRunner().invoke(app, ["runs", "show", run, *where]).stdout for run in runs]
+        (folder / f"{tenant}.json").write_text("".join(shown))
+    files = ("--journal", "acme.json", "--journal", "bolt.json")
+    with chdir(folder):
+        done = CliRunner().invoke(app, ["guard", "backtest", "guards.py:Chatty", *files, "--json"])
+        acme = CliRunner().invoke(app, ["guard", "backtest", "guards.py:Chatty", *files, "--tenant", "acme"])
+    told = asked(recorded, folder, "guards.py:Chatty")
+    by_run = {each["run"]: each for each in told["trials"]}
+    assert {each["run"]: each for each in json.loads(done.stdout)["trials"]} == by_run
+    assert by_run.keys() == {"loops", "works", "other"}
+    assert acme.stdout.startswith("chatty: 2 runs (1 failed, 1 completed)")
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -141,6 +157,9 @@ def test_the_built_in_guards_can_be_tried_without_a_file(recorded: str, folder: 
         (("stuck", "--set", "factor"), "--set is 'factor': give key=value"),
         (("stuck", "--since", "yesterday"), "--since is 'yesterday'"),
         (("no.py:Chatty",), "there is no file"),
+        (("loop", "--journal", "no.json"), "no.json: cannot be read"),
+        (("loop", "--journal", "agents.yaml"), "agents.yaml:2:1: no JSON"),
+        (("loop", "--journal", "agents.yaml", "--since", "2d"), "is judged whole"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_read(folder: Path, arguments: tuple[str, ...], problem: str) -> None:
