@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from bench.closed import guard_deaths
 from bench.deployment import all_completed, deployment
 from bench.guards import followed, guard_kills
 from bench.kills import kills
@@ -40,6 +41,8 @@ class Plan:
     """That a guard process follows."""
     takeovers: int
     takeover_runs: int
+    deaths: int
+    """Of a closed guard."""
     idle_runs: int
     starts: int
     streams: int
@@ -54,6 +57,7 @@ FULL = Plan(
     entries=20_000,
     takeovers=6,
     takeover_runs=5,
+    deaths=7,
     idle_runs=300,
     starts=11,
     streams=200,
@@ -67,6 +71,7 @@ QUICK = Plan(
     entries=3_000,
     takeovers=2,
     takeover_runs=10,
+    deaths=2,
     idle_runs=50,
     starts=3,
     streams=200,
@@ -112,6 +117,10 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
         async with deployment(durability, data) as here:
             say(f"takeovers, {durability}")
             rows += await takeover(here, durability, kills=plan.takeovers, runs=plan.takeover_runs)
+    if durability == "always":
+        async with deployment(durability, data) as here:
+            say(f"deaths of a closed guard, {durability}")
+            rows += await guard_deaths(here, durability, times=plan.deaths)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from callboard.tools.tool import AnyTool
 STEPS = 10
 TOOL_TURNS = 5
 _HOURS = 7_200.0
+_TICK = 0.25
 FOREVER = Limits(deadline=_HOURS, model_timeout=_HOURS, tool_timeout=_HOURS, attempts=100)
 
 
@@ -72,6 +74,18 @@ async def provoke(_task: Any, run: RunContext) -> None:
     await run.step("provoke", _hold, run.id, effect="idempotent")
 
 
+@worker("tick", limits=FOREVER)
+async def tick(_task: Any, run: RunContext) -> None:
+    """Four effects a second, without end. Each says when it starts."""
+    for number in itertools.count():
+        await run.step(f"tick-{number}", _tick, run.id, effect="idempotent")
+
+
+async def _tick(run: str) -> None:
+    print("tick", run, time.monotonic_ns(), flush=True)
+    await anyio.sleep(_TICK)
+
+
 @worker("sleep", limits=FOREVER)
 async def sleep(_task: Any, run: RunContext) -> None:
     """A long durable sleep: suspends, no worker holds it."""
@@ -92,7 +106,7 @@ def agents() -> Mapping[str, AgentCode]:
     """Everything that a benchmark's worker serves, by name."""
     calls: list[Any] = [{"tools": [{"name": "look", "args": {"at": turn}}]} for turn in range(TOOL_TURNS)]
     found = (
-        *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, provoke, sleep)),
+        *(AgentCode(code.spec, function=code) for code in (noop, steps, once, hold, provoke, tick, sleep)),
         agent("turns", _scripted(*calls, {"text": "all of them look fine"}), Limits(), look),
         agent("wait", _scripted({"text": "at last", "delay": _HOURS / 2}), FOREVER),
     )

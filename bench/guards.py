@@ -13,6 +13,7 @@ import anyio
 
 from bench.child import Child, Heard, child
 from bench.deployment import Deployment, publish_all, stream_state
+from bench.echo import echo
 from bench.stats import Row, Target, percentile, with_unit
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import Reply
@@ -100,8 +101,9 @@ async def guard_kills(here: Deployment, durability: str, *, count: int) -> list[
     async with here.worker(slots=2 * RUNNING, heard=effects):
         running = [await here.board.submit("hold", None) for _ in range(RUNNING)]
         await effects.until(lambda: len(effects.of("started")) == RUNNING)
-        async with guarded(here) as (_, _, bus):
+        async with guarded(here) as (_, _, bus), echo(here.url) as floor:
             for _ in range(count):
+                await floor.measure()  # in turns with ours: the disk and the machine have slow moments
                 run = await here.board.submit("provoke", None)
                 await effects.until(lambda run=run: run.id in effects.of("cancelled"))  # type: ignore[misc]
                 called.append((effects.of("cancelled")[run.id] - effects.of("provoked")[run.id]) / 1e6)
@@ -114,23 +116,30 @@ async def guard_kills(here: Deployment, durability: str, *, count: int) -> list[
                 running.append(await here.board.submit("hold", None))
                 await effects.until(lambda: running[-1].id in effects.of("started"))
     return [
-        *_rows("a call's intent to guard to kill to cancelled", durability, called),
-        *_rows("a signal to guard to kill to cancelled", durability, asked),
+        *floor.rows(durability),
+        *_rows("a call's intent to guard to kill to cancelled", durability, called, floor=floor.stored),
+        *_rows("a signal to guard to kill to cancelled", durability, asked, floor=floor.stored),
     ]
 
 
-def _rows(path: str, durability: str, took: list[float]) -> list[Row]:
-    found = {"p50": (percentile(took, 50), MIDDLE), "p99": (percentile(took, 99), CANCELLED)}
+def _rows(path: str, durability: str, took: list[float], *, floor: list[float]) -> list[Row]:
+    """With what two appends and two hops cost without us, and what is ours of it."""
+    found = {
+        name: (percentile(took, percent), percentile(floor, percent), target)
+        for name, percent, target in (("p50", 50, MIDDLE), ("p99", 99, CANCELLED))
+    }
     return [
         Row(
             f"{path}, {name}: {len(took)} kills, {RUNNING} runs in the worker",
             durability,
             with_unit(figure, "ms"),
+            floor=with_unit(bare, "ms"),
+            ratio=f"ours: {with_unit(figure - bare, 'ms')}",
             target=target,
             judged=figure,
-            raw={"ms": figure, "kills": len(took)},
+            raw={"ms": figure, "floor_ms": bare, "kills": len(took)},
         )
-        for name, (figure, target) in found.items()
+        for name, (figure, bare, target) in found.items()
     ]
 
 

@@ -6,27 +6,33 @@ Worker and dispatcher are the children that ``callboard worker`` and ``callboard
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 
 import anyio
 
-from bench import floor
+from bench import echo, floor
+from bench.closed import CLOSED
 from bench.code import agents
 from bench.guards import HOSTED
 from callboard.actors.actor import running
 from callboard.actors.worker import Worker
 from callboard.app.guarding import guard_child
+from callboard.app.guards import Guarding
 from callboard.app.node import BusAt, WorkerSettings, ports, supervisor_child, worker_child
 from callboard.app.process import spare_collections
 from callboard.bus.bus import open_bus
 from callboard.bus.subjects import Subjects
+from callboard.guards.hosted import Hosted
 from callboard.log import configure
 
+_ON_BY_DEFAULT = Guarding()
 
-async def _work(url: str, name: str, slots: str) -> None:
+
+async def _work(url: str, name: str, slots: str = "100", guarding: Guarding = _ON_BY_DEFAULT) -> None:
     settings = WorkerSettings(name, slots=int(slots))
-    async with running(worker_child(BusAt((url,)), agents(), settings, anyio.Event())):
+    async with running(worker_child(BusAt((url,)), agents(), settings, anyio.Event(), guarding=guarding)):
         print("ready", flush=True)
         await anyio.sleep_forever()
 
@@ -65,18 +71,24 @@ async def _dispatch(url: str, name: str, prefix: str = "cb") -> None:
         await anyio.sleep_forever()
 
 
-async def _guard(url: str, name: str) -> None:
-    async with running(guard_child(BusAt((url,)), HOSTED, name=name)):
-        print("ready", flush=True)
-        await anyio.sleep_forever()
+def _guards(hosted: Sequence[Hosted]) -> Callable[..., Awaitable[None]]:
+    async def serve(url: str, name: str) -> None:
+        async with running(guard_child(BusAt((url,)), hosted, name=name)):
+            print("ready", flush=True)
+            await anyio.sleep_forever()
+
+    return serve
 
 
 _ROLES: Mapping[str, Callable[..., Awaitable[None]]] = {
     "worker": _work,
     "bare": _work_unguarded,
     "dispatcher": _dispatch,
-    "guard": _guard,
+    "guard": _guards(HOSTED),
+    "watcher": _guards(CLOSED),
+    "watched": partial(_work, guarding=Guarding(CLOSED)),
     "floor": floor.serve,
+    "echo": echo.serve,
     "asking": _ask,
     "noted": _from("bench.noted"),
     "provider": _from("bench.provider"),
