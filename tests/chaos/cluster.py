@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -16,6 +15,7 @@ from anyio.abc import Process
 
 from callboard.bus.server_binary import find_binary, tied
 from tests.chaos.zygote import ROOT
+from tests.support.ports import free_ports
 
 NAMES = ("nats-1", "nats-2", "nats-3")
 FORMS_WITHIN = 30.0
@@ -86,7 +86,7 @@ async def cluster(folder: Path) -> AsyncGenerator[Cluster]:
 
 
 def _nodes(folder: Path) -> list[Node]:
-    clients, routes, monitors = _free_ports(3), _free_ports(3), _free_ports(3)
+    clients, routes, monitors = free_ports(3), free_ports(3), free_ports(3)
     nodes = []
     for name, client, route, monitor in zip(NAMES, clients, routes, monitors, strict=True):
         home = folder / name
@@ -102,11 +102,3 @@ def _nodes(folder: Path) -> list[Node]:
         }
         nodes.append(Node(name, home, client, environment))
     return nodes
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
