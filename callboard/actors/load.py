@@ -1,6 +1,7 @@
 """Pure: how many tokens a run's next request has, message by message, as far as its journal shows.
 
-What the last call used counts all that the model has read. Of what has come since, a byte counts half a token.
+What the last call used counts all that the model has read. What has come since is counted as its vocabulary says, if it
+is known, else a byte counts half a token.
 """
 
 from __future__ import annotations
@@ -11,18 +12,17 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final, TypeAlias
 
-from pydantic_core import to_json
-
 from callboard.actors.conversation import as_text, first_told, stub_of, told, told_before
 from callboard.actors.relief import Relief
 from callboard.actors.state import RunState
 from callboard.bus.messages import Content, ModelResponded, OutputRejected, RunSteered
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.models.port import AssistantTurn, ChatMessage, ToolOutcome
-from callboard.models.tokens import message_size, tool_size
+from callboard.models.tokens import BYTES, TokenCounter, message_size, tool_size
+from callboard.models.vocabulary import counter_of
 
-UNSEEN: Final = 0.5
-"""Tokens for a byte that no call has shown yet. Measured: nearly no text has more."""
+UNSEEN: Final = BYTES.most
+"""Tokens for a byte that no call has shown yet."""
 _ANOTHER: Final = 1.25
 """Another model may cut the same text into so many more tokens."""
 _WRAP_UP: Final = 160
@@ -34,9 +34,9 @@ Turn: TypeAlias = ModelResponded | RunSteered | OutputRejected
 class Piece:
     """A message. ``group``: the turn that it belongs to, with those that it went on from; 0: before the first.
 
-    ``turn`` is the call of that turn, empty for notes.
-    ``call``: that of a result which can be cleared, which leaves ``stub`` bytes; ``read``: what it read, if calling it
-    again has no effect. ``note``: a note of a person.
+    ``size`` is in units of what counts its tokens; ``rate``: tokens for one of them. ``turn`` is the call of that turn,
+    empty for notes. ``call``: that of a result which can be cleared, which leaves ``stub`` units; ``read``: what it
+    read, if calling it again has no effect. ``note``: a note of a person.
     """
 
     group: int
@@ -80,35 +80,40 @@ class _Seen:
 
 def tokens_of(state: RunState, spec: AgentSpec, choice: ModelChoice, *, run: str) -> int:
     """The tokens of the next request; cheap, unless another model answered last."""
-    seen = _seen(state, choice)
+    counter = counter_of(choice)
+    seen = _seen(state, choice, counter)
     if seen is None or seen.doubt != 1.0:
         return load_of(state, spec, choice, run=run).tokens
-    new = sum(map(message_size, _new(state, spec, run, seen.border)))
-    return seen.tokens + ceil(UNSEEN * new) + _last_note(state)
+    new = sum(message_size(message, counter) for message in _new(state, spec, run, seen.border))
+    return seen.tokens + ceil(counter.most * new) + _last_note(state)
 
 
 def load_of(state: RunState, spec: AgentSpec, choice: ModelChoice, *, run: str, relief: Relief | None = None) -> Load:
     """The next request in its pieces, as it would be with another ``relief``."""
-    seen, less = _seen(state, choice), state.relief if relief is None else relief
-    rate = _rate(state, spec, run, seen)
+    counter, less = counter_of(choice), state.relief if relief is None else relief
+    seen = _seen(state, choice, counter)
+    rate = _rate(state, spec, run, seen=seen, counter=counter)
     border = -1 if seen is None else seen.border
-    before = told_before(state, less)
-    summary = (rate if relief is None else UNSEEN) * sum(map(message_size, before[:1]))
-    fixed = rate * (_fixed(state, spec) + sum(map(message_size, before[1:]))) + summary
-    return Load(fixed, list(_pieces(state, less, spec, run, rate=rate, border=border)), _last_note(state))
+    before = [message_size(message, counter) for message in told_before(state, less)]
+    summary = (rate if relief is None else counter.most) * sum(before[:1])
+    fixed = rate * (_fixed(state, spec, counter) + sum(before[1:])) + summary
+    pieces = _pieces(state, less, spec, run, rate=rate, border=border, counter=counter)
+    return Load(fixed, list(pieces), _last_note(state))
 
 
-def _pieces(state: RunState, relief: Relief, spec: AgentSpec, run: str, *, rate: float, border: int) -> Iterator[Piece]:
+def _pieces(
+    state: RunState, relief: Relief, spec: AgentSpec, run: str, *, rate: float, border: int, counter: TokenCounter
+) -> Iterator[Piece]:
     start, group, goes_on = first_told(state, relief), 0, False
     for at, turn in enumerate(state.turns[start:], start):
         if isinstance(turn, ModelResponded):
             group, goes_on = group + (not goes_on), turn.stop == "pause"
         for message in told(state, turn, run=run, relief=relief, tools=spec.tools):
             seen = at < border or (at == border and isinstance(message, AssistantTurn))
-            piece = Piece(group, message_size(message), rate if seen else UNSEEN)
+            piece = Piece(group, message_size(message, counter), rate if seen else counter.most)
             if isinstance(message, ToolOutcome) and _clearable(message, relief):
                 piece.call, piece.read = message.call, _read(state, turn, message)
-                piece.stub = message_size(stub_of(state, message, spec.tools))
+                piece.stub = message_size(stub_of(state, message, spec.tools), counter)
             if isinstance(turn, ModelResponded):
                 piece.turn = turn.call
             piece.note = isinstance(turn, RunSteered) and not turn.guard
@@ -128,8 +133,8 @@ def _read(state: RunState, turn: Turn, outcome: ToolOutcome) -> str:
     return f"{call.name} {json.dumps(asked[outcome.call].arguments, sort_keys=True)}"
 
 
-def _seen(state: RunState, choice: ModelChoice) -> _Seen | None:
-    """What was counted last; None: nothing was."""
+def _seen(state: RunState, choice: ModelChoice, counter: TokenCounter) -> _Seen | None:
+    """What was counted last; None: nothing was, or another model did, and its vocabulary is known."""
     if state.relief.after:
         return _Seen(state.relief.turns, state.relief.after)
     for at in range(len(state.turns) - 1, -1, -1):
@@ -137,20 +142,23 @@ def _seen(state: RunState, choice: ModelChoice) -> _Seen | None:
         if isinstance(turn, ModelResponded):
             usage = turn.usage
             tokens = usage.input_tokens + usage.cached_tokens + usage.written_tokens + usage.output_tokens
-            doubt = 1.0 if state.calls[turn.call].name == choice.label else _ANOTHER
-            return _Seen(at, tokens, doubt) if tokens else None
+            same = state.calls[turn.call].name == choice.label
+            if not tokens or (not same and counter is not BYTES):
+                return None
+            return _Seen(at, tokens, 1.0 if same else _ANOTHER)
     return None
 
 
-def _rate(state: RunState, spec: AgentSpec, run: str, seen: _Seen | None) -> float:
-    """Tokens for a byte of what was counted: what the run itself showed."""
+def _rate(state: RunState, spec: AgentSpec, run: str, *, seen: _Seen | None, counter: TokenCounter) -> float:
+    """Tokens for a unit of what was counted: what the run itself showed."""
     if seen is None:
-        return UNSEEN
-    marked = _pieces(state, state.relief, spec, run, rate=0.0, border=seen.border)
-    size = _fixed(state, spec) + sum(map(message_size, told_before(state, state.relief)))
+        return counter.most
+    marked = _pieces(state, state.relief, spec, run, rate=0.0, border=seen.border, counter=counter)
+    size = _fixed(state, spec, counter)
+    size += sum(message_size(message, counter) for message in told_before(state, state.relief))
     size += sum(piece.size for piece in marked if not piece.rate)
     shown = seen.tokens / max(1, size)
-    return shown if seen.doubt == 1.0 else min(shown * seen.doubt, max(UNSEEN, shown))
+    return shown if seen.doubt == 1.0 else min(shown * seen.doubt, max(counter.most, shown))
 
 
 def _new(state: RunState, spec: AgentSpec, run: str, border: int) -> Iterator[ChatMessage]:
@@ -161,13 +169,12 @@ def _new(state: RunState, spec: AgentSpec, run: str, border: int) -> Iterator[Ch
                 yield message
 
 
-def _fixed(state: RunState, spec: AgentSpec) -> int:
-    """The bytes of what stands before the history: tools, system prompt, task."""
+def _fixed(state: RunState, spec: AgentSpec, counter: TokenCounter) -> int:
+    """The units of what stands before the history: tools, system prompt, task."""
     task = state.created.input if state.created is not None else Content()
-    given = len(as_text(task.value).encode("utf-8", "replace")) if task.blob is None else task.blob.size
-    system = len(spec.system.encode("utf-8", "replace"))
-    schema = 0 if spec.output is None else len(to_json(spec.output))
-    return given + system + schema + sum(map(tool_size, spec.tools))
+    given = counter.text(as_text(task.value)) if task.blob is None else counter.unread(task.blob.size)
+    schema = 0 if spec.output is None else counter.json(spec.output)
+    return given + counter.text(spec.system) + schema + sum(tool_size(tool, counter) for tool in spec.tools)
 
 
 def _last_note(state: RunState) -> int:

@@ -23,6 +23,8 @@ from callboard.errors import ConfigError, ModelError
 from callboard.models.port import ChatReply, ChatRequest, UserText
 from callboard.models.prices import describe_price
 from callboard.models.registry import Models
+from callboard.models.tokens import BYTES
+from callboard.models.vocabulary import EXTRA, check_counter, counter_of, encoding_of
 
 LISTED_WITHIN: Final = 10.0
 PROBED_WITHIN: Final = 30.0
@@ -74,7 +76,7 @@ async def examine_models(
         if provider is not None:
             level, text = verdict(provider, listings[entry], name, today=clock.now().date())
             findings.append(Finding("model", level, text))
-        findings.append(_price(choice, agents))
+        findings += [_price(choice, agents), _tokens(choice)]
         if provider is not None and probe:
             findings.append(await _probe(models, choice))
         names = tuple(agent.name for agent in agents)
@@ -144,6 +146,16 @@ def _price(choice: ModelChoice, agents: Sequence[AgentConfig]) -> Finding:
     if capped:
         return Finding("price", "wrong", f"{hint}; a budget in dollars refuses its calls until then")
     return Finding("price", "odd", hint)
+
+
+def _tokens(choice: ModelChoice) -> Finding:
+    try:
+        check_counter(choice)
+    except ConfigError as error:
+        return Finding("tokens", "wrong", str(error))
+    counter, known = counter_of(choice), encoding_of(choice)
+    install = f"; pip install '{EXTRA}' counts them" if known and counter is BYTES else ""
+    return Finding("tokens", "good", f"{counter.name}{install}")
 
 
 async def _probe(models: Models, choice: ModelChoice) -> Finding:

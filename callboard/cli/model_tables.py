@@ -18,7 +18,7 @@ from callboard.cli.teller import plain
 from callboard.config.providers import entry_of
 from callboard.config.resolved import Config
 
-_COLUMNS: Final = ("key", "model", "price", "probe")
+_COLUMNS: Final = ("key", "model", "price", "tokens", "probe")
 
 
 def print_models(models: Sequence[ModelHealth]) -> None:

@@ -14,6 +14,7 @@ from callboard.config.spec import PROVIDERS, ModelChoice
 from callboard.errors import ConfigError
 from callboard.log import get_logger
 from callboard.models.port import ChatModel
+from callboard.models.vocabulary import check_counter
 
 log = get_logger(__name__)
 _CLOSES_WITHIN: Final = 2.0
@@ -67,15 +68,22 @@ class Models:
         return self._adapters[entry]
 
     def prepare(self, needed: Iterable[ModelChoice], others: Iterable[ModelChoice]) -> None:
-        """Open the real ones now: importing their libraries takes seconds. Of ``others`` the log says which fail."""
+        """Open the real ones now, with what counts their tokens: importing their libraries takes seconds.
+
+        Of ``others`` the log says which fail.
+        """
         for choice in needed:
             if choice.provider != "scripted":
-                self.open(choice)
+                self._prepare(choice)
         for choice in (each for each in others if each.provider != "scripted"):
             try:
-                self.open(choice)
+                self._prepare(choice)
             except ConfigError as error:
                 log.warning("a model is passed over", model=choice.label, error=str(error))
+
+    def _prepare(self, choice: ModelChoice) -> None:
+        self.open(choice)
+        check_counter(choice)
 
     async def aclose(self) -> None:
         """Close all connections."""

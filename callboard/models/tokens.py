@@ -1,12 +1,17 @@
-"""Pure: how many tokens a request may have, by its bytes: the most, and what calls showed to be likely."""
+"""Pure: how many tokens a request may have: the most of it, by its bytes, and what is likely, as calls showed.
+
+What a budget reserves goes by bytes. What has to fit (into a window, a rate) goes by what counts for its model: see
+``vocabulary``.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.config.spec import ToolSpec
@@ -14,8 +19,58 @@ from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, Steer
 
 _BYTES_PER_TOKEN: Final = 2
 """Measured: four bytes a token is too few tokens for 89 % of real tool results, two are enough for nearly all."""
-_FEWEST, _MOST = 1 / 8, 1.0
+_FEWEST, _MOST = 1 / 4, 2.0
+"""What calls may show of a unit, times what it was taken for."""
 _KEPT, _ENOUGH = 64, 8
+
+
+class TokenCounter(Protocol):
+    """Measures what a model reads, in units of its own."""
+
+    @property
+    def name(self) -> str:
+        """What it goes by, for people."""
+        ...
+
+    @property
+    def most(self) -> float:
+        """The tokens of a unit that no call has shown yet: nearly no text has more."""
+        ...
+
+    def text(self, text: str) -> int:
+        """The units of a text."""
+        ...
+
+    def json(self, value: JsonValue) -> int:
+        """The units of a value as a model is told it: a text as it is, everything else as JSON."""
+        ...
+
+    def unread(self, size: int) -> int:
+        """The units of so many bytes that nobody here has read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Counts bytes: for models whose vocabulary nobody has."""
+
+    name: str = "half a token for a byte"
+    most: float = 1 / _BYTES_PER_TOKEN
+
+    def text(self, text: str) -> int:
+        """Its bytes."""
+        return len(text.encode("utf-8", "replace"))
+
+    def json(self, value: JsonValue) -> int:
+        """Its bytes."""
+        return len(to_json(value, inf_nan_mode="constants"))
+
+    def unread(self, size: int) -> int:
+        """They are what it counts."""
+        return size
+
+
+BYTES: Final = Bytes()
 
 
 def most_input(request: ChatRequest, last: int | None) -> int:
@@ -30,11 +85,16 @@ def most_tokens(size: int) -> int:
     return -(-size // _BYTES_PER_TOKEN)
 
 
-def size_of(request: ChatRequest) -> int:
-    """The bytes of all that the model reads."""
-    told = len(request.system.encode("utf-8", "replace")) + sum(map(tool_size, request.tools))
-    schema = len(to_json(request.output)) if request.output is not None else 0
-    return told + schema + sum(map(message_size, request.messages))
+def size_of(request: ChatRequest, counter: TokenCounter = BYTES) -> int:
+    """The units of all that the model reads."""
+    told = counter.text(request.system) + sum(tool_size(tool, counter) for tool in request.tools)
+    schema = counter.json(dict(request.output)) if request.output is not None else 0
+    return told + schema + sum(message_size(message, counter) for message in request.messages)
+
+
+def new_size(request: ChatRequest, counter: TokenCounter) -> int:
+    """The units of what no answered call has read."""
+    return sum(message_size(message, counter) for message in _since_last_answer(request.messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +103,17 @@ class Calibration:
 
     _seen: dict[str, deque[float]] = field(default_factory=dict[str, deque[float]])
 
-    def observe(self, model: str, *, size: int, tokens: int) -> None:
-        """A request of ``size`` bytes had so many tokens. Of each model the latest count."""
+    def observe(self, model: str, *, size: int, tokens: int, counter: TokenCounter = BYTES) -> None:
+        """A request of ``size`` units had so many tokens. Of each model the latest count."""
         if size and tokens:
-            ratio = min(_MOST, max(_FEWEST, tokens / size))
+            ratio = min(_MOST, max(_FEWEST, tokens / size / counter.most))
             self._seen.setdefault(model, deque(maxlen=_KEPT)).append(ratio)
 
-    def estimate(self, model: str, size: int) -> int:
-        """Tokens of so many bytes: what nine of ten of the latest calls had at most; of few calls, the most."""
+    def estimate(self, model: str, size: int, counter: TokenCounter = BYTES) -> int:
+        """Tokens of so many units: what nine of ten of the latest calls had at most; of few calls, the most."""
         seen = sorted(self._seen.get(model, ()))
-        if len(seen) < _ENOUGH:
-            return most_tokens(size)
-        return ceil(size * seen[len(seen) * 9 // 10])
+        shown = 1.0 if len(seen) < _ENOUGH else seen[len(seen) * 9 // 10]
+        return ceil(size * counter.most * shown)
 
 
 def _since_last_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
@@ -64,20 +123,20 @@ def _since_last_answer(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, 
     return messages
 
 
-def message_size(message: ChatMessage) -> int:
-    """The bytes of a message."""
+def message_size(message: ChatMessage, counter: TokenCounter = BYTES) -> int:
+    """The units of a message."""
     match message:
         case UserText(text=text) | SteerNote(text=text):
-            return len(text.encode("utf-8", "replace"))
+            return counter.text(text)
         case AssistantTurn(text=text, tool_calls=calls, blocks=blocks):
-            arguments = sum(len(to_json(call.arguments, inf_nan_mode="constants")) for call in calls)
-            return max(len(text.encode("utf-8", "replace")) + arguments, len(to_json(blocks)) if blocks else 0)
+            arguments = sum(counter.json(call.arguments) for call in calls)
+            return max(counter.text(text) + arguments, counter.json(list(blocks)) if blocks else 0)
         case ToolOutcome(content=content):
-            return len(to_json(content, inf_nan_mode="constants"))
+            return counter.json(content)
         case _:
             assert_never(message)
 
 
-def tool_size(tool: ToolSpec) -> int:
-    """The bytes of what the model reads of a tool."""
-    return len(tool.name) + len(tool.description.encode("utf-8", "replace")) + len(to_json(tool.parameters))
+def tool_size(tool: ToolSpec, counter: TokenCounter = BYTES) -> int:
+    """The units of what the model reads of a tool."""
+    return counter.text(tool.name) + counter.text(tool.description) + counter.json(tool.parameters)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -10,6 +12,7 @@ from callboard.app.model_health import ModelHealth, examine_models
 from callboard.clock import SystemClock
 from callboard.config.loader import load
 from callboard.config.resolved import Config
+from callboard.models import vocabulary
 from callboard.testing import fake_provider
 
 PARTS = ("sk", "PLACEHOLDER")
@@ -57,13 +60,15 @@ prices: {{anthropic/claude-a: {{input: 3, output: 15}}}}
         assert server.requests == []
     good = found["anthropic/claude-a"]
     assert good.agents == ("a", "b")
-    assert levels(good) == {"key": "good", "model": "good", "price": "good"}
+    assert levels(good) == {"key": "good", "model": "good", "price": "good", "tokens": "good"}
     assert good.findings[0].text == "ANTHROPIC_API_KEY"
     assert good.findings[2].text.startswith("$3 in, $15 out")
+    assert good.findings[3].text == "1.6 times o200k_base, or more"
+    assert found["local/gpt-a"].findings[3].text == "half a token for a byte"
     assert levels(found["anthropic/claude-old"])["model"] == "wrong"
     assert levels(found["anthropic/claude-b"])["model"] == "wrong"
-    assert levels(found["local/gpt-a"]) == {"key": "good", "model": "good", "price": "wrong"}
-    assert levels(found["openai/gpt-a"]) == {"key": "wrong", "price": "wrong"}
+    assert levels(found["local/gpt-a"]) == {"key": "good", "model": "good", "price": "wrong", "tokens": "good"}
+    assert levels(found["openai/gpt-a"]) == {"key": "wrong", "price": "wrong", "tokens": "good"}
     assert {name for name, each in found.items() if each.usable} == {"anthropic/claude-a"}
 
 
@@ -92,6 +97,21 @@ async def test_a_server_that_is_not_there_is_said_without_the_key() -> None:
     found = await examined(
         'providers: {anthropic: {base_url: "http://127.0.0.1:1"}}\nagents: {a: {model: anthropic/x}}'
     )
-    (key, model, _) = found["anthropic/x"].findings
+    (key, model, *_) = found["anthropic/x"].findings
     assert (key.level, model.level) == ("good", "wrong")
     assert model.text.startswith("it cannot be asked: ")
+
+
+async def test_how_tokens_are_counted_is_said_and_what_would_count_them_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "_load", vocabulary._load.__wrapped__)
+    text = 'providers: {openai: {base_url: "http://127.0.0.1:1"}}\nagents: {a: {models: [openai/gpt-5, openai/x]}}'
+    monkeypatch.setitem(sys.modules, "toktok", None)
+    said = {name: each.findings[3] for name, each in (await examined(text)).items()}
+    assert said["openai/gpt-5"].text == "half a token for a byte; pip install 'callboard[tokens]' counts them"
+    assert said["openai/x"].text == "half a token for a byte"
+    assert {each.level for each in said.values()} == {"good"}
+    monkeypatch.setitem(sys.modules, "toktok", ModuleType("toktok"))
+    said = {name: each.findings[3] for name, each in (await examined(text)).items()}
+    assert said["openai/gpt-5"].level == "wrong"
+    assert said["openai/gpt-5"].text.startswith("callboard[tokens] is installed, and cannot count with 'o200k_base': ")
+    assert said["openai/x"].level == "good"
