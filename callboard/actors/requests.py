@@ -17,7 +17,7 @@ from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.models.port import ChatReply, ChatRequest, SteerNote, UserText
 from callboard.models.warm import warming
 
-_WRAP_UP: Final = "This is your last turn and you have no tools: answer now with what you have"
+_WRAP_UP: Final = "This is your last turn, and no tool can be called any more: answer now with what you have"
 
 
 def request_of(
@@ -25,7 +25,7 @@ def request_of(
     timeout: float,
 ) -> ChatRequest:  # fmt: skip
     """The request of ``command`` to ``choice``; ``given`` is the task's input."""
-    whole = command.purpose != "summary" and not command.wrap_up
+    turn = command.purpose != "summary"
     system = spec.system
     if command.compaction is None:
         messages = conversation(state, given, run=run, tools=spec.tools)
@@ -38,15 +38,16 @@ def request_of(
         model=warming(choice) if command.purpose == "warm" else choice,
         system=system,
         messages=messages,
-        tools=spec.tools if whole else (),
+        tools=spec.tools if turn else (),
         attempt=command.attempt,
         call=command.call,
         run=run,
         input=given,
         timeout=timeout,
-        output=spec.output if whole else None,
+        output=spec.output if turn and not command.wrap_up else None,
         purpose=command.purpose,
         summed_up=0 if command.compaction is not None else answers_before(state),
+        may_call=not command.wrap_up,
     )
 
 

@@ -88,6 +88,7 @@ class ChatRequest:
 
     ``output``: the JSON schema that an answer is to fit; None: any text will do. ``purpose``: only a ``turn`` repeats
     what the call before it read; ``summed_up``: the answers that are told by a summary among the ``messages``.
+    ``may_call``: without it the ``tools`` are told for the prompt cache alone, and none may be called.
     """
 
     model: ModelChoice
@@ -102,6 +103,7 @@ class ChatRequest:
     output: Mapping[str, JsonValue] | None = None
     purpose: Literal["turn", "summary", "warm"] = "turn"
     summed_up: int = 0
+    may_call: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class ChatModel(Protocol):
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """Deltas, then exactly one ``ChatReply``. Cancellable; close it (``aclosing``) to leave early.
 
-        Raises ``ModelError``; also (``network``, retryable) when ``timeout`` passes without a reply.
+        Raises ``ModelError``. Who asks keeps the ``timeout``: a scope for each wait would cost as much as the answer.
         A stream that ends without a reply was truncated.
         """
         ...

@@ -1,6 +1,7 @@
 """Pure: a prompt cache as the providers have it: by the hash of the prefix, tools first, then system, then messages.
 
 Anthropic caches up to the marked blocks (``cache_control``) and charges for the writing; OpenAI caches by itself.
+The schema of a structured answer stands before the system prompt; Claude's messages depend on what else is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _LOOKBACK: Final = 20
 """Blocks before a mark where an entry is looked for."""
 _STEP: Final = 128
 """OpenAI counts cached tokens in these steps."""
+_CHANGES_MESSAGES: Final = ("tool_choice", "thinking")
+"""What leaves Claude's cache of tools and system prompt as it is, and not that of the messages."""
 _SHORT: Final = 300.0
 _LONG: Final = 3600.0
 
@@ -90,7 +93,11 @@ def _blocks(request: Request) -> Iterator[tuple[Any, Any]]:
     """Each block with its mark, in the order of the prefix."""
     body = request.body
     yield from map(_unmarked, items(body.get("tools")))
+    if schema := _schema(body):
+        yield schema, None
     yield from map(_unmarked, _texts(body.get("system") or body.get("instructions")))
+    if request.wire == "anthropic" and (asked_for := [body[each] for each in _CHANGES_MESSAGES if body.get(each)]):
+        yield asked_for, None
     for message in _texts(body.get("messages") or body.get("input")):
         if request.wire != "anthropic":
             yield message, None
@@ -98,6 +105,12 @@ def _blocks(request: Request) -> Iterator[tuple[Any, Any]]:
         for block in _texts(mapping(message).get("content")):
             said, mark = _unmarked(block)
             yield [mapping(message).get("role"), said], mark
+
+
+def _schema(body: Mapping[str, Any]) -> Any:
+    """What a structured answer is to be, wherever the wire says it."""
+    formats = (mapping(body.get(each)).get("format") for each in ("output_config", "text"))
+    return next(filter(None, formats), None) or body.get("response_format")
 
 
 def _unmarked(block: Any) -> tuple[Any, Any]:

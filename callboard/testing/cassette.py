@@ -24,7 +24,7 @@ _HOW = "record it with 'callboard runs record RUN FILE --to CASSETTE'"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a model is told, as JSON. ``tools`` by their names; ``messages`` None: it is not compared (a summary).
+    """What a model is told, as JSON. ``tools`` that it may call, by their names; ``messages`` None: not compared.
 
     ``output``: the schema of its answer; None: any text will do.
     """
@@ -62,9 +62,8 @@ def asked_of(request: ChatRequest) -> Asked:
     """What ``request`` tells the model, without what differs from run to run."""
     compared = request.purpose == "turn"
     messages = tuple(map(message_json, request.messages)) if compared else None
-    return Asked(
-        request.system, tools_json(request.tools), messages, None if request.output is None else dict(request.output)
-    )
+    tools = tools_json(request.tools if request.may_call else ())
+    return Asked(request.system, tools, messages, None if request.output is None else dict(request.output))
 
 
 def tools_json(tools: Iterable[ToolSpec]) -> Mapping[str, JsonValue]:

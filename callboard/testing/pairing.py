@@ -25,7 +25,7 @@ _MODEL_ITEMS: Final = frozenset({"reasoning", "function_call"})
 def problem(wire: Wire, body: _Json) -> str | None:
     """Why the provider of this wire answers 400 to ``body``; None: it does not."""
     find = {"anthropic": _anthropic, "openai": _responses, "openai-chat": _chat}[wire]
-    return next(chain(find(body), wrong_schema(wire, body)), None)
+    return next(chain(find(body), wrong_schema(wire, body), _choice(wire, body)), None)
 
 
 def signature(thinking: str) -> str:
@@ -185,6 +185,14 @@ def _chat(body: _Json) -> Iterator[str]:
         yield from _no_response(waiting)
         waiting = [str(call.get("id")) for call in items(message.get("tool_calls"))]
     yield from _no_response(waiting)
+
+
+def _choice(wire: Wire, body: _Json) -> Iterator[str]:
+    if body.get("tool_choice") and not body.get("tools"):
+        if wire == "anthropic":
+            yield "tool_choice: tool_choice may only be specified while providing tools"
+        else:
+            yield "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
 
 
 def _no_response(waiting: Sequence[str]) -> Iterator[str]:

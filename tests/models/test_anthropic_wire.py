@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -254,6 +255,12 @@ def test_without_tools_there_is_nothing_to_choose_and_tools_that_were_used_stay_
     body = body_of(asked(*history, tools=(), tool_choice={"type": "any"}))
     assert [tool["name"] for tool in body["tools"]] == ["add"]
     assert body["tool_choice"] == {"type": "none"}
+
+
+def test_tools_that_may_not_be_called_are_told_as_ever_for_the_prompt_cache() -> None:
+    before, last = body_of(asked(tool_choice={"type": "any"})), body_of(replace(asked(), may_call=False))
+    assert (before["tools"], before["system"]) == (last["tools"], last["system"])
+    assert (before["tool_choice"], last["tool_choice"]) == ({"type": "any"}, {"type": "none"})
 
 
 def test_thinking_is_left_out_where_the_api_would_miss_the_thought_before_a_call() -> None:

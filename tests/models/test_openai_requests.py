@@ -36,6 +36,13 @@ def chat_messages(*messages: Any, **rest: Any) -> Any:
     return chat_wire.request_body(asked(*messages, **rest), at_openai=False)["messages"]
 
 
+def test_tools_that_may_not_be_called_are_told_as_ever_for_the_prompt_cache() -> None:
+    for body_of in (responses_wire.request_body, partial(chat_wire.request_body, at_openai=True)):
+        before, last = body_of(asked()), body_of(asked(may_call=False))
+        assert last == {**before, "tool_choice": "none"}
+        assert "tool_choice" not in body_of(asked(tools=(), may_call=False))
+
+
 # what may stand in a conversation: turns of any provider, outcomes that are missing, late, double or of nobody
 
 

@@ -93,6 +93,14 @@ def test_anthropic_refuses_wrong_fields_names_and_marks() -> None:
     assert "Found 5" in str(claude(hears(*[marked] * 4), system=[marked]))
 
 
+@pytest.mark.parametrize("wire", ["anthropic", "openai", "openai-chat"])
+def test_a_choice_among_tools_needs_tools(wire: Any) -> None:
+    said = {"model": "m", "max_tokens": 1, "messages": [ASK], "input": [ASK]}
+    tools = [{"name": "a", "type": "function", "function": {"name": "a"}}]
+    assert problem(wire, {**said, "tools": tools, "tool_choice": "none"}) is None
+    assert "tool_choice" in str(problem(wire, {**said, "tool_choice": "none"}))
+
+
 @pytest.mark.parametrize(
     "items",
     [

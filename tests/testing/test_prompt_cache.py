@@ -66,6 +66,29 @@ def test_a_change_before_the_mark_is_a_miss_and_so_is_another_model() -> None:
     assert through(cache, asked(LONG, marked=0, tools=[{"name": "a"}])).cached > 0
 
 
+def test_a_choice_among_tools_leaves_claude_its_tools_and_system_prompt_and_gpt_everything() -> None:
+    cache, last = PromptCache(minimum=10), {"type": "none"}
+    system = texts(LONG, marked=0)
+    through(cache, asked(LONG, marked=0, system=system))
+    assert 100 < through(cache, asked(LONG, marked=0, system=system, tool_choice=last)).cached < 150
+    assert through(cache, asked(LONG, marked=0, system=system)).cached > 200
+    cache, body = PromptCache(minimum=50), {"instructions": LONG, "input": [{"role": "user", "content": LONG}]}
+    through(cache, request("openai", body))
+    assert through(cache, request("openai", {**body, "tool_choice": "none"})).cached == 128
+
+
+def test_another_schema_of_the_answer_is_a_miss_behind_the_tools() -> None:
+    says = {"output_config": lambda schema: {"format": schema}, "text": lambda schema: {"format": schema}}
+    for wire, name in (("anthropic", "output_config"), ("openai", "text"), ("openai-chat", "response_format")):
+        cache, tools = PromptCache(minimum=10), [{"name": LONG * 2, "cache_control": MARK}]
+        body = {"tools": tools, "messages": texts(LONG)} | ({"system": texts(LONG, marked=0)} if name[0] == "o" else {})
+        made = says.get(name, lambda schema: schema)
+        first = through(cache, request(wire, {**body, name: made({"type": "a"})}))
+        again = through(cache, request(wire, {**body, name: made({"type": "a"})}))
+        other = through(cache, request(wire, {**body, name: made({"type": "b"})}))
+        assert first.cached == 0 < other.cached < again.cached, wire
+
+
 def test_below_the_minimum_silently_nothing_happens() -> None:
     cache = PromptCache(minimum=1000)
     assert through(cache, asked(LONG, marked=0)).written == 0

@@ -14,6 +14,7 @@ from callboard.config.settings import MESSAGES
 from callboard.config.spec import ToolSpec
 from callboard.models.anthropic.history import (
     Block,
+    Message,
     blank,
     messages_of,
     text_block,
@@ -38,12 +39,11 @@ def body_of(request: ChatRequest) -> Body:
     settings = _settings(request)
     words = _asked_for(request, settings)
     messages = messages_of(request.messages)
-    tools: list[Block] = [_tool(tool) for tool in request.tools]
-    if not tools and (used := used_tools(messages)):  # a history with calls is refused without tools
-        tools = [{"name": name, "input_schema": {"type": "object"}} for name in used]
-        settings["tool_choice"] = {"type": "none"}
+    tools = [_tool(tool) for tool in request.tools] or _stubs(messages)
     if not tools:
         settings.pop("tool_choice", None)
+    elif not request.tools or not request.may_call:
+        settings["tool_choice"] = {"type": "none"}
     _mark(tools[-1:])
     system: list[Block] = [] if blank(words) else [text_block(words)]
     _mark(system)
@@ -79,6 +79,11 @@ def _asked_for(request: ChatRequest, settings: Body) -> str:
 def _tool(tool: ToolSpec) -> Block:
     described: Block = {"description": tool.description} if not blank(tool.description) else {}
     return {"name": tool.name, **described, "input_schema": {"type": "object", **tool.parameters}}
+
+
+def _stubs(messages: Sequence[Message]) -> list[Block]:
+    """For a request without tools: a history with calls is refused without theirs."""
+    return [{"name": name, "input_schema": {"type": "object"}} for name in used_tools(messages)]
 
 
 def _mark(blocks: Sequence[Block]) -> None:

@@ -32,6 +32,8 @@ def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValu
     }
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
+        if not request.may_call:
+            body["tool_choice"] = "none"
     else:
         settings.pop("parallel_tool_calls", None)  # refused without tools
     if (wanted := answer_format(request)) is not None:

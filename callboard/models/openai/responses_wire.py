@@ -43,6 +43,8 @@ def request_body(request: ChatRequest) -> dict[str, JsonValue]:
         body["instructions"] = system
     if tools:
         body["tools"] = list(tools)
+        if not request.may_call:
+            body["tool_choice"] = "none"
     if not _UNREASONING.match(choice.name):
         body["include"] = ["reasoning.encrypted_content"]
     if (effort := settings.pop("reasoning_effort", None)) is not None:
