@@ -15,8 +15,8 @@ import anyio
 
 from callboard.clock import Clock
 
-Head: TypeAlias = tuple[str, str, str]
-"""What requests begin with alike: the model's label, digests of the tools and of the system prompt."""
+Head: TypeAlias = tuple[str, ...]
+"""What requests begin with alike: the model's label, digests of the tools, the schema and the system prompt."""
 LIFETIME: Final = 270.0
 """Seconds for which a beginning that was used is believed to be in the cache: providers keep it for five minutes."""
 _MANY: Final = 1_000

@@ -1,16 +1,17 @@
 """Pure: what a request begins with, as digests. A prompt cache reads what an earlier request began with as well.
 
-The order is that of the providers: tools, system prompt, history. What is digested is what the model is told, not how
-an adapter writes it down: that is the same for the same request.
+The order is that of the providers: tools, schema of the answer, system prompt, history. What is digested is what the
+model is told, not how an adapter writes it down: that is the same for the same request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.bus.messages import Prefix
@@ -48,6 +49,7 @@ def prefix_of(request: ChatRequest, told: Told, last: Prefix | None) -> Prefix:
     upto = 0 if last is None else min(last.messages, len(digests))
     return Prefix(
         tools=tools_digest(request.tools),
+        output="" if request.output is None else _of_schema(request.output),
         system=_of_text(request.system),
         history=digests[-1] if digests else "",
         before=digests[upto - 1] if upto else "",
@@ -55,9 +57,10 @@ def prefix_of(request: ChatRequest, told: Told, last: Prefix | None) -> Prefix:
     )
 
 
-def head_of(choice: ModelChoice, spec: AgentSpec) -> tuple[str, str, str]:
+def head_of(choice: ModelChoice, spec: AgentSpec) -> tuple[str, str, str, str]:
     """What the turns of all runs of an agent begin with alike when they ask ``choice``."""
-    return choice.label, tools_digest(spec.tools), _of_text(spec.system)
+    output = "" if spec.output is None else _of_schema(spec.output)
+    return choice.label, tools_digest(spec.tools), output, _of_text(spec.system)
 
 
 @once
@@ -67,6 +70,11 @@ def tools_digest(tools: tuple[ToolSpec, ...]) -> str:
     A worker has the same tuple for all runs of an agent.
     """
     return _digest([(tool.name, tool.description, tool.parameters) for tool in tools])
+
+
+@once
+def _of_schema(schema: Mapping[str, JsonValue]) -> str:
+    return _digest(schema)
 
 
 @lru_cache(maxsize=128)

@@ -63,11 +63,13 @@ class ToolCall(Message):
 class Prefix(Message):
     """What a model request begins with, as short digests: which part of it is another than in the request before?
 
+    ``output`` is of the schema that the answer is to fit (``""``: any text will do, or an older worker asked).
     ``history`` is of its ``messages`` messages, ``before`` of as many of them as the request before had (``""``: it is
     the first). That one's ``history`` is this one's ``before`` if the history has only grown.
     """
 
     tools: str = ""
+    output: str = ""
     system: str = ""
     history: str = ""
     before: str = ""

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.fold import replay
-from callboard.actors.prefix import Told, prefix_of, tools_digest
+from callboard.actors.prefix import Told, head_of, prefix_of, tools_digest
 from callboard.bus.messages import ModelRequested, Prefix
-from callboard.config.spec import ModelChoice, ToolSpec
+from callboard.config.spec import AgentSpec, ModelChoice, ToolSpec
 from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome, UserText
 from tests.support.journals import claimed, extend, journal
 
@@ -85,13 +85,25 @@ def test_a_run_digests_each_message_once_while_nothing_before_it_changes():
         ({"tools": (LOOK.model_copy(update={"parameters": {"properties": {"b": {}, "a": {}}}}),)}, "tools"),
         ({"tools": (LOOK, LOOK.model_copy(update={"name": "see"}))}, "tools"),
         ({"tools": ()}, "tools"),
+        ({"output": {"type": "object"}}, "output"),
         ({"system": "You see."}, "system"),
         ({"messages": (UserText("hallo"),)}, "history"),
     ],
 )  # fmt: skip
 def test_only_the_part_that_changed_has_another_digest(other, part):
     one, two = prefix_of(REQUEST, Told(), None), prefix_of(replace(REQUEST, **other), Told(), None)
-    assert [name for name in ("tools", "system", "history") if getattr(one, name) != getattr(two, name)] == [part]
+    assert [name for name in ("tools", "output", "system", "history") if getattr(one, name) != getattr(two, name)] == [
+        part
+    ]
+
+
+def test_schemas_are_told_apart_and_what_calls_begin_with_alike_has_them_too():
+    one, two = ({"type": "object", "title": title} for title in ("A", "B"))
+    digests = {prefix_of(replace(REQUEST, output=schema), Told(), None).output for schema in (None, one, two)}
+    assert len(digests) == 3
+    assert "" in digests, "nothing is told"
+    heads = {head_of(REQUEST.model, AgentSpec(name="a", output=schema)) for schema in (None, one, two)}
+    assert len(heads) == 3
 
 
 def test_what_the_model_is_not_told_of_its_tools_does_not_count():

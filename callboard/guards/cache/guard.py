@@ -28,10 +28,11 @@ _FEWEST: Final = 1_024
 _SILENT: Final = frozenset({"openai-chat"})
 """Providers of which many say nothing of what they read: what has never read is believed to have no cache."""
 _MICROS: Final = 1_000_000
-Cause: TypeAlias = Literal["tools", "system", "history", "relieved", "model", "time", "lost"]
+Cause: TypeAlias = Literal["tools", "output", "system", "history", "relieved", "model", "time", "lost"]
 _BY_DESIGN: Final = frozenset[Cause]({"relieved", "model", "time"})
 _WHY: Final = {
     "tools": "its tools are not those of the call before",
+    "output": "the schema of its answer is not that of the call before",
     "system": "its system prompt is not that of the call before",
     "history": "its history is not that of the call before with more behind it",
     "relieved": "its history was relieved, on purpose",
@@ -154,6 +155,8 @@ class CacheGuard(Guard[Prompts]):
             return "model"
         if now.tools != then.tools:
             return "tools"
+        if then.output and now.output != then.output:  # older workers did not say it
+            return "output"
         if now.system != then.system:
             return "system"
         if state.changed > before.asked.sequence:

@@ -19,7 +19,7 @@ class Read:
     """An answered call: how much of its prompt was read from a cache, written to one, or neither (``fresh``).
 
     ``missed``: tokens of the same model's last prompt in this run which were not read; what that cost more, as far as
-    prices are known. ``prefix``: digests of its tools and of its system prompt.
+    prices are known. ``prefix``: digests of its tools, of the schema of its answer if it has one, of its system prompt.
     """
 
     agent: str
@@ -104,10 +104,14 @@ def _read(
     missed = max(0, min(could, prompt) - usage.cached_tokens)
     cost = missed_micros(choice, missed, prompt=prompt, written=usage.written_tokens) if choice is not None else None
     return Read(
-        agent, request.model, f"{prefix.tools}/{prefix.system}", at,
+        agent, request.model, _begins(prefix), at,
         read=usage.cached_tokens, written=usage.written_tokens, fresh=usage.input_tokens,
         missed=missed, missed_usd_micros=cost or 0,
     )  # fmt: skip
+
+
+def _begins(prefix: Prefix) -> str:
+    return "/".join(part for part in (prefix.tools, prefix.output, prefix.system) if part)
 
 
 def _prompt(usage: Usage) -> int:

@@ -41,6 +41,7 @@ class Turn:
     model: str = "claude"
     gap: float = 10.0
     tools: str = "t"
+    output: str = ""
     system: str = "s"
     history: str = ""
     """``relieved`` or ``changed`` since the turn before."""
@@ -62,7 +63,9 @@ def run_of(turns: Iterable[Turn]) -> tuple[Stored, ...]:
         before = "" if not last else last if not turn.history else f"{epoch}/{last}"
         told = f"{epoch}/{number}"
         counts = turn.purpose == "turn" and not turn.wrap_up
-        prefix = Prefix(tools=turn.tools, system=turn.system, history=told, before=before, messages=number)
+        prefix = Prefix(
+            tools=turn.tools, output=turn.output, system=turn.system, history=told, before=before, messages=number
+        )
         last = told if counts else last
         entries.append(
             ModelRequested(call=f"m{number}", model=LABELS[turn.model], prefix=prefix, wrap_up=turn.wrap_up,

@@ -85,6 +85,7 @@ def test_without_a_price_the_tokens_are_said_alone():
     [
         (Turn(tools="u"), ("warn", "tools")),
         (Turn(system="u"), ("warn", "system")),
+        (Turn(output="u"), ("warn", "lost")),
         (Turn(history="changed"), ("warn", "history")),
         (Turn(history="relieved"), ("observe", "relieved")),
         (Turn(model="gpt"), ("observe", "model")),
@@ -109,6 +110,14 @@ def test_the_reason_names_the_part_in_words(turn):
         "lost": "the provider has lost it",
     }
     assert words[verdict.data["part"]] in verdict.reason
+
+
+def test_another_schema_of_the_answer_is_named_unless_an_older_worker_did_not_say_which_it_was():
+    first, second = replace(FIRST, output="o"), Turn(output="u", system="u")
+    assert of(first, second) == [("warn", "output")]
+    assert "the schema of its answer is not" in said(run_of((first, second)))[0].reason
+    assert of(first, replace(second, tools="u")) == [("warn", "tools")]
+    assert of(FIRST, second) == [("warn", "system")]
 
 
 def test_a_change_that_left_most_of_it_alone_is_nothing_to_speak_of():

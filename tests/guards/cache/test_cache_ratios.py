@@ -39,6 +39,7 @@ def test_rows_are_by_agent_model_and_prefix_and_the_latest_prefix_comes_first():
         ("anthropic/claude", "t/s", 2),
         ("openai/gpt", "t/s", 1),
     ]
+    assert [row.prefix for row in added_up(reads(Turn(output="o"), Turn()))] == ["t/s", "t/o/s"]
     assert [round(row.ratio, 3) for row in rows] == [0, 0.429, 0]
     assert added_up(reversed(found)) == rows, "whatever journal is read first"
     told = as_json(rows)
