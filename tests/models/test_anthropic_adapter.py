@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from callboard.actors.replies import Heard, reply_of
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.errors import ConfigError, ModelError
 from callboard.models.anthropic import adapter as module
@@ -22,7 +23,6 @@ from callboard.models.port import (
     ChatRequest,
     Delta,
     SteerNote,
-    TextDelta,
     ToolCall,
     ToolOutcome,
     Unseen,
@@ -50,12 +50,8 @@ def adapter(server: FakeProvider, **more: Any) -> AnthropicModel:
 async def heard(model: AnthropicModel, request: ChatRequest) -> tuple[str, ChatReply]:
     said: list[str] = []
     with anyio.fail_after(SOON):
-        async with aclosing(model.stream(request)) as stream:
-            async for piece in stream:
-                if isinstance(piece, ChatReply):
-                    return "".join(said), piece
-                said += [piece.text] if isinstance(piece, TextDelta) else []
-    raise AssertionError("a stream without a reply")
+        reply = await reply_of(model, request, Heard(), tell=said.append, first_token=SOON)
+    return "".join(said), reply
 
 
 async def failed(server: FakeProvider, request: ChatRequest | None = None, **more: Any) -> ModelError:

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
+from callboard.actors.replies import Heard, reply_of
 from callboard.errors import ModelError
 from callboard.models.openai.chat import ChatCompletionsModel
 from callboard.models.openai.responses import ResponsesModel
@@ -166,7 +167,9 @@ async def test_a_stream_without_a_byte_is_given_up(adapter: Any, after: int | No
 @pytest.mark.parametrize("after", [None, 2])
 async def test_the_request_s_own_deadline_ends_it(adapter: Any, after: int | None) -> None:
     async with provider(adapter, replies=["Hello, you"], faults=[Fault("stall", after=after)]) as (model, server):
-        found = await failure(model, asked(timeout=0.3))
+        with pytest.raises(ModelError) as raised:
+            await reply_of(model, asked(timeout=0.3), Heard(), tell=len, first_token=20.0)
+        found = raised.value
         assert (found.kind, found.retryable) == ("network", True)
         assert "no reply within 300 ms" in str(found)
         await server.until(lambda: server.requests[0].left is not None)

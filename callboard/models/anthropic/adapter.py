@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from callboard.clock import Clock, SystemClock
-from callboard.config.times import duration
 from callboard.errors import ConfigError, ModelError
 from callboard.models.anthropic.answer import Answer
 from callboard.models.anthropic.failures import failure, limits_of
-from callboard.models.anthropic.wire import Body, body_of
+from callboard.models.anthropic.wire import body_of
 from callboard.models.port import ChatReply, ChatRequest, Delta
 
 if TYPE_CHECKING:
     from anthropic import AsyncStream
-
-T = TypeVar("T")
 
 _URL: Final = "https://api.anthropic.com"
 _PATH: Final = "/v1/messages"
@@ -29,7 +26,6 @@ _CONNECT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 0.25
 """For the end of a stream that is complete: a connection that was read to its end serves the next call too."""
 _CHATTY: Final = ("anthropic", "httpx2", "httpcore2")
-_END: Final = object()
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -52,7 +48,7 @@ class AnthropicModel:
         for name in _CHATTY:  # they write out requests and addresses
             logging.getLogger(name).setLevel(logging.WARNING)
         self._api_key, self._stall_timeout, self._clock = api_key, stall_timeout, clock or SystemClock()
-        self._events = AsyncStream[object]
+        self._events = AsyncStream[object]  # the provider's JSON, untouched
         self._client = AsyncAnthropic(
             api_key=api_key,
             base_url=base_url or _URL,
@@ -66,44 +62,36 @@ class AnthropicModel:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """See ``ChatModel``. The HTTP stream is closed when this generator is, before anything else happens."""
         body, answer = body_of(request), Answer()
-        until = anyio.current_time() + request.timeout
         stream: AsyncStream[object] | None = None
+        limits: Mapping[str, str] = _NONE
         try:
-            stream = await self._within(until, request, self._ask(body), begun=False)
+            stream = await self._client.post(_PATH, cast_to=object, body=body, stream=True, stream_cls=self._events)
+            limits = limits_of(stream.response.headers)
             while not answer.complete:
-                event = await self._within(until, request, anext(stream, _END), begun=True)
-                if event is _END:
-                    raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
-                if (piece := answer.hear(event)) is not None:
+                if (piece := answer.hear(await anext(stream, None))) is not None:
                     yield piece
-            yield answer.reply(limits_of(stream.response.headers))
+        except ModelError:
+            raise
+        except Exception as error:
+            raise self._failed(error, request, begun=stream is not None) from error
         finally:
             if stream is not None:
                 await _leave(stream, complete=answer.complete)
+        yield answer.reply(limits)
 
     async def aclose(self) -> None:
         """Close the HTTP client; calls under way fail."""
         await self._client.close()
 
-    async def _ask(self, body: Body) -> AsyncStream[object]:
-        """The stream of a call, once its headers are there. Its events are the provider's JSON, untouched."""
-        return await self._client.post(_PATH, cast_to=object, body=body, stream=True, stream_cls=self._events)
-
-    async def _within(self, until: float, request: ChatRequest, step: Awaitable[T], *, begun: bool) -> T:
-        """One wait. A scope around all of them would be torn by a consumer that leaves between two."""
-        with anyio.CancelScope(deadline=until):
-            try:
-                return await step
-            except Exception as error:
-                raise failure(
-                    error,
-                    model=request.model.name,
-                    stall=self._stall_timeout,
-                    now=self._clock.now(),
-                    secret=self._api_key,
-                    begun=begun,
-                ) from error
-        raise ModelError("network", f"no reply within {duration(request.timeout)}", retryable=True)
+    def _failed(self, error: Exception, request: ChatRequest, *, begun: bool) -> ModelError:
+        return failure(
+            error,
+            model=request.model.name,
+            stall=self._stall_timeout,
+            now=self._clock.now(),
+            secret=self._api_key,
+            begun=begun,
+        )
 
 
 async def _leave(stream: AsyncStream[object], *, complete: bool) -> None:

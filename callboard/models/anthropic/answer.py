@@ -63,10 +63,12 @@ class Answer:
         self.complete = False
 
     def hear(self, event: Any) -> Delta | None:
-        """What ``event`` adds to what was said.
+        """What ``event`` adds to what was said. None in its place: the stream is over, too soon.
 
         Raises ``ModelError`` (``truncated``, retryable) for what is no event.
         """
+        if event is None:
+            raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
         try:
             return self._hear(event)
         except (KeyError, TypeError, AttributeError, ValueError) as error:

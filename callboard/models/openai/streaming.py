@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from pydantic import JsonValue
@@ -21,7 +21,6 @@ from callboard.models.port import ChatReply, ChatRequest, Delta, Unseen
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
 
-T = TypeVar("T")
 _OPENAI: Final = "https://api.openai.com/v1"
 _NO_KEY: Final = "none"
 """For servers that want no key: the SDK insists on one."""
@@ -53,41 +52,37 @@ class Connection:
 
     async def stream(self, dialect: Dialect, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """One attempt, as ``ChatModel.stream`` has it."""
+        events: AsyncStream[object] | None = None
         begun = False
         try:
-            async with self._asked(dialect, request) as (attempt, events, reading):
-                while not reading.over:
-                    pieces = reading.read(await attempt.wait_for(anext(events, END)))
-                    if reading.over:
-                        await _drain(events)
-                    elif not begun:
-                        begun = True
-                        yield Unseen()
-                    for piece in pieces:
-                        yield piece
-        except ModelError as error:
-            told = without(error, self._secrets)
+            body = dialect.body(request)
+            events = await self._post(dialect.path, body)
+            reading = dialect.reading(body, limits(events.response.headers))
+            while not reading.over:
+                pieces = reading.read(await anext(events, END))
+                if reading.over:
+                    await _drain(events)
+                elif not begun:
+                    begun = True
+                    yield Unseen()
+                for piece in pieces:
+                    yield piece
+        except Exception as error:
+            known = error if isinstance(error, ModelError) else self._failed(error, request, events)
+            if known is None:
+                raise
+            told = without(known, self._secrets)
             if told is error:
                 raise
-            raise told from None  # what it came from quotes them too
+            raise told from (error if told is known else None)  # what it came from quotes them too
+        finally:
+            if events is not None:
+                with anyio.move_on_after(_CLOSE, shield=True):  # at once, also when cancelled
+                    await events.close()
 
     async def aclose(self) -> None:
         """Close the connections. Afterwards nothing can be asked."""
         await self._client.close()
-
-    @asynccontextmanager
-    async def _asked(
-        self, dialect: Dialect, request: ChatRequest
-    ) -> AsyncGenerator[tuple[_Attempt, AsyncStream[object], Reading], None]:
-        attempt = _Attempt(request, self._stall_timeout, clock=self._clock)
-        body = dialect.body(request)
-        events = await attempt.wait_for(self._post(dialect.path, body))
-        attempt.limits = limits(events.response.headers)
-        try:
-            yield attempt, events, dialect.reading(body, attempt.limits)
-        finally:
-            with anyio.move_on_after(_CLOSE, shield=True):  # at once, also when cancelled
-                await events.close()
 
     async def _post(self, path: str, body: Mapping[str, JsonValue]) -> AsyncStream[object]:
         from openai import AsyncStream  # noqa: PLC0415 - imported when opened
@@ -95,54 +90,31 @@ class Connection:
         # not `responses.create`: events as they came can be sent back unchanged, and cost less
         return await self._client.post(path, cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object])
 
-
-class _Attempt:
-    """Waits as long as the request may, and says what else ended the waiting. Raises ``ModelError``."""
-
-    def __init__(self, request: ChatRequest, stall_timeout: float, *, clock: SystemClock) -> None:
-        self._request = request
-        self._deadline = anyio.current_time() + request.timeout
-        self._stall_timeout = stall_timeout
-        self._clock = clock
-        self.limits: Mapping[str, str] | None = None
-        """What came with the answer; None: it has not begun."""
-
-    async def wait_for(self, awaited: Awaitable[T]) -> T:
-        """What ``awaited`` comes to. A scope for each: one around a ``yield`` would tear others apart."""
-        try:
-            with anyio.CancelScope(deadline=self._deadline):
-                return await awaited
-        except Exception as error:
-            known = self._failure(error)
-            if known is None:
-                raise
-            raise known from error
-        raise unreachable(f"no reply within {duration(self._request.timeout)}", self.limits or {})
-
-    def _failure(self, error: Exception) -> ModelError | None:
+    def _failed(self, error: Exception, request: ChatRequest, events: AsyncStream[object] | None) -> ModelError | None:
+        """What ``error`` means; None: it is nothing that a provider can do. ``events``: the answer had begun."""
         import httpx2  # noqa: PLC0415 - imported by the SDK
         import openai  # noqa: PLC0415 - imported when opened
 
+        known = None if events is None else limits(events.response.headers)
         if isinstance(error, openai.APIStatusError):
             headers = error.response.headers
-            return refused(
-                error.status_code, headers, error.body, model=self._request.model.name, now=self._clock.now()
-            )
+            return refused(error.status_code, headers, error.body, model=request.model.name, now=self._clock.now())
         if isinstance(error, openai.APITimeoutError):
-            return unreachable(f"not a byte within {duration(self._stall_timeout)}", self.limits or {})
+            return unreachable(f"not a byte within {duration(self._stall_timeout)}", known or {})
         if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
-            return self._lost(error.__cause__ or error)
+            return _lost(error.__cause__ or error, known)
         if isinstance(error, openai.APIError):  # an error among the events
-            return reported(error.body or error.message, self.limits or {})
-        if isinstance(error, ValueError) and self.limits is not None:  # it is parsed as it comes
-            return truncated(f"the stream holds what is no JSON: {error}", self.limits)
+            return reported(error.body or error.message, known or {})
+        if isinstance(error, ValueError) and known is not None:  # it is parsed as it comes
+            return truncated(f"the stream holds what is no JSON: {error}", known)
         return None
 
-    def _lost(self, cause: BaseException) -> ModelError:
-        why = f"{type(cause).__name__}: {cause}".rstrip(": ")
-        if self.limits is None:
-            return unreachable(f"the provider cannot be reached: {why}; check its base URL if this stays", {})
-        return truncated(f"the connection was lost in the middle of the answer: {why}", self.limits)
+
+def _lost(cause: BaseException, limits: Mapping[str, str] | None) -> ModelError:
+    why = f"{type(cause).__name__}: {cause}".rstrip(": ")
+    if limits is None:
+        return unreachable(f"the provider cannot be reached: {why}; check its base URL if this stays", {})
+    return truncated(f"the connection was lost in the middle of the answer: {why}", limits)
 
 
 async def _drain(events: AsyncStream[object]) -> None:
