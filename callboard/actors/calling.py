@@ -55,8 +55,7 @@ def _full(found: Full, state: RunState) -> End:
     denied = state.denied
     if denied is None or not denied.wrap_up:
         return fail("context", found.message, found.hint)
-    said = next((turn.text for turn in reversed(state.turns) if isinstance(turn, ModelResponded)), None)
-    return End(RunFailed(problem=denied.problem, guard=denied.guard, partial=said))
+    return End(RunFailed(problem=denied.problem, guard=denied.guard))
 
 
 def _summary(compaction: Compaction, state: RunState, now: datetime) -> Command:

@@ -13,7 +13,7 @@ from typing import Final
 from callboard.actors.allowance import sliced
 from callboard.actors.calling import call_model
 from callboard.actors.commands import CallTools, Command, End, Suspend, Verify, Write, fail
-from callboard.actors.ending import BROKEN, concluded
+from callboard.actors.ending import BROKEN, concluded, with_last_words
 from callboard.actors.identity import child_id, idempotency_key
 from callboard.actors.spawning import delegated
 from callboard.actors.state import RunState
@@ -44,6 +44,11 @@ DEADLINE: Final = "deadline"
 
 def decide(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command:
     """The next command of an agent's run. ``state`` has a claim, no terminal and no suspension."""
+    command = _next(state, spec, now, run=run)
+    return with_last_words(command, state) if isinstance(command, End) else command
+
+
+def _next(state: RunState, spec: AgentSpec, now: datetime, *, run: RunKey) -> Command:
     if over := limit_reached(state, now):
         return over
     if lost := doubts(state):

@@ -40,6 +40,15 @@ def ended(state: RunState, last: ModelResponded) -> RunCompleted | RunFailed:
     return RunFailed(problem=problem, partial=text)
 
 
+def with_last_words(end: End, state: RunState) -> End:
+    """The end of a run; of one that fails, with what its model said last: that is paid for."""
+    if not isinstance(end.event, RunFailed) or end.event.partial is not None:
+        return end
+    answers = (turn for turn in reversed(state.turns) if isinstance(turn, ModelResponded))
+    last = next((answer for answer in answers if answer.text.value), None)
+    return end if last is None else End(end.event.model_copy(update={"partial": joined(_parts(state, last))}))
+
+
 def joined(parts: tuple[Content, ...]) -> Content:
     """One text. Long ones stay as they are: the last of them."""
     texts = [part.value for part in parts if isinstance(part.value, str) and part.blob is None]

@@ -165,6 +165,22 @@ def test_the_last_turn_is_used_and_the_one_after_it_is_refused():
     assert failure(next_of(*late, agent=agent)) == "turns"
 
 
+def test_a_run_that_fails_keeps_what_its_model_said_last():
+    agent, said = spec(limits=Limits(turns=2)), Content(value="it is the disk")
+    first = turn(*asks("dreamt"), text="it is the disk")
+    silent = turn(ToolCall(id="t9", name="dreamt"), call="m2", text="")
+    refused = ToolReturned(call="t1", problem=PROBLEM)
+    ends = (
+        next_of(claimed(), first, refused, silent, refused.model_copy(update={"call": "t9"}), agent=agent),
+        next_of(claimed(deadline=T0), first, now=T0),
+        next_of(claimed(), first, refused, ModelRequested(call="m2"), ModelFailed(call="m2", problem=PROBLEM)),
+    )
+    assert [(failure(end), end.event.partial) for end in ends] == [
+        ("turns", said), ("deadline", said), (PROBLEM.kind, said),
+    ]  # fmt: skip
+    assert next_of(claimed(deadline=T0), turn(text=""), now=T0).event.partial is None, "it has said nothing"
+
+
 def test_the_deadline_is_the_first_instant_that_is_too_late():
     assert next_of(claimed(deadline=T0), now=T0 - timedelta(microseconds=1)) == CallModel("m1", 1)
     late = next_of(claimed(deadline=T0), now=T0)

@@ -89,6 +89,7 @@ async def test_a_third_wrong_answer_ends_the_run_with_it():
 async def test_rounds_of_repair_are_turns():
     state, rejected, _ = await play(with_output(scripted("a", {"text": "no"}, loop=True, turns=2)))
     assert (state.terminal.problem.kind, len(rejected)) == ("turns", 2)
+    assert state.terminal.partial.value == "no", "the last answer is paid for"
 
 
 async def test_a_validator_that_raises_something_else_ends_the_run_and_not_the_worker():
