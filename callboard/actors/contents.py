@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from callboard.bus.messages import Content
 from callboard.bus.ports import Blobs
+from callboard.config.nesting import DEEPEST, nests_deeper
 from callboard.tools.cap import cap
 
 INLINE_BYTES: Final = 32 * 1024
@@ -20,6 +22,11 @@ async def pack(value: JsonValue, blobs: Blobs, *, limit: int = INLINE_BYTES) -> 
     if not capped.truncated:
         return Content(value=value)
     return Content(value=capped.preview, blob=await blobs.put(value))
+
+
+def keepable(value: JsonValue) -> JsonValue:
+    """``value``; as text if it nests deeper than a journal can keep, which is for its reader to refuse."""
+    return to_json(value).decode() if nests_deeper(value, DEEPEST) else value
 
 
 async def unpack(content: Content, blobs: Blobs) -> JsonValue:

@@ -15,7 +15,7 @@ from callboard.actors.charges import answered, cut_short, failed, interrupted
 from callboard.actors.choosing import candidates, cheapest, following, instead, others, verdict
 from callboard.actors.code import Ports
 from callboard.actors.commands import CallModel
-from callboard.actors.contents import pack
+from callboard.actors.contents import keepable, pack
 from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
 from callboard.actors.owner import Owner
@@ -25,8 +25,10 @@ from callboard.actors.relieving import recoverable
 from callboard.actors.replies import Heard, reply_of
 from callboard.actors.requests import has_room, made_smaller, read, request_of
 from callboard.actors.retrying import Next, after, chance_of
+from callboard.actors.state import RunState
 from callboard.bus.messages import (
     Content,
+    ContextRelieved,
     ModelFailed,
     ModelRequested,
     ModelResponded,
@@ -34,6 +36,7 @@ from callboard.bus.messages import (
     Problem,
     ToolCall,
 )
+from callboard.config.nesting import DEEPEST, nests_deeper
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
 from callboard.models.port import ChatModel, ChatReply, ChatRequest
@@ -45,7 +48,10 @@ _BLOCKS_BYTES: Final = 96 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A call of the model at ``entry``; ``instead``: why no earlier one; ``absent``: those that nobody can ask here."""
+    """A call of the model at ``entry``; ``instead``: why no earlier one; ``absent``: those that nobody can ask here.
+
+    ``relief``: what the model reads less from this call on, once the gates have let it.
+    """
 
     command: CallModel
     entry: int
@@ -54,6 +60,7 @@ class _Wanted:
     spec: AgentSpec
     given: JsonValue
     told: Told
+    relief: tuple[ContextRelieved, ...]
 
 
 async def call_model(
@@ -74,10 +81,18 @@ async def call_model(
     refused, absent = dict[int, Refusal](), frozenset(at for at, model in enumerate(models) if model is None)
     entries = _order(owner, command, absent, spec=spec, given=given, ports=ports)
     while (entry := following(entries, refused, purpose=command.purpose)) is not None:
+        relief: tuple[ContextRelieved, ...] = ()
         if not has_room(owner.view, command, spec.every_model[entry], spec=spec, run=owner.key.run):
-            entries = _make_room(owner, command, entry, entries=entries, refused=refused, spec=spec)
-            continue
-        wanted = _Wanted(command, entry, instead(entry, refused, spec, absent=absent), absent, spec, given, told)
+            if later := _others(owner, command, entry, entries=entries, refused=refused, spec=spec):
+                entries = (*later, entry)
+                continue
+            found = made_smaller(owner.view, command, spec.every_model[entry], spec=spec, run=owner.key.run)
+            if isinstance(found, Refusal):
+                refused[entry] = found
+                continue
+            relief = (found,)
+        why = instead(entry, refused, spec, absent=absent)
+        wanted = _Wanted(command, entry, why, absent, spec, given, told, relief)
         model = models[entry]
         assert model is not None, "no candidate is absent"
         if (refusal := await _asked(owner, wanted, model=model, ports=ports)) is None:
@@ -95,29 +110,19 @@ def _order(
     )
     if spec.prefer != "price" or command.purpose == "summary":
         return entries
-    request = _request(owner, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
+    request = _request(owner, owner.view, command, spec.models[entries[0]], spec=spec, given=given, ports=ports)
     return cheapest(entries, request, owner.view, spec)
 
 
-def _make_room(
+def _others(
     owner: Owner, command: CallModel, entry: int, *,
     entries: tuple[int, ...], refused: dict[int, Refusal], spec: AgentSpec,
 ) -> tuple[int, ...]:  # fmt: skip
-    """The window of ``entry`` is too small: others come first whose window is not, else the model reads less.
-
-    Returns the entries in their new order.
-    """
-    state, run = owner.view, owner.key.run
+    """The window of ``entry`` is too small: those that come first now, if there is one among them with a larger one."""
     before = tuple(each for each in entries if each != entry)
     rest = (spec.every_model[each] for each in before if each not in refused)
-    if any(has_room(state, command, choice, spec=spec, run=run) for choice in rest):
-        return (*before, entry)
-    found = made_smaller(state, command, spec.every_model[entry], spec=spec, run=run)
-    if isinstance(found, Refusal):
-        refused[entry] = found
-    else:
-        owner.defer(found)
-    return entries
+    roomy = any(has_room(owner.view, command, choice, spec=spec, run=owner.key.run) for choice in rest)
+    return before if roomy else ()
 
 
 async def _asked(owner: Owner, wanted: _Wanted, *, model: ChatModel, ports: Ports) -> Refusal | None:
@@ -139,10 +144,11 @@ async def _let(
     owner: Owner, wanted: _Wanted, choice: ModelChoice, *, model: ChatModel, heard: Heard, ports: Ports
 ) -> Refusal | None:
     command = wanted.command
-    request = _request(owner, command, choice, spec=wanted.spec, given=wanted.given, ports=ports)
-    ask = Ask(owner.key, wanted.spec, owner.view, "model", command.call, command.attempt, choice.label,
+    state = owner.imagined(*wanted.relief)
+    request = _request(owner, state, command, choice, spec=wanted.spec, given=wanted.given, ports=ports)
+    ask = Ask(owner.key, wanted.spec, state, "model", command.call, command.attempt, choice.label,
         request=request, wrap_up=command.wrap_up,
-        purpose=command.purpose, pending=owner.unwritten, commit=owner.flush,
+        purpose=command.purpose, pending=(*owner.unwritten, *wanted.relief), commit=owner.flush,
     )  # fmt: skip
     answer = await admitted(owner.gate, ask, within=within_deadline(owner, math.inf, ports))
     if isinstance(answer, Refusal):
@@ -161,6 +167,7 @@ async def _granted(
         return
     request = ask.request
     assert request is not None
+    owner.defer(*wanted.relief)
     intent = ModelRequested(
         call=command.call, attempt=command.attempt, model=ask.name, reserved=grant.reserved, wrap_up=command.wrap_up,
         priced_by=source_of(request.model), entry=wanted.entry, instead=wanted.instead,
@@ -170,7 +177,9 @@ async def _granted(
         if not await window.opened(within=within_deadline(owner, math.inf, ports)):  # it may have been stopped
             return
         if len(owner.state.turns) != len(ask.state.turns):  # a note came in between
-            request = _request(owner, command, request.model, spec=wanted.spec, given=wanted.given, ports=ports)
+            request = _request(
+                owner, owner.view, command, request.model, spec=wanted.spec, given=wanted.given, ports=ports
+            )
         passage.start()
         if owner.view.calls[command.call].asked.count(wanted.entry) == 1:
             ports.retries.requested(ask.name, ports.clock.monotonic())
@@ -209,10 +218,11 @@ async def _ask_model(
 
 
 def _request(
-    owner: Owner, command: CallModel, choice: ModelChoice, *, spec: AgentSpec, given: JsonValue, ports: Ports
-) -> ChatRequest:
+    owner: Owner, state: RunState, command: CallModel, choice: ModelChoice, *,
+    spec: AgentSpec, given: JsonValue, ports: Ports,
+) -> ChatRequest:  # fmt: skip
     timeout = within_deadline(owner, spec.limits.model_timeout, ports)
-    return request_of(owner.view, command, choice, spec=spec, given=given, run=owner.key.run, timeout=timeout)
+    return request_of(state, command, choice, spec=spec, given=given, run=owner.key.run, timeout=timeout)
 
 
 def _prefix(owner: Owner, command: CallModel, request: ChatRequest, told: Told) -> Prefix | None:
@@ -231,14 +241,22 @@ async def _responded(command: CallModel, reply: ChatReply, ports: Ports, *, choi
         text=await pack(reply.text, ports.blobs),
         # ids of our own: unique in the run whatever the provider repeats
         tool_calls=tuple(
-            ToolCall(id=f"{call}.{index}", name=asked.name, arguments=asked.arguments)
+            ToolCall(id=f"{call}.{index}", name=asked.name, arguments=keepable(asked.arguments))
             for index, asked in enumerate(reply.tool_calls)
         ),
         usage=answered(choice, reply.usage),
         stop=reply.stop,
-        blocks=await pack(list(reply.blocks), ports.blobs, limit=_BLOCKS_BYTES) if reply.blocks else Content(),
+        blocks=await _blocks(reply, ports),
         purpose=command.purpose,
     )
+
+
+async def _blocks(reply: ChatReply, ports: Ports) -> Content:
+    """What the provider wants back unchanged; nothing if the journal cannot keep it: then it is told as text."""
+    blocks = list(reply.blocks)
+    if not blocks or nests_deeper(blocks, DEEPEST):
+        return Content()
+    return await pack(blocks, ports.blobs, limit=_BLOCKS_BYTES)
 
 
 def _failed(owner: Owner, wanted: _Wanted, error: ModelError, *, model: str, ports: Ports) -> ModelFailed:

@@ -23,7 +23,7 @@ from callboard.actors.receipt import START_WINDOW
 from callboard.actors.state import RunState
 from callboard.actors.turns import Turns
 from callboard.bus.messages import Record
-from callboard.bus.ports import Journals
+from callboard.bus.ports import Copy, Journals, Stored
 from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.errors import BusUnreachable, InvalidMessage, StaleAppend
@@ -91,6 +91,10 @@ class Owner:
             return
         self._waiting.append(Ticket(facts, awaited=False))
         self.view = self._imagine(self.view, facts)
+
+    def imagined(self, *facts: Fact) -> RunState:
+        """``view`` as it would be with ``facts``."""
+        return self._imagine(self.view, facts)
 
     async def append(self, *events: Fact) -> float:
         """Write ``events`` (with everything deferred). Returns the monotonic instant before the publish.
@@ -180,12 +184,16 @@ class Owner:
         await self._flush()  # too much for one record
         return False
 
-    async def refresh(self) -> RunState:
-        """Fold what others have written. Raises ``OwnershipLost``."""
+    async def hear(self, copy: Copy | None) -> None:
+        """Fold what others have written: a copy of the next entry, else all of it. Raises ``OwnershipLost``."""
         with anyio.CancelScope(shield=True):
             async with self._lock:
-                await self._catch_up()
-        return self.state
+                if not self.written or (copy is not None and copy.entry.sequence <= self.state.sequence):
+                    return  # a claim is written by compare-and-set: it will see
+                if copy is not None and copy.before == self.state.sequence:
+                    self._take((copy.entry,))
+                else:
+                    await self._catch_up()
 
     async def _flush(self) -> None:
         while self._held_back():
@@ -251,7 +259,9 @@ class Owner:
             return True
 
     async def _catch_up(self) -> None:
-        entries = await self._journals.read(self.key, after=self.state.sequence)
+        self._take(await self._journals.read(self.key, after=self.state.sequence))
+
+    def _take(self, entries: Sequence[Stored]) -> None:
         self.state = replay(entries, self.state)
         for entry in entries:
             self.gate.folded(entry.sequence, entry.record)

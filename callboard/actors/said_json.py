@@ -7,6 +7,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.bus.codec import parse
+from callboard.config.nesting import DEEPEST, nests_deeper
+from callboard.errors import InvalidMessage
 
 _FENCE: Final = "```"
 
@@ -14,7 +16,10 @@ _FENCE: Final = "```"
 def said_json(text: str) -> JsonValue:
     """The value in ``text``. Raises ``InvalidMessage`` for what is no JSON, or none that a journal can keep."""
     data = _unfenced(text).encode("utf-8", "replace")
-    return parse(data, limit=len(data))
+    value = parse(data, limit=len(data))
+    if nests_deeper(value, DEEPEST):
+        raise InvalidMessage("bad_json", f"nests deeper than {DEEPEST}")
+    return value
 
 
 def _unfenced(text: str) -> str:

@@ -19,6 +19,7 @@ import anyio
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
+from callboard.config.nesting import DEEPEST, nests_deeper
 from callboard.config.times import duration
 from callboard.errors import ToolError
 from callboard.log import bound
@@ -124,9 +125,12 @@ def json_value(value: object) -> JsonValue:
         raise ToolError("bad_result", f"it returned an iterator ({type(cast('object', value)).__name__}), not a list")
     try:
         # There and back: what returns is JSON to its last leaf, with string keys and valid UTF-8.
-        return cast("JsonValue", from_json(to_json(value), allow_inf_nan=False))
+        found = cast("JsonValue", from_json(to_json(value), allow_inf_nan=False))
     except Exception as error:
         raise ToolError("bad_result", f"it returned what JSON cannot hold: {_one_line(error)}") from error
+    if nests_deeper(found, DEEPEST):
+        raise ToolError("bad_result", f"it returned what nests deeper than {DEEPEST} levels: no journal keeps that")
+    return found
 
 
 def _resolution(value: object) -> Resolution:

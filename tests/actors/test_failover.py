@@ -308,6 +308,25 @@ async def test_a_fallback_whose_window_is_too_small_is_passed_over_or_reads_less
     assert [call for event in done for call in event.cleared] == cleared
 
 
+async def test_nothing_is_taken_out_for_a_fallback_that_the_guards_do_not_let():
+    gate = Gate({}, {})
+    code = windowed(gate, 500)
+    take = code.tools["read"]
+
+    @tool(effect="pure")
+    async def read() -> str:
+        """Read."""
+        gate.shut = {"scripted/m0": later(60), "scripted/m1": later(50, "no room in its rate")}
+        return "x" * 4_000
+
+    assert take.spec == read.spec
+    async with guarded(replace(code, tools={"read": read}), gate) as board:
+        key = await board.submit("a", "x")
+        state = await board.until(key, lambda state: state.denied is not None)
+        assert not await events_of(board, key, ContextRelieved)
+    assert (gate.asked[-1], state.denied.problem.message) == ("scripted/m1", "no room in its rate")
+
+
 async def test_a_run_waits_for_its_model_if_the_windows_of_all_others_are_too_small():
     gate = Gate({}, {})
     async with guarded(windowed(gate, 110), gate) as board:
