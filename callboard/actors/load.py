@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Final, TypeAlias
 
 from callboard.actors.conversation import as_text, first_told, stub_of, told, told_before
@@ -76,6 +76,16 @@ class _Seen:
     border: int
     tokens: int
     doubt: float = 1.0
+
+
+def most_tokens_of(state: RunState, spec: AgentSpec, choice: ModelChoice, *, run: str) -> float:
+    """No fewer tokens than the next request has, without a look at what was counted: cheap however long the run is."""
+    counter = counter_of(choice)
+    seen = _seen(state, choice, counter)
+    if seen is None:
+        return inf
+    new = sum(message_size(message, counter) for message in _new(state, spec, run, seen.border))
+    return ceil(seen.tokens * seen.doubt) + ceil(counter.most * new) + _last_note(state)
 
 
 def tokens_of(state: RunState, spec: AgentSpec, choice: ModelChoice, *, run: str) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.commands import Compaction
-from callboard.actors.load import UNSEEN, Load, Piece, load_of, tokens_of
+from callboard.actors.load import UNSEEN, Load, Piece, load_of, most_tokens_of, tokens_of
 from callboard.actors.state import RunState
 from callboard.actors.summaries import SYSTEM
 from callboard.bus.messages import Content, ContextRelieved
@@ -82,7 +82,9 @@ def summary_bytes(choice: ModelChoice) -> int:
 def fits(state: RunState, spec: AgentSpec, choice: ModelChoice, *, run: str) -> bool:
     """Does the next request fit into the window of ``choice``, as far as anybody knows?"""
     most = room(choice)
-    return most is None or tokens_of(state, spec, choice, run=run) <= most
+    if most is None or most_tokens_of(state, spec, choice, run=run) <= most:
+        return True
+    return tokens_of(state, spec, choice, run=run) <= most
 
 
 def relief_for(

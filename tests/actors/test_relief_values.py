@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from callboard.actors.charges import most
 from callboard.actors.choosing import candidates, others
@@ -15,7 +17,7 @@ from callboard.actors.conversation import conversation
 from callboard.actors.decide import decide
 from callboard.actors.fold import replay
 from callboard.actors.gate import Refusal
-from callboard.actors.load import load_of, tokens_of
+from callboard.actors.load import load_of, most_tokens_of, tokens_of
 from callboard.actors.relief import NONE
 from callboard.actors.relieving import Full, compacted, fits, recoverable, relief_for, room, summary_bytes, summary_room
 from callboard.actors.requests import has_room, made_smaller, read, request_of
@@ -102,6 +104,16 @@ def test_another_models_count_is_taken_for_a_quarter_more_and_never_for_more_tha
     assert 1.2 * mine < theirs <= 1.25 * mine
     dense = after(turn(1, 1_000, used=300), turn(2, 0, used=600))
     assert tokens_of(dense, SPEC, other, run=KEY.run) <= tokens_of(dense, SPEC, MODEL, run=KEY.run) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 2_000)), min_size=1, max_size=6), st.booleans())
+def test_what_surely_fits_is_known_without_a_look_at_the_history(turns, same) -> None:
+    state = after(*(turn(at, size, used=used) for at, (size, used) in enumerate(turns, 1)))
+    choice = MODEL if same else MODEL.model_copy(update={"name": "other"})
+    exact = tokens_of(state, SPEC, choice, run=KEY.run)
+    assert exact <= most_tokens_of(state, SPEC, choice, run=KEY.run) + 1, "two ways of adding up the same"
+    assert fits(state, SPEC, choice, run=KEY.run) == (exact <= 1_000) or exact == 1_001
 
 
 def test_what_does_not_fit_by_one_token_is_relieved_and_what_just_fits_is_not() -> None:
