@@ -23,7 +23,7 @@ class Compaction:
 
 @dataclass(frozen=True, slots=True)
 class CallModel:
-    """Write the intent, then call the model. ``wrap_up``: it calls no tools, says what there is, and is the last turn."""
+    """Write the intent, then call the model. ``wrap_up``: the last turn. It calls no tools, and says what there is."""
 
     call: str
     attempt: int
