@@ -1,9 +1,28 @@
-"""Pure: what counts against a limit, and what is too large for one."""
+"""Pure: what counts against a limit, what a call may need of it, and what is too large for it."""
 
 from __future__ import annotations
 
+from callboard.actors.charges import answered_tokens
+from callboard.actors.state import RunState
 from callboard.bus.messages import Usage
 from callboard.config.guards import RateLimit
+from callboard.models.port import ChatRequest
+from callboard.models.tokens import Calibration, new_size, size_of
+from callboard.models.vocabulary import counter_of
+
+
+def needed(request: ChatRequest, state: RunState, known: Calibration) -> int:
+    """Input tokens that a call may need: those that its run's last call had, and what nobody has counted yet."""
+    counter, last = counter_of(request.model), answered_tokens(state, request) or 0
+    size = new_size(request, counter) if last else size_of(request, counter)
+    return last + known.estimate(request.model.label, size, counter)
+
+
+def observe(request: ChatRequest, usage: Usage, known: Calibration) -> None:
+    """Learn from an answered call."""
+    counter = counter_of(request.model)
+    read = usage.input_tokens + usage.cached_tokens + usage.written_tokens
+    known.observe(request.model.label, size=size_of(request, counter), tokens=read, counter=counter)
 
 
 def counted(usage: Usage, provider: str) -> tuple[int, int] | None:

@@ -30,14 +30,14 @@ from callboard.config.times import duration, instant
 from callboard.errors import BusError
 from callboard.guards.rate import wire
 from callboard.guards.rate.desk import Desk
-from callboard.guards.rate.estimate import counted, too_large
+from callboard.guards.rate.estimate import counted, needed, observe, too_large
 from callboard.guards.rate.families import limit_of, line_of
 from callboard.guards.rate.headers import learn
 from callboard.guards.rate.line import Want
 from callboard.guards.rate.wire import GUARD
 from callboard.guards.speaking import Say, speaking
 from callboard.log import get_logger
-from callboard.models.tokens import Calibration, size_of
+from callboard.models.tokens import Calibration
 
 log = get_logger(__name__)
 _ANSWER_WITHIN: Final = 0.25
@@ -127,7 +127,7 @@ class RateGates:
         take = wire.Take(
             id=_id(ask),
             line=line,
-            input_tokens=self._tokens.estimate(ask.name, size_of(ask.request)),
+            input_tokens=needed(ask.request, ask.state, self._tokens),
             output_tokens=ask.request.model.max_output,
             lease=ask.request.timeout + _SPARE,
         )
@@ -156,8 +156,7 @@ class RateGates:
         assert ask.request is not None, "a place is a model call's"
         used = counted(ending.usage, ask.request.model.provider)
         if used is not None and ending.how == "done":
-            read = ending.usage.input_tokens + ending.usage.cached_tokens + ending.usage.written_tokens
-            self._tokens.observe(ask.name, size=size_of(ask.request), tokens=read)
+            observe(ask.request, ending.usage, self._tokens)
         frozen = 0.0
         if ending.error == "model_rate":
             frozen = _FROZEN if ending.retry_after is None else min(max(0.0, ending.retry_after), _LONGEST)
