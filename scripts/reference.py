@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from callboard.config.base import FAMILY, MODEL, NAME
+from callboard.config.base import ADDRESS, FAMILY, MODEL, NAME
 from callboard.config.file_format import json_schema
 
 Schema: TypeAlias = Mapping[str, Any]
 TABLE: Final = re.compile(r"(?<=<!-- keys: )(\w+) -->\n.*?(?=<!-- end of keys -->)", re.DOTALL)
 ENDLESS: Final = 10**12
 """A bound that is not worth a word."""
-TEXTS: Final = {NAME: "a name", MODEL: "`provider/model`", FAMILY: "`provider/model`", "^https?://": "an address"}
+TEXTS: Final = {NAME: "a name", MODEL: "`provider/model`", FAMILY: "`provider/model`", ADDRESS: "an address"}
 PLAIN: Final = {"string": "text", "boolean": "`true` or `false`"}
 ANYTHING: Final = "anything"
 DURATION: Final = ("number", "string")

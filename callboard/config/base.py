@@ -18,6 +18,10 @@ FAMILY: Final = r"^[A-Za-z0-9_-]{1,64}/(\*|[^\s/*][^\s*]{0,255}\*?)$"
 FamilyName = Annotated[str, StringConstraints(pattern=FAMILY)]
 """``provider/model``, ``provider/beginning*``."""
 
+ADDRESS: Final = r"^https?://[^\s/?#@]+([/?#]\S*)?$"
+Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
+"""Of a server, without user and password."""
+
 
 def _not_a_bool(value: object) -> object:
     if isinstance(value, bool):

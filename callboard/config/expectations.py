@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
 
-from callboard.config.base import FAMILY, MODEL, NAME
+from callboard.config.base import ADDRESS, FAMILY, MODEL, NAME
 from callboard.config.nodes import MappingNode, Node, Problem, SequenceNode, locate, shown
 
 Schema = Mapping[str, Any]
@@ -72,6 +72,11 @@ def _problem(kind: str, path: tuple[str | int, ...], context: Mapping[str, Any],
 
 
 _NAME: Final = "1 to 64 letters, digits, '_' or '-'"
+_PATTERNS: Final = {
+    NAME: _NAME,
+    MODEL: "'provider/model'",
+    ADDRESS: "an address such as 'https://example.com/v1', without user and password",
+}
 _KEYS: Final = {
     frozenset({MODEL}): "'provider/model'",
     frozenset({FAMILY}): "'provider/model' or 'provider/model-*' ('*' only at the end)",
@@ -118,10 +123,8 @@ def _describe(schema: Schema) -> str:
     kind = schema.get("type", "")
     if kind in {"integer", "number"}:
         return _bounded("an integer" if kind == "integer" else "a number", schema)
-    if kind == "string" and schema.get("pattern") == NAME:
-        return _NAME
-    if kind == "string" and schema.get("pattern") == MODEL:
-        return "'provider/model'"
+    if kind == "string" and schema.get("pattern") in _PATTERNS:
+        return _PATTERNS[schema["pattern"]]
     if kind == "array" and "maxItems" in schema:
         return f"a list of {schema.get('minItems', 0)} to {schema['maxItems']}"
     if kind in {"string", "array"} and (schema.get("minLength") or schema.get("minItems")):

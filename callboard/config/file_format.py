@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from callboard.config.alerts import Alerts
-from callboard.config.base import NOT_A_BOOL, FamilyName, ModelName, Name, Seconds, Strict
+from callboard.config.base import NOT_A_BOOL, Address, FamilyName, ModelName, Name, Seconds, Strict
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
 from callboard.config.spec import Limits, Prefer
@@ -28,9 +28,9 @@ class ProviderEntry(Strict):
         str | None,
         Field(description="'${env:NAME}' or '${file:path}', looked up by workers only; else the usual variable."),
     ] = None
-    base_url: Annotated[
-        str | None, Field(pattern=r"^https?://", description="Where it is, if not at the provider's usual address.")
-    ] = None
+    base_url: Annotated[Address | None, Field(description="Where it is, if not at the provider's usual address.")] = (
+        None
+    )
     headers: Annotated[dict[str, str], Field(description="Sent with each request; may refer to '${env:NAME}'.")] = (
         Field(default_factory=dict)
     )

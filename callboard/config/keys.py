@@ -18,6 +18,7 @@ from callboard.config.resolved import AgentConfig, Config
 from callboard.errors import ConfigError
 
 _SECRET_NAME: Final = re.compile(r"(?i)key|token|secret|passw|credential")
+_SENDABLE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 _SECRET_SIZE: Final = 8
 """Characters; what is shorter is in many texts."""
 
@@ -64,7 +65,10 @@ def known_secrets(config: Config, *, env: Mapping[str, str] | None = None) -> fr
 def _look_up(reading: Reading, kind: str, name: str) -> str:
     if kind == "env" and name not in reading.env:
         raise ValueError("the environment of this process has no such variable: set it")
-    return reading(kind, name)
+    found = reading(kind, name)
+    if found and not _SENDABLE.fullmatch(found):  # what fails to be sent is quoted by those who fail
+        raise ValueError("its value cannot be sent: take out line ends, blanks around it, and what is no ASCII")
+    return found
 
 
 def _opened(provider: ProviderConfig, looking: Interpolation) -> Provider:

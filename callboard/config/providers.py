@@ -27,6 +27,12 @@ KEPT_FOR_LATER: Final = re.compile(r"providers\.[^.]+\.(api_key|headers\..+)$")
 _REFERENCE: Final = re.compile(r"\$\{(?P<kind>env|file):(?P<name>[^}]+)\}")
 _USUAL: Final[Mapping[Kind, str]] = {"anthropic": "ANTHROPIC", "openai": "OPENAI", "openai-chat": "OPENAI"}
 """How the usual variables of the environment begin."""
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
+_OF_THE_REQUEST: Final = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
+"""Headers of the request itself."""
+_PORT: Final = re.compile(r"https?://[^/?#]*:(\d+)(?=[/?#]|$)")
+_LAST_PORT: Final = 65_535
 _LATER: Final = "expected '${env:NAME}' or '${file:path}': a key does not belong into this file"
 
 
@@ -92,11 +98,27 @@ def provider_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:
     """What is wrong with the entries, and with which entry models name."""
     for name, entry in file.providers.items():
         yield from _problems(name, entry, root)
+    yield from _name_problems(file, root)
     for path, model in models_of(file):
         spot = locate(root, path if isinstance(model, str) else (*path, "provider"))
         yield from _model_problems(model, file, spot)
         if isinstance(model, ModelEntry):
             yield from _setting_problems(model, file, root, path)
+
+
+def _name_problems(file: ConfigFile, root: Node) -> Iterator[Problem]:
+    """Prices and limits of nobody hold for nothing."""
+    known = sorted({*KINDS, "scripted", *file.providers})
+    for section, names in (("prices", file.prices), ("rate_limits", file.rate_limits)):
+        for name in names:
+            owner, _, model = name.partition("/")
+            spot = locate(root, (section, name))
+            if owner not in known:
+                yield Problem(spot.key, spot.path, f"there is no provider {owner!r}{nearest(owner, known)}")
+            elif section == "prices" and "*" in model:
+                yield Problem(
+                    spot.key, spot.path, "a price is that of one model: expected 'provider/model' without '*'"
+                )
 
 
 def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> Iterator[Problem]:
@@ -204,5 +226,21 @@ def _problems(name: str, entry: ProviderEntry, root: Node) -> Iterator[Problem]:
         yield Problem(key.value, key.path, _LATER)  # what stands there may be a key: it is not shown
     if entry.api_key is None and kind not in {"openai-chat", name}:
         yield Problem(spot.key, f"{spot.path}.api_key", f"missing: {_LATER}")
+    yield from _address_problems(kind, entry, root, name)
+    for header, value in entry.headers.items():
+        if not _HEADER.fullmatch(header) or header.lower() in _OF_THE_REQUEST or not _HEADER_VALUE.fullmatch(value):
+            at = locate(root, ("providers", name, "headers", header))
+            yield Problem(
+                at.key, at.path, "it cannot be sent: expected 'Name: value' in ASCII, and none that HTTP needs"
+            )
     if kind == "openai-chat" and entry.base_url is None and (entry.api_key is None or kind != name):
         yield Problem(spot.key, f"{spot.path}.base_url", "missing: say where it is, e.g. 'http://127.0.0.1:8000/v1'")
+
+
+def _address_problems(kind: Kind, entry: ProviderEntry, root: Node, name: str) -> Iterator[Problem]:
+    spot = locate(root, ("providers", name, "base_url"))
+    port = _PORT.match(entry.base_url or "")
+    if port is not None and int(port[1][:6]) > _LAST_PORT:
+        yield Problem(spot.value, spot.path, f"there is no port {port[1][:6]}: expected one up to {_LAST_PORT}")
+    if kind == "anthropic" and (entry.base_url or "").rstrip("/").endswith("/v1"):
+        yield Problem(spot.value, spot.path, "expected it without '/v1', which is put behind it")

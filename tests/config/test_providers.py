@@ -171,6 +171,9 @@ rate_limits: {local/*: {concurrency: 2}, batch/claude-*: {requests: 5}, anthropi
 
 
 KINDS = "expected one of 'anthropic', 'openai', 'openai-chat'"
+ADDRESS = "expected an address such as 'https://example.com/v1', without user and password"
+HEADER = "it cannot be sent: expected 'Name: value' in ASCII, and none that HTTP needs"
+UNSENDABLE = "its value cannot be sent: take out line ends, blanks around it, and what is no ASCII"
 REFERENCE = "expected '${env:NAME}' or '${file:path}': a key does not belong into this file"
 
 
@@ -222,6 +225,42 @@ REFERENCE = "expected '${env:NAME}' or '${file:path}': a key does not belong int
             "1:13: providers.b.base_url: missing: say where it is, e.g. 'http://127.0.0.1:8000/v1'",
         ),
         (
+            "providers: {openai: {base_url: 'localhost:8000'}}",
+            f"1:32: providers.openai.base_url: got 'localhost:8000': {ADDRESS}",
+        ),
+        (
+            "providers: {openai: {base_url: 'https://me:and@example.com'}}",
+            f"1:32: providers.openai.base_url: got 'https://me:and@example.com': {ADDRESS}",
+        ),
+        (
+            "providers: {openai: {base_url: 'http://[::1]:65536/v1'}}",
+            "1:32: providers.openai.base_url: there is no port 65536: expected one up to 65535",
+        ),
+        (
+            "providers: {anthropic: {base_url: 'https://example.com/v1/'}}",
+            "1:35: providers.anthropic.base_url: expected it without '/v1', which is put behind it",
+        ),
+        ("providers: {openai: {headers: {X A: b}}}", f"1:32: providers.openai.headers.X A: {HEADER}"),
+        ("providers: {openai: {headers: {X: naïve}}}", f"1:32: providers.openai.headers.X: {HEADER}"),
+        ('providers: {openai: {headers: {X: "a\\nB: c"}}}', f"1:32: providers.openai.headers.X: {HEADER}"),
+        ("providers: {openai: {headers: {X: 'a '}}}", f"1:32: providers.openai.headers.X: {HEADER}"),
+        (
+            "providers: {openai: {headers: {Content-Length: '5'}}}",
+            f"1:32: providers.openai.headers.Content-Length: {HEADER}",
+        ),
+        (
+            "prices: {anthropc/x: {input: 1, output: 1}}",
+            "1:10: prices.anthropc/x: there is no provider 'anthropc': did you mean 'anthropic'?",
+        ),
+        (
+            "prices: {anthropic/claude-*: {input: 1, output: 1}}",
+            "1:10: prices.anthropic/claude-*: a price is that of one model: expected 'provider/model' without '*'",
+        ),
+        (
+            "rate_limits: {anthropc/*: {requests: 1}}",
+            "1:15: rate_limits.anthropc/*: there is no provider 'anthropc': did you mean 'anthropic'?",
+        ),
+        (
             "providers: {anthropic: {stall: 1}}",
             "1:25: providers.anthropic.stall: unknown key 'stall': use api_key, base_url, headers, kind, stall_timeout",
         ),
@@ -236,6 +275,29 @@ def test_what_is_wrong_is_said_with_its_place(text: str, error: str) -> None:
 def test_a_key_in_the_file_is_refused_and_never_shown(written: str) -> None:
     text = f"agents: {{a: {{model: anthropic/x}}}}\nproviders: {{anthropic: {{api_key: '{written}'}}}}"
     assert errors(text, A="a") == [f"agents.yaml:2:34: providers.anthropic.api_key: {REFERENCE}"]
+
+
+@pytest.mark.parametrize("where", ["https://example.com", "http://[::1]:65535/v1?a=b", "http://h:80", "http://h/v1/x"])
+def test_an_address_is_taken_as_it_is(where: str) -> None:
+    config = loaded(f"agents: {{a: {{model: anthropic/x}}}}\nproviders: {{anthropic: {{base_url: '{where}'}}}}")
+    assert config.providers["anthropic"].base_url == where
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\r", f"{KEY}\n", f" {KEY}", "naïve", "a\nb", " "])
+@pytest.mark.parametrize("kind", ["anthropic", "openai", "openai-chat"])
+def test_a_key_that_cannot_be_sent_is_refused_at_the_start_without_telling_it(kind: str, key: str) -> None:
+    text = f"""
+providers:
+  local: {{kind: {kind}, api_key: '${{env:K}}', base_url: 'http://x'}}
+  other: {{kind: openai-chat, base_url: 'http://x', headers: {{X: 'a ${{env:H}}'}}}}
+agents: {{a: {{model: local/x}}, b: {{model: other/x}}}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        open_providers(loaded(text), env={"K": key, "H": key})
+    first, second = str(caught.value).splitlines()
+    assert first == f"agents.yaml:3:3: providers.local.api_key: '${{env:K}}': {UNSENDABLE} (agent 'a' needs it)"
+    assert "providers.other.headers.X: '${env:H}': " in second
+    assert key not in first + second or not key.strip()
 
 
 def test_a_secret_is_refused_in_the_settings_of_a_model() -> None:
