@@ -285,6 +285,14 @@ async def test_headers_of_the_entry_are_sent_and_traces_are_not(monkeypatch: pyt
     assert "traceparent" not in sent
 
 
+async def test_no_error_repeats_the_key_or_a_header() -> None:
+    header = "PLACEHOLDER of the team"
+    async with fake_provider(faults=[Fault("bad_request", message=f"you sent {KEY} and {header}")]) as server:
+        found = await failed(server, headers={"x-team": header})
+    assert "you sent *** and ***" in str(found)
+    assert found.__cause__ is None
+
+
 @pytest.mark.parametrize("key", ["", " ", "two words", "line\n", "naïve"])
 def test_what_cannot_be_a_key_is_refused_without_telling_it(key: str) -> None:
     with pytest.raises(ConfigError, match="is no key") as refused:

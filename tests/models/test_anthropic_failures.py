@@ -20,7 +20,7 @@ KEY = "sk-" + "PLACEHOLDER" * 2
 
 
 def meant(raised: Exception) -> ModelError:
-    return failure(raised, model="claude-test", stall=60.0, now=NOW, secret=KEY)
+    return failure(raised, model="claude-test", stall=60.0, now=NOW)
 
 
 def refused(status: int, body: Any = None, **headers: str) -> ModelError:
@@ -86,14 +86,13 @@ def test_the_provider_may_ask_not_to_be_asked_again_and_never_the_other_way_roun
     assert not refused(400, error("invalid_request_error"), x_should_retry="true").retryable
 
 
-def test_a_refusal_says_what_to_do_and_never_the_key() -> None:
-    assert "check the key" in str(refused(401, error("authentication_error", f"{KEY} is no key")))
-    assert KEY not in str(refused(401, error("authentication_error", f"{KEY} is no key")))
+def test_a_refusal_says_what_to_do() -> None:
+    assert "check the key" in str(refused(401, error("authentication_error", "it is no key")))
     assert "'claude-test' (any more)" in str(refused(404, error("not_found_error", "model: claude-test")))
     assert "spend limit" in str(refused(402, error("billing_error")))
     assert len(str(refused(502, "<html>" * 1_000))) < 600
     assert "no reason given" in str(refused(500))
-    unsaid = failure(anthropic.APIConnectionError(request=REQUEST), model="m", stall=1.0, now=NOW, secret="")
+    unsaid = failure(anthropic.APIConnectionError(request=REQUEST), model="m", stall=1.0, now=NOW)
     assert unsaid.kind == "network"
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.errors import ModelError
-from callboard.models.openai.failures import limits, refused, reported, retry_after, truncated, unreachable, without
+from callboard.models.openai.failures import limits, refused, reported, retry_after, truncated, unreachable
+from callboard.models.unquoted import without
 
 NOW = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
 RETRYABLE = {"rate", "overload", "network", "truncated"}

@@ -6,16 +6,18 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
 
 from callboard.clock import Clock, SystemClock
 from callboard.errors import ConfigError, ModelError
 from callboard.models.anthropic.answer import Answer
-from callboard.models.anthropic.failures import failure, limits_of
+from callboard.models.anthropic.failures import failure, limits_of, unstreamed
 from callboard.models.anthropic.wire import body_of
 from callboard.models.port import ChatReply, ChatRequest, Delta
+from callboard.models.unquoted import without
+from callboard.models.unstreamed import no_stream
 
 if TYPE_CHECKING:
     from anthropic import AsyncStream
@@ -47,7 +49,8 @@ class AnthropicModel:
 
         for name in _CHATTY:  # they write out requests and addresses
             logging.getLogger(name).setLevel(logging.WARNING)
-        self._api_key, self._stall_timeout, self._clock = api_key, stall_timeout, clock or SystemClock()
+        self._secrets = (api_key, *headers.values())
+        self._stall_timeout, self._clock = stall_timeout, clock or SystemClock()
         self._events = AsyncStream[object]  # the provider's JSON, untouched
         self._client = AsyncAnthropic(
             api_key=api_key,
@@ -67,13 +70,17 @@ class AnthropicModel:
         try:
             stream = await self._client.post(_PATH, cast_to=object, body=body, stream=True, stream_cls=self._events)
             limits = limits_of(stream.response.headers)
+            if kind := no_stream(stream.response.headers):
+                await self._refused(kind, stream, request)
             while not answer.complete:
                 if (piece := answer.hear(await anext(stream, None))) is not None:
                     yield piece
-        except ModelError:
-            raise
         except Exception as error:
-            raise self._failed(error, request, begun=stream is not None) from error
+            known = error if isinstance(error, ModelError) else self._failed(error, request, begun=stream is not None)
+            told = without(known, self._secrets)
+            if told is error:
+                raise
+            raise told from (error if told is known else None)  # what it came from quotes them too
         finally:
             if stream is not None:
                 await _leave(stream, complete=answer.complete)
@@ -83,15 +90,14 @@ class AnthropicModel:
         """Close the HTTP client; calls under way fail."""
         await self._client.close()
 
+    async def _refused(self, kind: str, stream: AsyncStream[object], request: ChatRequest) -> NoReturn:
+        """It was answered with something else: what that means."""
+        content, headers = await stream.response.aread(), stream.response.headers
+        raise unstreamed(kind, content, headers, model=request.model.name, now=self._clock.now())
+
     def _failed(self, error: Exception, request: ChatRequest, *, begun: bool) -> ModelError:
-        return failure(
-            error,
-            model=request.model.name,
-            stall=self._stall_timeout,
-            now=self._clock.now(),
-            secret=self._api_key,
-            begun=begun,
-        )
+        now, model = self._clock.now(), request.model.name
+        return failure(error, model=model, stall=self._stall_timeout, now=now, begun=begun)
 
 
 async def _leave(stream: AsyncStream[object], *, complete: bool) -> None:

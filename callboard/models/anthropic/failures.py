@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from callboard.config.times import duration
 from callboard.errors import ModelError, ModelErrorKind
+from callboard.models.unstreamed import is_no_stream, parsed
 
 _TYPES: Final[Mapping[str, ModelErrorKind]] = {
     "api_error": "overload",
@@ -57,16 +58,15 @@ _SECOND: Final = 1_000.0
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def failure(
-    raised: Exception, *, model: str, stall: float, now: datetime, secret: str, begun: bool = False
-) -> ModelError:
-    """What ``raised`` means. ``stall``: the seconds after which silence is an error; ``secret`` is never told.
+def failure(raised: Exception, *, model: str, stall: float, now: datetime, begun: bool = False) -> ModelError:
+    """What ``raised`` means. ``stall``: the seconds after which silence is an error.
 
     ``begun``: the answer was under way.
     """
-    status = getattr(raised, "status_code", None)
-    if isinstance(status, int) and hasattr(raised, "response"):
-        return _refused(raised, status, model=model, now=now, secret=secret)
+    status, response = getattr(raised, "status_code", None), getattr(raised, "response", None)
+    if isinstance(status, int) and response is not None:
+        headers: Mapping[str, str] = getattr(response, "headers", None) or _NOTHING
+        return _said(status, _error_of(getattr(raised, "body", None)), headers, model=model, now=now)
     if isinstance(raised, UnicodeDecodeError) or type(raised).__name__ == "JSONDecodeError":
         return ModelError("truncated", f"the stream is malformed: {raised}", retryable=True)
     names = {type(each).__name__ for each in (raised, raised.__cause__) if each is not None}
@@ -83,6 +83,12 @@ def failure(
             "truncated", f"the connection was lost in the middle of the answer: {_shown(names)}", retryable=True
         )
     return ModelError("network", f"the connection failed: {_shown(names)}", retryable=True)
+
+
+def unstreamed(kind: str, content: bytes, headers: Mapping[str, str], *, model: str, now: datetime) -> ModelError:
+    """The failure of a call that was answered with ``content`` of this ``kind``, which is no stream."""
+    error = _error_of(parsed(content))
+    return _said(HTTPStatus.OK, error, headers, model=model, now=now) if error else is_no_stream(kind, content)
 
 
 def limits_of(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -107,15 +113,16 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     return max(0.0, (aware - now).total_seconds())
 
 
-def _refused(raised: Any, status: int, *, model: str, now: datetime, secret: str) -> ModelError:
-    headers: Mapping[str, str] = getattr(raised.response, "headers", None) or _NOTHING
-    error = _error_of(getattr(raised, "body", None))
+def _said(
+    status: int, error: Mapping[str, str], headers: Mapping[str, str], *, model: str, now: datetime
+) -> ModelError:
+    """The failure that an ``error`` means which came with this status."""
     kind = _kind(status, error)
     wants_no_retry = headers.get("x-should-retry", "").strip().lower() == "false"
     told = f"{status} {error.get('type', '')}".strip() + f": {error.get('message') or 'no reason given'}"
     gone = status == HTTPStatus.NOT_FOUND or error.get("type") == "not_found_error"
     hint = _GONE.format(model) if gone else _HINTS.get(kind, "")
-    message = (told.replace(secret, "[key]") if secret else told)[:_LONGEST]
+    message = told[:_LONGEST]
     return ModelError(
         kind,
         f"{message}; {hint}" if hint else message,

@@ -14,12 +14,11 @@ from pydantic_core import to_json
 
 from callboard.errors import ModelError, ModelErrorKind
 from callboard.models.openai.reading import mapping, text
+from callboard.models.unstreamed import is_no_stream, parsed
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _RETRYABLE: Final = frozenset({"rate", "overload", "network", "truncated"})
 _SHOWN: Final = 400
-_SECRET: Final = 6
-"""Characters from which on a value is taken for a secret: a dummy key such as ``none`` is a word."""
 _LIMITS: Final = "x-ratelimit-"
 _STATUSES: Final[Mapping[int, ModelErrorKind]] = {
     401: "auth",
@@ -92,6 +91,12 @@ def reported(error: object, limits: Mapping[str, str] = _NONE) -> ModelError:
     )
 
 
+def unstreamed(kind: str, content: bytes, limits: Mapping[str, str] = _NONE) -> ModelError:
+    """The failure of a call that was answered with ``content`` of this ``kind``, which is no stream."""
+    error = mapping(parsed(content)).get("error")
+    return reported(error, limits) if error else is_no_stream(kind, content)
+
+
 def truncated(what: str, limits: Mapping[str, str] = _NONE) -> ModelError:
     """The failure of an answer that began and has no end."""
     return ModelError("truncated", what, retryable=True, limits=limits)
@@ -102,17 +107,10 @@ def unreachable(what: str, limits: Mapping[str, str] = _NONE) -> ModelError:
     return ModelError("network", what, retryable=True, limits=limits)
 
 
-def without(error: ModelError, secrets: Iterable[str]) -> ModelError:
-    """``error`` in words that hold none of ``secrets``: servers quote what they were sent."""
-    told = message = str(error)
-    for secret in secrets:
-        if len(secret) >= _SECRET:
-            message = message.replace(secret, "***")
-    if message == told:
-        return error
-    return ModelError(
-        error.kind, message, retryable=error.retryable, retry_after=error.retry_after, limits=error.limits
-    )
+def unsendable(cause: BaseException) -> ModelError:
+    """The failure of a request that never was one. What its ``cause`` says may quote the key."""
+    message = f"the request cannot be sent: {type(cause).__name__}; check the key, the headers and base_url"
+    return ModelError("bad_request", message, retryable=False)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:

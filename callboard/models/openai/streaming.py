@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
 from pydantic import JsonValue
@@ -14,9 +14,11 @@ from pydantic import JsonValue
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 from callboard.errors import ModelError
-from callboard.models.openai.failures import limits, refused, reported, truncated, unreachable, without
+from callboard.models.openai.failures import limits, refused, reported, truncated, unreachable, unsendable, unstreamed
 from callboard.models.openai.reading import END, Reading
 from callboard.models.port import ChatReply, ChatRequest, Delta, Unseen
+from callboard.models.unquoted import without
+from callboard.models.unstreamed import no_stream
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -26,6 +28,8 @@ _NO_KEY: Final = "none"
 """For servers that want no key: the SDK insists on one."""
 _DRAIN: Final = 0.1
 _CLOSE: Final = 1.0
+_UNSENDABLE: Final = frozenset({"InvalidURL", "LocalProtocolError", "UnsupportedProtocol"})
+_LIBRARIES: Final = frozenset({"h11", "httpcore2", "httpx2"})
 _CHATTY: Final = ("openai", "httpx2", "httpcore2")
 
 
@@ -57,6 +61,8 @@ class Connection:
         try:
             body = dialect.body(request)
             events = await self._post(dialect.path, body)
+            if kind := no_stream(events.response.headers):
+                await _refused(kind, events)
             reading = dialect.reading(body, limits(events.response.headers))
             while not reading.over:
                 pieces = reading.read(await anext(events, END))
@@ -107,14 +113,27 @@ class Connection:
             return reported(error.body or error.message, known or {})
         if isinstance(error, ValueError) and known is not None:  # it is parsed as it comes
             return truncated(f"the stream holds what is no JSON: {error}", known)
-        return None
+        return unsendable(error) if known is None and _is_of_sending(error) else None
+
+
+async def _refused(kind: str, events: AsyncStream[object]) -> NoReturn:
+    """It was answered with something else: what that means."""
+    raise unstreamed(kind, await events.response.aread(), limits(events.response.headers))
 
 
 def _lost(cause: BaseException, limits: Mapping[str, str] | None) -> ModelError:
+    if type(cause).__name__ in _UNSENDABLE:
+        return unsendable(cause)
     why = f"{type(cause).__name__}: {cause}".rstrip(": ")
     if limits is None:
         return unreachable(f"the provider cannot be reached: {why}; check its base URL if this stays", {})
     return truncated(f"the connection was lost in the middle of the answer: {why}", limits)
+
+
+def _is_of_sending(error: Exception) -> bool:
+    """A value that no request can have, or what the libraries below the SDK let through."""
+    of_library = type(error).__module__.partition(".")[0] in _LIBRARIES
+    return of_library or isinstance(error, ValueError | OverflowError | OSError | ExceptionGroup)
 
 
 async def _drain(events: AsyncStream[object]) -> None:
