@@ -31,7 +31,8 @@ class Heard:
 
     def take(self, piece: Delta) -> bool:
         """Whether it said something, be it beside the text."""
-        self.begin()
+        if not self.begun:
+            self.begin()
         if isinstance(piece, TextDelta):
             self.texts.append(piece.text)
             return True
@@ -58,20 +59,20 @@ async def reply_of(
     The stream must say something within ``first_token`` seconds and its reply within ``request.timeout``.
     """
     until = anyio.current_time() + request.timeout
-    silent = "no reply"
+    silent = ""
     # One scope whose deadline moves: a scope that ended in the middle of the stream would tear those inside it apart
     with anyio.CancelScope(deadline=until) as patience:
         if first_token < request.timeout:
-            patience.deadline, silent = anyio.current_time() + first_token, "no first token"
+            patience.deadline, silent = anyio.current_time() + first_token, "no first token"  # until it says something
         async with aclosing(model.stream(request)) as stream:
             async for piece in stream:
                 if isinstance(piece, ChatReply):
                     heard.begin()
                     return piece
-                if heard.take(piece) and patience.deadline != until:  # to move it costs as much as the piece
-                    patience.deadline, silent = until, "no reply"
+                if heard.take(piece) and silent:  # to move it costs as much as the piece
+                    patience.deadline, silent = until, ""
                 if isinstance(piece, TextDelta):
                     tell(piece.text)
         raise ModelError("truncated", "the stream ended without its terminal event", retryable=True)
-    within = first_token if silent == "no first token" else request.timeout
-    raise ModelError("network", f"{silent} within {duration(within)}", retryable=True)
+    within = first_token if silent else request.timeout
+    raise ModelError("network", f"{silent or 'no reply'} within {duration(within)}", retryable=True)
