@@ -1,13 +1,14 @@
 """Shell: what a model call costs in CPU: with the bare SDK, with our adapter, and in a whole run of a worker.
 
-All of them have the same conversation with the same fake provider, in rounds that take turns. Of the worker's run the
-same run with a scripted model is taken away: its journal, its gates, its tools.
+All of them have the same conversation with the same fake provider, in rounds that take turns, every other one
+backwards: what the machine does beside them meets all sides alike. Of the worker's run the same run with a scripted
+model is taken away: its journal, its gates, its tools.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bench.bare import SUBJECT
@@ -43,12 +44,16 @@ class _Sides:
     count: int
     """Conversations of a round."""
 
-    async def round(self, wire: str, costs: Costs) -> None:
-        """Every side once."""
-        costs.sdk.append(await self.alone(f"sdk {wire}"))
-        costs.adapter.append(await self.alone(f"adapter {wire}"))
-        costs.scripted.append(await self.runs("turns-scripted"))
-        costs.run.append(await self.runs(f"turns-{wire}"))
+    async def round(self, wire: str, costs: Costs, number: int) -> None:
+        """Every side once; in odd rounds from the last to the first."""
+        sides: list[tuple[list[float], Callable[[], Awaitable[float]]]] = [
+            (costs.sdk, lambda: self.alone(f"sdk {wire}")),
+            (costs.adapter, lambda: self.alone(f"adapter {wire}")),
+            (costs.scripted, lambda: self.runs("turns-scripted")),
+            (costs.run, lambda: self.runs(f"turns-{wire}")),
+        ]
+        for kept, measured in reversed(sides) if number % 2 else sides:
+            kept.append(await measured())
 
     async def alone(self, kind: str) -> float:
         """Without a worker."""
@@ -75,10 +80,10 @@ async def model_cost(
         child("asking", here.url, "asking", str(AT_ONCE), address) as worker,
     ):
         for wire in MODELS:
-            await _Sides(here, worker, _WARM_UP).round(wire, Costs())
+            await _Sides(here, worker, _WARM_UP).round(wire, Costs(), 0)
             sides, costs = _Sides(here, worker, max(_WARM_UP, round(seconds / CALLS / _CALL_SECONDS))), Costs()
-            for _ in range(rounds):
-                await sides.round(wire, costs)
+            for number in range(rounds):
+                await sides.round(wire, costs, number)
             in_run = [run - scripted for run, scripted in zip(costs.run, costs.scripted, strict=True)]
             rows += [
                 _row(f"{wire}: CPU of a model call, by the adapter", "", costs.adapter, costs.sdk),
