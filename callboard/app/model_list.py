@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from callboard.app.finding import Level
-from callboard.config.expectations import nearest
 from callboard.config.providers import Provider
 
 _ANTHROPIC_VERSION: Final = "2026-10-21"
@@ -75,10 +75,16 @@ def verdict(provider: Provider, found: Listing, name: str, *, today: date) -> tu
         return found.level, found.problem
     model = found.models.get(name)
     if model is None:
-        there = nearest(name, found.models) if len(found.models) > _SHOWN else f", it has {', '.join(found.models)}"
+        there = _alike(name, found.models) if len(found.models) > _SHOWN else f", it has {', '.join(found.models)}"
         level: Level = "odd" if provider.kind == "openai-chat" else "wrong"  # some servers take any name
         return level, f"its provider lists no {name!r}{there if found.models else ''}"
     return _lifecycle(model, today)
+
+
+def _alike(name: str, models: Iterable[str]) -> str:
+    """The one that was meant, perhaps: all would be a long list."""
+    close = get_close_matches(name, models, n=1)
+    return f": did you mean {close[0]!r}?" if close else ", but many others"
 
 
 def _lifecycle(model: Mapping[str, Any], today: date) -> tuple[Level, str]:

@@ -78,6 +78,7 @@ def test_a_model_is_good_odd_or_wrong(provider: Provider, model: dict[str, Any],
 def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
     found = page(*({"id": f"gpt-{number}"} for number in range(9)))
     assert verdict(GPT, found, "gpt-33", today=TODAY)[1] == "its provider lists no 'gpt-33': did you mean 'gpt-3'?"
+    assert verdict(GPT, found, "claude", today=TODAY)[1] == "its provider lists no 'claude', but many others"
     assert verdict(GPT, page(), "gpt-33", today=TODAY) == ("wrong", "its provider lists no 'gpt-33'")
 
 
