@@ -55,6 +55,9 @@ class Grant:
 
     reserved: Amount = Amount()
 
+    def begin(self) -> None:
+        """Its intent is written, and it starts now: told to those that need to know when. It must not block."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -34,6 +34,7 @@ class Passage:
     def start(self) -> None:
         """The effect starts now."""
         self._since = self.clock.monotonic()
+        self.grant.begin()
 
     async def end(
         self,

@@ -34,6 +34,10 @@ class _Granted(Grant):
 
     each: tuple[Grant, ...] = ()
 
+    def begin(self) -> None:
+        for grant in self.each:
+            grant.begin()
+
 
 @dataclass(frozen=True, slots=True)
 class _RunChain:

@@ -126,7 +126,7 @@ def main() -> None:
     """Read roles, one a line; fork; answer with the pid."""
     from tests.chaos.worker_main import code_of, models_of, preload, run
 
-    _die_with_parent()
+    die_with_parent()
     preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     for line in sys.stdin.buffer:
@@ -140,7 +140,7 @@ def main() -> None:
         gc.freeze()  # what is shared stays shared
         pid = os.fork()
         if pid == 0:
-            _die_with_parent(parent)
+            die_with_parent(parent)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _become(role, run)
         sys.stdout.write(f"{pid}\n")
@@ -163,7 +163,7 @@ def _become(role: Role, run) -> None:
         os._exit(code)
 
 
-def _die_with_parent(parent: int | None = None) -> None:
+def die_with_parent(parent: int | None = None) -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if parent is not None and os.getppid() != parent:
         os._exit(1)

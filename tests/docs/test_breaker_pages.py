@@ -41,3 +41,4 @@ def test_the_figures_of_the_pages_are_those_of_the_code() -> None:
     assert f"never open for longer than {circuit.LAST_RESORT:g} s" in BREAKER
     assert [end for end, _ in circuit.RAMP] == [2.0, 4.0]
     assert f"waits up to {gate.PATIENCE:g} s" in RATE
+    assert f"Calls wait {gate.GONE:g} s for somebody to answer" in RATE

@@ -10,7 +10,7 @@ from callboard.clock import Clock
 from callboard.config.guards import RateLimit
 from callboard.guards.rate.families import limit_of
 from callboard.guards.rate.headers import narrowed
-from callboard.guards.rate.line import Line, Want, ended, freeze, join, next_up, relimited
+from callboard.guards.rate.line import Line, Want, begun, ended, freeze, join, next_up, relimited
 from callboard.guards.rate.wire import Done
 
 
@@ -43,16 +43,20 @@ class Desk:
         known = self._lines[line]
         return 0.0 if want.id in known.held else max(0.001, known.wait(want, now))
 
+    def begun(self, line: str, want: Want) -> None:
+        """A call begins, whoever let it go."""
+        self._lines[line] = begun(self._line(line), want, self._clock.monotonic())
+        self._let_go(line)
+
     def done(self, done: Done) -> None:
         """A call is over."""
-        line = done.line
-        known = ended(
-            self._line(line), done.id, inputs=done.input_tokens, outputs=done.output_tokens, started=done.started
-        )
+        line, now = done.line, self._clock.monotonic()
+        inputs, outputs = done.input_tokens, done.output_tokens
+        known = ended(self._line(line), done.id, now, inputs=inputs, outputs=outputs, started=done.started)
         configured = limit_of(self._limits, line)
         if done.allowed is not None and configured is not None:
             known = relimited(known, narrowed(configured, done.allowed))
-        self._lines[line] = freeze(known, self._clock.monotonic() + done.frozen) if done.frozen else known
+        self._lines[line] = freeze(known, now + done.frozen) if done.frozen else known
         self._let_go(line)
 
     def close(self) -> None:

@@ -9,8 +9,8 @@ import hashlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import anyio
@@ -34,16 +34,17 @@ from callboard.guards.rate.estimate import counted, needed, observe, too_large
 from callboard.guards.rate.families import limit_of, line_of
 from callboard.guards.rate.headers import learn
 from callboard.guards.rate.line import Want
+from callboard.guards.rate.waiting import Place, Waiting
 from callboard.guards.rate.wire import GUARD
 from callboard.guards.speaking import Say, speaking
 from callboard.log import get_logger
 from callboard.models.tokens import Calibration
 
 log = get_logger(__name__)
-_ANSWER_WITHIN: Final = 0.25
 _ASK_AGAIN: Final = 1.0
-_ALONE_FOR: Final = 1.0
-"""Seconds without the limiter before it is asked again."""
+GONE: Final = 5.0
+"""Seconds without an answer to any question after which there is no limiter. Another takes over in four; and one that
+is only slow must be waited for, or each worker would allow at the same time what the provider allows for all."""
 _SAY_EVERY: Final = 60.0
 PATIENCE: Final = 30.0
 """Seconds that a call waits on its worker; beyond that its run is put off."""
@@ -56,34 +57,6 @@ _LONGEST: Final = 86_400.0
 """Seconds of quiet that a provider gets at most, whatever it asks for."""
 _SPARE: Final = 5.0
 _GRANT: Final = Grant()
-
-
-@dataclass(frozen=True, slots=True)
-class Place(Grant):
-    """The grant of a call that counts against a limit. ``shared``: against the one of all workers."""
-
-    id: str = ""
-    line: str = ""
-    shared: bool = False
-
-
-class _Waiting:
-    """A call that waits for an answer."""
-
-    def __init__(self) -> None:
-        self.answer: wire.Answer | None = None
-        self.told = anyio.Event()
-
-    def tell(self, answer: wire.Answer) -> None:
-        if self.answer is None or self.answer.status != "granted":
-            self.answer = answer
-        self.told.set()
-
-    async def hear(self, seconds: float) -> wire.Answer | None:
-        with anyio.move_on_after(seconds):
-            await self.told.wait()
-        self.told = anyio.Event()
-        return self.answer
 
 
 class RateGates:
@@ -101,9 +74,10 @@ class RateGates:
         self._connection, self._limits, self._clock = connection, limits, clock
         self._say, self._chance = say, chance
         self.inbox = connection.new_inbox()
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._desk = Desk(limits, clock, self._go)
-        self._alone_until = -1.0
+        self._unanswered: float | None = None
+        """Since when (monotonic) the limiter has been asked and has said nothing."""
         self._said: dict[str, float] = {}
         self._tokens = Calibration()
 
@@ -135,7 +109,7 @@ class RateGates:
 
     async def _take(self, ask: Ask, take: wire.Take) -> Answer:
         self._warn_of_size(ask, take)
-        waiting = self._waiting[take.id] = _Waiting()
+        waiting = self._waiting[take.id] = Waiting()
         settled = False
         try:
             place = await self._wait(ask, take, waiting)
@@ -179,54 +153,80 @@ class RateGates:
             answer = wire.Answer.model_validate_json(message.payload)
         except ValidationError:
             return  # nobody listens there: the server says so without a body
+        self._unanswered = None
         if (waiting := self._waiting.get(answer.id)) is not None:
-            waiting.tell(answer)
+            waiting.tell(answer, shared=True)
 
     def close(self) -> None:
         """No more alarms."""
         self._desk.close()
 
-    async def _wait(self, ask: Ask, take: wire.Take, waiting: _Waiting) -> Place | None:
-        until = self._clock.monotonic() + self._patience(ask)
+    async def _wait(self, ask: Ask, take: wire.Take, waiting: Waiting) -> Place | None:
+        patience = self._patience(ask)
+        until, gone = self._clock.monotonic() + patience, min(GONE, patience / 2)
         while (left := until - self._clock.monotonic()) > 0:
-            if self._clock.monotonic() < self._alone_until:
-                return await self._alone(ask, take, waiting, left)
-            await self._publish(ask, take, reply=self.inbox)
-            answer = await waiting.hear(min(_ANSWER_WITHIN, left))
+            await self._ask(ask, take)
+            if self._silent >= gone:
+                self._once("warn", "no rate limiter answers: this worker keeps the limits by itself", ask)
+                place = await self._alone(ask, take, waiting, until=until, gone=gone)
+                if place is not None or self._silent >= gone:
+                    return place
+                self._desk.done(wire.Done(id=take.id, line=take.line, started=False))
+                continue
+            answer = await waiting.hear(min(_ASK_AGAIN, left, gone))
             if answer is not None and answer.status == "queued" and answer.wait < left:
                 answer = await waiting.hear(min(_ASK_AGAIN, left))
             match answer:
                 case wire.Answer(status="granted"):
-                    return Place(id=take.id, line=take.line, shared=True)
+                    return self._place(ask, take, shared=waiting.shared)
                 case wire.Answer(status="queued") if answer.wait >= left:
                     return None
-                case wire.Answer(status="queued"):
-                    waiting.answer = None  # the next one is to be new
+                case wire.Answer(status="unknown"):
+                    self._once("warn", f"the rate limiter knows no {take.line!r}: this worker keeps it by itself", ask)
+                    return await self._alone(ask, take, waiting, until=until, gone=0.0)
                 case _:
-                    self._alone_until = self._clock.monotonic() + _ALONE_FOR
-                    self._once("warn", "no rate limiter answers: this worker keeps the limits by itself", ask)
+                    waiting.again()
         return None
 
-    async def _alone(self, ask: Ask, take: wire.Take, waiting: _Waiting, left: float) -> Place | None:
+    async def _alone(self, ask: Ask, take: wire.Take, waiting: Waiting, *, until: float, gone: float) -> Place | None:
+        """Keep the limit here until the call may go, has no time to wait for it, or somebody answers again."""
         want = _want(ask, take)
-        until = self._clock.monotonic() + left
-        waiting.answer = None
-        while (left := until - self._clock.monotonic()) > 0:
+        while (left := until - self._clock.monotonic()) > 0 and self._silent >= gone:
+            waiting.again()
             wait = self._desk.take(take.line, want)
             if not wait:
-                return Place(id=take.id, line=take.line)
-            waiting.tell(wire.Answer(id=take.id, status="queued", wait=wait))
+                return self._place(ask, take, shared=False)
             if wait >= left:
+                waiting.tell(wire.Answer(id=take.id, status="queued", wait=wait), shared=False)
                 break
-            waiting.told = anyio.Event()
             answer = await waiting.hear(min(_ASK_AGAIN, left))
             if answer is not None and answer.status == "granted":
-                return Place(id=take.id, line=take.line)
+                return self._place(ask, take, shared=waiting.shared)
+            await self._ask(ask, take)
         return None
 
     def _go(self, line: str, want: Want) -> None:  # noqa: ARG002 - the desk's
         if (waiting := self._waiting.get(want.id)) is not None:
-            waiting.tell(wire.Answer(id=want.id, status="granted"))
+            waiting.tell(wire.Answer(id=want.id, status="granted"), shared=False)
+
+    def _place(self, ask: Ask, take: wire.Take, *, shared: bool) -> Place:
+        return Place(id=take.id, line=take.line, shared=shared, begins=partial(self._begun, ask, take))
+
+    def _begun(self, ask: Ask, take: wire.Take) -> None:
+        """Told to both: one of them has let it go, and the limiter counts what a worker has let go alone."""
+        self._desk.begun(take.line, _want(ask, take))
+        subject = self._connection.subjects.gate(ask.key.tenant, GUARD)
+        self._connection.offer(subject, wire.begun(take).model_dump_json().encode())
+
+    async def _ask(self, ask: Ask, take: wire.Take) -> None:
+        if self._unanswered is None:
+            self._unanswered = self._clock.monotonic()
+        await self._publish(ask, take, reply=self.inbox)
+
+    @property
+    def _silent(self) -> float:
+        """Seconds for which the limiter has been asked, and has said nothing."""
+        return 0.0 if self._unanswered is None else self._clock.monotonic() - self._unanswered
 
     async def _over(self, ask: Ask, done: wire.Done) -> None:
         """Told to both: whoever did not let it start knows nothing of it."""

@@ -6,6 +6,7 @@ This one holds a twentieth of the limit, and fills at the rate that leaves room 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
@@ -30,6 +31,11 @@ class Bucket:
     def take(self, cost: float, now: float) -> Bucket:
         """Take ``cost``: never refused, for the caller has waited."""
         return replace(self, at=max(self.at, now) + min(cost, self.limit) / self._rate)
+
+    def hold(self, costs: Sequence[float], now: float) -> Bucket:
+        """``costs`` were taken and are not used yet: nothing of them is earned before they are."""
+        total = sum(min(cost, self.limit) for cost in costs)
+        return replace(self, at=max(self.at, now + total / self._rate)) if total else self
 
     def correct(self, more: float) -> Bucket:
         """The cost was ``more`` than was taken (below 0: less)."""

@@ -27,7 +27,7 @@ from callboard.config.guards import RateLimit
 from callboard.errors import BusError, BusUnreachable, StaleAppend
 from callboard.guards.rate.desk import Desk
 from callboard.guards.rate.line import Want
-from callboard.guards.rate.wire import GUARD, QUESTION, Answer, Done, Take
+from callboard.guards.rate.wire import GUARD, QUESTION, Answer, Begun, Done, Take
 from callboard.log import get_logger
 
 log = get_logger(__name__)
@@ -102,18 +102,16 @@ class RateLimiter(Actor[Heeded]):
         match said:
             case Take():
                 await self._take(message, said)
+            case Begun():
+                self._desk.begun(said.line, _want(message, said))
             case Done():
                 self._desk.done(said)
             case _:
                 assert_never(said)
 
     async def _take(self, message: Reply, take: Take) -> None:
-        tenant = message.subject.split(".")[-2]  # the server has checked who may publish there
-        want = Want(
-            take.id, tenant, take.input_tokens, take.output_tokens, take.lease, reply=message.reply, away=take.away
-        )
         known = self._desk.has_let_go(take.line, take.id)
-        wait = self._desk.take(take.line, want)
+        wait = self._desk.take(take.line, _want(message, take, away=take.away))
         if known:  # the answer was lost, or came while nobody waited for it
             await self._answer(message.reply, Answer(id=take.id, status="granted"))
         elif wait:
@@ -126,6 +124,11 @@ class RateLimiter(Actor[Heeded]):
             await self._connection.publish(to, answer.model_dump_json().encode())
         except BusUnreachable as error:
             log.warning("an answer was lost", error=str(error))
+
+
+def _want(message: Reply, said: Take | Begun, *, away: float = 0.0) -> Want:
+    tenant = message.subject.split(".")[-2]  # the server has checked who may publish there
+    return Want(said.id, tenant, said.input_tokens, said.output_tokens, said.lease, reply=message.reply, away=away)
 
 
 class Holder(Message):

@@ -29,6 +29,24 @@ class Take(Message):
     away: Wait = 0.0
 
 
+class Begun(Message):
+    """The call is on its way to the provider now, whoever let it go: who did not know of it counts it."""
+
+    type: Literal["begun"] = "begun"
+    id: Token
+    line: str
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    lease: Wait
+
+
+def begun(take: Take) -> Begun:
+    """What is said when the call of ``take`` begins."""
+    return Begun(
+        id=take.id, line=take.line, input_tokens=take.input_tokens, output_tokens=take.output_tokens, lease=take.lease
+    )
+
+
 class Allowed(Message):
     """What the provider says that it allows in a minute. None: it says nothing."""
 
@@ -61,5 +79,5 @@ class Answer(Message):
     wait: Wait = 0.0
 
 
-Question: TypeAlias = Annotated[Take | Done, Field(discriminator="type")]
-QUESTION: TypeAdapter[Take | Done] = TypeAdapter(Question)
+Question: TypeAlias = Annotated[Take | Begun | Done, Field(discriminator="type")]
+QUESTION: TypeAdapter[Take | Begun | Done] = TypeAdapter(Question)

@@ -164,15 +164,15 @@ def _die_sometimes(chance: random.Random) -> None:
 
 def serve() -> None:
     """Fork a worker for each line, from a process that has imported everything."""
-    from tests.chaos.zygote import _become, _die_with_parent
+    from tests.chaos.zygote import _become, die_with_parent
 
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin.buffer:
         role, parent = Role(**json.loads(line)), os.getpid()
         pid = os.fork()
         if pid == 0:
-            _die_with_parent(parent)
+            die_with_parent(parent)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _become(role, live)
         sys.stdout.write(f"{pid}\n")

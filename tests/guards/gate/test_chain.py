@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from callboard.actors.fold import EMPTY
 from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal
-from callboard.actors.passage import answer_of, ended
+from callboard.actors.passage import Passage, answer_of, ended
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Problem, Record, RunSteered
 from callboard.bus.subjects import RunKey
+from callboard.clock import SystemClock
 from callboard.config.spec import AgentSpec
 from callboard.guards.chain import Chain
 
@@ -218,3 +219,22 @@ async def test_all_hear_of_the_end_although_one_breaks():
     with pytest.raises(RuntimeError, match="broken"):
         await gate.done(ASK, answer, Ending("failed"))
     assert [part.log[-1] for part in parts] == [(Grant(), "failed")] * 2
+
+
+async def test_each_gate_hears_when_what_it_granted_begins():
+    begun: list[str] = []
+
+    @dataclass(frozen=True, slots=True)
+    class Said(Grant):
+        name: str = ""
+
+        def begin(self) -> None:
+            begun.append(self.name)
+
+    gate = Chain([Scripted(Said(name="first")), Scripted(), Scripted(Said(name="last"))]).enter(KEY)
+    grant = await answer_of(gate, ASK)
+    assert isinstance(grant, Grant)
+    async with Passage(gate, ASK, grant, SystemClock()) as passage:
+        assert begun == []
+        passage.start()
+        assert begun == ["first", "last"]

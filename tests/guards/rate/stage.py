@@ -17,10 +17,10 @@ from callboard.bus.bus import Bus, open_bus
 from callboard.bus.subjects import RunKey, Subjects
 from callboard.config.guards import RateLimit
 from callboard.config.spec import AgentSpec, ModelChoice
-from callboard.errors import ModelError
+from callboard.guards.rate import wire
 from callboard.guards.rate.gate import RateGates, rate_gates
 from callboard.guards.rate.limiter import rate_child
-from callboard.models.port import ChatReply, ChatRequest, ToolCall, ToolOutcome, Usage
+from callboard.models.port import ChatRequest
 from tests.support.bus import bus_url, fresh_bus
 
 LABEL = "scripted/m"
@@ -46,6 +46,7 @@ class Board:
     stack: AsyncExitStack
     bus: Bus
     gates: list[RateGates] = field(default_factory=list)
+    buses: list[Bus] = field(default_factory=list)
 
     async def open(self, name: str) -> Bus:
         return await self.stack.enter_async_context(open_bus(bus_url(), subjects=self.subjects, name=name, echo=False))
@@ -65,13 +66,13 @@ class Board:
             while not await predicate():  # noqa: ASYNC110 - as the docstring says
                 await anyio.sleep(0.01)
 
-    async def shared(self) -> Grant:
+    async def shared(self, worker: int = 0) -> Grant:
         """Ask until the shared limiter lets a call go."""
         with anyio.fail_after(20):
             while True:
-                grant = await self.gates[0].admit(ASK)
+                grant = await self.gates[worker].admit(ASK)
                 assert isinstance(grant, Grant)
-                await self.gates[0].done(ASK, grant, Ending("unstarted"))
+                await self.gates[worker].done(ASK, grant, Ending("unstarted"))
                 if grant.shared:
                     return grant
                 await anyio.sleep(0.05)
@@ -86,37 +87,28 @@ async def board(limit: RateLimit, *, workers: int = 1) -> AsyncIterator[Board]:
         here = Board(made.subjects, limits, stack, await stack.enter_async_context(opened))
         for number in range(workers):
             bus = await here.open(f"w{number}")
+            here.buses.append(bus)
             here.gates.append(await stack.enter_async_context(rate_gates(bus, limits)))
         yield here
 
 
-@dataclass
-class StrictProvider:
-    """Allows ``requests`` in every window, and so many calls at a time. A run has ``turns`` turns."""
+async def ask(here: Board, line: str = LABEL) -> wire.Answer:
+    """What the limiter answers to a call of nobody."""
+    heard: list[wire.Answer] = []
+    told = anyio.Event()
 
-    requests: int
-    concurrency: int
-    window: float
-    turns: int = 3
-    calls: list[float] = field(default_factory=list)
-    refused: int = 0
-    running: int = 0
-    most: int = 0
+    def note(message: Any) -> None:
+        heard.append(wire.Answer.model_validate_json(message.payload))
+        told.set()
 
-    async def stream(self, request: ChatRequest):
-        now = anyio.current_time()
-        recent = sum(1 for at in self.calls if now - at < self.window)
-        if recent >= self.requests or self.running >= self.concurrency:
-            self.refused += 1
-            raise ModelError("rate", "429", retryable=True, retry_after=0.5)
-        self.calls.append(now)
-        self.running += 1
-        self.most = max(self.most, self.running)
-        try:
-            await anyio.sleep(0.02)
-        finally:
-            self.running -= 1
-        told = sum(isinstance(message, ToolOutcome) for message in request.messages)
-        again = told + 1 < self.turns
-        asked = (ToolCall(f"c{told}", "look", {}),) if again else ()
-        yield ChatReply("" if again else "done", asked, Usage(10, 5), "tool_use" if again else "end")
+    connection = here.bus.connection
+    inbox, subject = connection.new_inbox(), here.subjects.gate("t", "rate")
+    take = wire.Take(id=f"x{here.bus.clock.new_id()}", line=line, lease=1.0)
+    async with connection.subscribe(inbox, note):
+        await connection.publish(subject, take.model_dump_json().encode(), reply=inbox)
+        with anyio.fail_after(20):
+            await told.wait()
+        over = wire.Done(id=take.id, line=line, started=False)
+        await connection.publish(subject, over.model_dump_json().encode())
+        await connection.barrier()
+    return heard[0]

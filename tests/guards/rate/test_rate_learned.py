@@ -18,35 +18,13 @@ from callboard.bus.bus import open_bus
 from callboard.bus.messages import Task, Usage
 from callboard.bus.subjects import RunKey, TaskAddress
 from callboard.config.guards import RateLimit
-from callboard.guards.rate import gate, wire
-from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, Board, board, of
+from callboard.guards.rate import gate
+from tests.guards.rate.stage import ASK, CHOICE, GOOD, Board, ask, board, of
 from tests.support.bus import bus_url
 from tests.support.fleet import ports, scripted
 
 USED_UP = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1h0m0s"}
 SMALL = {"anthropic-ratelimit-requests-limit": "1"}
-
-
-async def ask(here: Board, line: str = LABEL) -> wire.Answer:
-    """What the limiter answers to a call of nobody."""
-    heard: list[wire.Answer] = []
-    told = anyio.Event()
-
-    def note(message: Any) -> None:
-        heard.append(wire.Answer.model_validate_json(message.payload))
-        told.set()
-
-    connection = here.bus.connection
-    inbox, subject = connection.new_inbox(), here.subjects.gate("t", "rate")
-    take = wire.Take(id=f"x{here.bus.clock.new_id()}", line=line, lease=1.0)
-    async with connection.subscribe(inbox, note):
-        await connection.publish(subject, take.model_dump_json().encode(), reply=inbox)
-        with anyio.fail_after(20):
-            await told.wait()
-        over = wire.Done(id=take.id, line=line, started=False)
-        await connection.publish(subject, over.model_dump_json().encode())
-        await connection.barrier()
-    return heard[0]
 
 
 async def play(here: Board, *turns: Mapping[str, Any], calls: int) -> None:
@@ -119,7 +97,7 @@ async def test_a_call_that_was_put_off_keeps_its_place_and_another_worker_finds_
         await one.done(late, grant, GOOD)
 
 
-async def test_a_worker_alone_keeps_the_place_of_what_it_puts_off(monkeypatch):
+async def test_a_worker_alone_keeps_the_place_of_what_it_puts_off(monkeypatch, alone):
     monkeypatch.setattr(gate, "PATIENCE", 1.5)
     async with board(RateLimit(concurrency=1)) as here:
         gates, first, off = here.gates[0], of("a"), of("b")
@@ -130,7 +108,7 @@ async def test_a_worker_alone_keeps_the_place_of_what_it_puts_off(monkeypatch):
         assert not (await gates.admit(off)).shared
 
 
-async def test_a_call_that_may_need_more_than_its_limit_is_said_to():
+async def test_a_call_that_may_need_more_than_its_limit_is_said_to(alone):
     async with board(RateLimit(output_tokens=10, concurrency=9)) as here:
         assert isinstance(await here.gates[0].admit(of()), gate.Place), "but it is let go"
 
@@ -141,7 +119,7 @@ async def test_a_call_that_may_need_more_than_its_limit_is_said_to():
         await here.until(said)
 
 
-async def test_what_a_call_may_need_is_learned_from_the_calls_before(monkeypatch):
+async def test_what_a_call_may_need_is_learned_from_the_calls_before(monkeypatch, alone):
     request = replace(ASK.request, system="x" * 1_000)
     dense = Ending("done", 0.1, usage=Usage(input_tokens=500, cached_tokens=300, written_tokens=200))
     async with board(RateLimit(input_tokens=200_000)) as here:

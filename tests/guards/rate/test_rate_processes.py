@@ -11,6 +11,7 @@ from callboard.actors.fold import replay
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.messages import GuardDenied, Task
 from callboard.bus.subjects import RunKey, TaskAddress
+from tests.guards.rate.crowd import AT_A_TIME, TURNS, USERS, Crowd, play
 from tests.support.bus import bus_url, fresh_bus
 from tests.support.program import started
 
@@ -55,3 +56,15 @@ async def put_off(bus: Bus, key: RunKey) -> bool:
             if state.terminal is not None:
                 return False
     raise AssertionError("the feed ended")
+
+
+async def test_20_users_of_3_workers_get_not_one_429_though_the_limiter_starts_after_them_and_is_slow() -> None:
+    seen = await play(Crowd(requests=40, window=3.0, minute=5.0, slow=True), within=100)
+    print(
+        f"{USERS} users, 3 workers: {seen.calls} calls in {seen.seconds:.1f} s, at most {seen.most} at a time, "
+        f"{seen.refused} refused"
+    )
+    assert (seen.calls, seen.refused) == (TURNS * USERS, 0)
+    assert seen.most <= AT_A_TIME
+    assert seen.ends == {"completed": USERS}
+    assert seen.seconds > 3.0, "all of them fitted into one minute: the limit was never reached"

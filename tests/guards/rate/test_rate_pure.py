@@ -95,7 +95,7 @@ def test_what_was_not_used_is_there_again():
 
 # ---- a line ---------------------------------------------------------------------------------------------------------
 def drain(line: Line, *, until: float, now: float = 0.0) -> tuple[Line, list[tuple[float, Want]]]:
-    """Let everybody go as soon as they may; they come again so that nobody is forgotten."""
+    """Let everybody go as soon as they may, and begin; they come again so that nobody is forgotten."""
     gone: list[tuple[float, Want]] = []
     while now < until:
         for queue in tuple(line.queues.values()):
@@ -104,6 +104,7 @@ def drain(line: Line, *, until: float, now: float = 0.0) -> tuple[Line, list[tup
         line, found, wait = lines.next_up(line, now)
         if found is not None:
             gone.append((now, found))
+            line = lines.begun(line, found, now)
         elif wait == inf:
             break
         else:
@@ -142,7 +143,7 @@ def test_a_permit_comes_back_with_the_end_of_the_call_or_of_its_lease():
         line = lines.join(line, want(name), 0.0)
     line, gone = drain(line, until=0.001)
     assert [each.id for _, each in gone] == ["a", "b"]
-    line = lines.ended(line, "a", inputs=None, outputs=None, started=True)
+    line = lines.ended(line, "a", 0.001, inputs=None, outputs=None, started=True)
     line, gone = drain(line, until=1.0)
     assert [each.id for _, each in gone] == ["c"]
     line = lines.join(line, want("d"), 1.0)
@@ -158,12 +159,12 @@ def test_a_call_that_never_started_costs_nothing_and_one_that_used_less_gives_th
     line, found, _ = lines.next_up(fresh, 0.0)
     assert found is not None
     later = want("b", inputs=10, outputs=10)
-    used = lines.ended(line, "a", inputs=None, outputs=None, started=True)
-    less = lines.ended(line, "a", inputs=20, outputs=5, started=True)
-    none = lines.ended(line, "a", inputs=None, outputs=None, started=False)
+    used = lines.ended(line, "a", 0.0, inputs=None, outputs=None, started=True)
+    less = lines.ended(line, "a", 0.0, inputs=20, outputs=5, started=True)
+    none = lines.ended(line, "a", 0.0, inputs=None, outputs=None, started=False)
     assert used.wait(later, 0.0) > less.wait(later, 0.0) > none.wait(later, 0.0)
     assert none.wait(later, 0.0) == 0.0
-    assert lines.ended(Line.of(RateLimit(concurrency=1)), "x", inputs=1, outputs=1, started=True) == Line.of(
+    assert lines.ended(Line.of(RateLimit(concurrency=1)), "x", 0.0, inputs=1, outputs=1, started=True) == Line.of(
         RateLimit(concurrency=1)
     )
 
@@ -176,7 +177,7 @@ def test_calls_that_may_need_more_than_the_limit_do_not_get_more_back_than_was_t
             now += wait
             line, found, wait = lines.next_up(lines.join(line, want(name, inputs=5_000), now), now)
         starts.append((now, 900.0))
-        line = lines.ended(line, name, inputs=900, outputs=0, started=True)
+        line = lines.ended(line, name, now, inputs=900, outputs=0, started=True)
     assert most_in_a_minute(starts) <= 1_000
 
 
@@ -235,7 +236,7 @@ def test_a_call_of_any_size_is_let_go_after_a_bounded_number_of_others(share, ah
         if found is None:
             now += min(wait, 1.0)
         elif found.id != "big":
-            passed += 1
+            line, passed = lines.begun(line, found, now), passed + 1
             assert passed <= (ahead + 1) * len(tenants)
 
 
@@ -245,7 +246,7 @@ def test_a_call_that_comes_back_finds_its_place_or_that_it_may_start():
     line = lines.join(lines.join(line, replace(first, away=60.0), 0.0), second, 0.0)
     line, found, _ = lines.next_up(lines.join(line, second, 50.0), 50.0)
     assert found is None, "it keeps its place although nobody waits"
-    line = lines.ended(line, "x", inputs=0, outputs=0, started=True)
+    line = lines.ended(line, "x", 50.0, inputs=0, outputs=0, started=True)
     line, found, _ = lines.next_up(line, 55.0)
     assert found is not None
     assert found.id == "first"
@@ -263,6 +264,76 @@ def test_a_call_that_never_comes_back_costs_nothing():
     line, found, _ = lines.next_up(line, 14.0)
     assert found is not None
     assert found.id == "next"
+
+
+# ---- calls that arrive later than they were let go ---------------------------------------------------------------
+def arrivals(limit: RateLimit, wants: list[tuple[Want, float]]) -> list[tuple[float, Want]]:
+    """All come at once, are let go as soon as they may, and arrive, each so many seconds late."""
+    line, now, late = Line.of(limit), 0.0, {each.id: seconds for each, seconds in wants}
+    coming: list[tuple[float, Want]] = []
+    arrived: list[tuple[float, Want]] = []
+    for each, _ in wants:
+        line = lines.join(line, each, now)
+    while coming or line.queues:
+        while coming and coming[0][0] <= now:
+            arrived.append(coming.pop(0))
+            line = lines.begun(line, arrived[-1][1], now)
+        for queue in tuple(line.queues.values()):
+            for each, _ in queue:
+                line = lines.join(line, each, now)
+        line, found, wait = lines.next_up(line, now)
+        if found is None:
+            now = min([now + max(wait, 1e-6), *(at for at, _ in coming)])
+        else:
+            coming = sorted([*coming, (now + late[found.id], found)], key=lambda each: each[0])
+    return arrived
+
+
+LATE = st.floats(0, 0.9 * lines.BEGIN)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(20, 200), st.lists(st.tuples(LATE, st.integers(1, 3_000)), min_size=1, max_size=60))
+def test_however_late_calls_arrive_no_minute_of_their_provider_sees_more_than_its_limit(requests, calls):
+    limit = RateLimit(requests=requests, input_tokens=20_000)
+    wants = [(want(f"w{at}", inputs=inputs), late) for at, (late, inputs) in enumerate(calls)]
+    seen = arrivals(limit, wants)
+    assert len(seen) == len(calls), "and all of them arrive"
+    assert most_in_a_minute([(at, 1) for at, _ in seen]) <= requests
+    assert most_in_a_minute([(at, each.input_tokens) for at, each in seen]) <= 20_000 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("held_back", [True, False])
+def test_calls_that_come_late_at_first_would_bunch_up_if_what_they_took_was_earned_meanwhile(monkeypatch, held_back):
+    if not held_back:
+        monkeypatch.setattr(lines, "_held_back", lambda line, now: line)
+    wants = [(want(f"w{at}"), 9.0 if at < 20 else 0.0) for at in range(100)]
+    most = most_in_a_minute([(at, 1) for at, _ in arrivals(RateLimit(requests=60), wants)])
+    assert (most <= 60) == held_back
+
+
+def test_a_call_that_never_says_that_it_begins_holds_the_others_back_for_so_long_only():
+    line = lines.next_up(lines.join(Line.of(RateLimit(requests=20)), want("lost"), 0.0), 0.0)[0]
+    line, found, _ = lines.next_up(lines.join(line, want("a"), 9.0), 9.0)
+    assert found is None
+    assert lines.next_up(line, lines.BEGIN)[1] is None, "what it took counts from then"
+    later = lines.join(lines.next_up(line, lines.BEGIN)[0], want("a"), lines.BEGIN + 4.0)
+    assert lines.next_up(later, lines.BEGIN + 4.0)[1] == want("a")
+
+
+def test_a_call_that_another_has_let_go_counts_when_it_begins():
+    line = Line.of(RateLimit(requests=20, concurrency=1))
+    waiting = lines.join(line, want("a"), 0.0)
+    line = lines.begun(waiting, want("a"), 0.0)
+    assert (line.queues, set(line.held), dict(line.coming)) == ({}, {"a"}, {})
+    line = lines.ended(line, "a", 0.0, inputs=None, outputs=None, started=True)
+    assert lines.next_up(lines.join(line, want("b"), 0.0), 0.0)[1] is None
+
+
+def test_a_call_that_begins_long_after_it_was_let_go_counts_once_more():
+    line = lines.next_up(lines.join(Line.of(RateLimit(requests=20)), want("a"), 0.0), 0.0)[0]
+    line = lines.begun(lines.next_up(line, 30.0)[0], want("a"), 30.0)
+    assert lines.next_up(lines.join(line, want("b"), 30.0), 30.0)[1] is None
 
 
 # ---- headers --------------------------------------------------------------------------------------------------------

@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
 import anyio
 import pytest
 
-from callboard.actors.code import AgentCode
 from callboard.actors.gate import Ending, Grant, Refusal
-from callboard.actors.worker import Worker
-from callboard.bus.bus import open_bus
-from callboard.bus.messages import RunCreated, Task
-from callboard.bus.subjects import TaskAddress
+from callboard.bus.messages import RunCreated
 from callboard.clock import SystemClock
 from callboard.config.guards import RateLimit
 from callboard.guards.rate import gate, gcra, limiter, wire
-from callboard.tools.tool import tool
-from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, REQUEST, StrictProvider, board, of
-from tests.support.bus import bus_url
-from tests.support.fleet import ports
-from tests.support.fleet import scripted as agent_code
-
-RUNS = 20
-
-
-@tool(effect="pure")
-def look() -> str:
-    """Look."""
-    return "seen"
-
-
-async def play(provider: StrictProvider, *, guarded: bool) -> None:
-    """Twenty runs that start at once, on two workers."""
-    made = agent_code("a", {"text": "x"}, tools=(look,), model_attempts=20)
-    code = AgentCode(made.spec.model_copy(update={"model": CHOICE}), made.tools)
-    limit = RateLimit(requests=provider.requests, concurrency=provider.concurrency)
-    async with board(limit, workers=2) as here, AsyncExitStack() as stack:
-        await stack.enter_async_context(here.limiter())
-        await here.shared()
-        over, all_over = set(), anyio.Event()
-
-        def live(message) -> None:
-            if b"run.completed" in message.payload or b"run.failed" in message.payload:
-                over.add(message.subject)
-                if len(over) == RUNS:
-                    all_over.set()
-
-        await stack.enter_async_context(here.bus.connection.subscribe(f"{here.subjects.prefix}.live.>", live))
-        for number, gates in enumerate(here.gates):
-            bus = await stack.enter_async_context(
-                open_bus(bus_url(), subjects=here.subjects, name=f"x{number}", echo=False)
-            )
-            own = replace(ports(bus), gates=gates) if guarded else ports(bus)
-            worker = Worker({"a": code}, own, name=f"x{number}", slots=RUNS // 2, open_model=lambda _: provider)
-            await stack.enter_async_context(worker)
-        for number in range(RUNS):
-            tenant = f"t{number % 2}"
-            await here.bus.tasks.publish(TaskAddress(tenant, "a", "normal", f"r{number}"), Task(input="x"))
-        with anyio.fail_after(60):
-            await all_over.wait()
-
-
-@pytest.mark.slow
-async def test_20_runs_that_start_at_once_get_not_one_429_from_a_provider_that_allows_what_is_configured(monkeypatch):
-    monkeypatch.setattr(gcra, "_MINUTE", 4.0)  # a minute of three seconds, and one that calls may bunch up in
-    provider = StrictProvider(requests=30, concurrency=5, window=3.0)
-    await play(provider, guarded=True)
-    print(f"{RUNS} runs, {len(provider.calls)} calls, at most {provider.most} at a time, {provider.refused} refused")
-    assert (len(provider.calls), provider.refused) == (60, 0)
-
-
-async def test_without_the_limit_the_same_runs_are_refused():
-    provider = StrictProvider(requests=30, concurrency=5, window=1.0, turns=2)
-    await play(provider, guarded=False)
-    assert provider.refused > 0
+from tests.guards.rate.stage import ASK, CHOICE, GOOD, LABEL, REQUEST, ask, board, of
 
 
 async def test_two_tenants_get_fair_shares_whatever_each_asks_for(monkeypatch):
@@ -105,7 +43,7 @@ async def test_two_tenants_get_fair_shares_whatever_each_asks_for(monkeypatch):
     assert last <= 18
 
 
-async def test_without_a_limiter_each_worker_keeps_the_limits_until_there_is_one_again():
+async def test_without_a_limiter_each_worker_keeps_the_limits_until_there_is_one_again(alone):
     async with board(RateLimit(requests=1_000)) as here:
         alone = await here.gates[0].admit(ASK)
         assert (alone.shared, isinstance(alone, Grant)) == (False, True)
@@ -118,14 +56,50 @@ async def test_without_a_limiter_each_worker_keeps_the_limits_until_there_is_one
         assert [event.action for _, event in said] == ["warn"], "once a minute"
 
 
-async def test_the_limits_are_kept_by_a_worker_alone(monkeypatch):
+async def test_the_limits_are_kept_by_a_worker_alone(monkeypatch, alone):
     monkeypatch.setattr(gcra, "_MINUTE", 2.0)
     async with board(RateLimit(requests=20)) as here:
         began = anyio.current_time()
         async with anyio.create_task_group() as group:
             for _ in range(11):
-                group.start_soon(here.gates[0].admit, of())
+                group.start_soon(start, here)
         assert anyio.current_time() - began > 0.9, "ten behind the first, 19 in two seconds"
+
+
+async def test_a_limiter_that_is_slow_is_waited_for(monkeypatch):
+    listen = limiter.RateLimiter._listen
+    monkeypatch.setattr(
+        limiter.RateLimiter,
+        "_listen",
+        lambda self, message: asyncio.get_running_loop().call_later(1.5, listen, self, message),
+    )
+    async with board(RateLimit(requests=1_000)) as here, here.limiter():
+        assert (await start(here)).shared
+        assert not await said(here, "warn")
+
+
+async def test_a_call_without_much_time_does_not_spend_it_on_a_limiter_that_is_not_there():
+    now = SystemClock().now()
+    soon = RunCreated(agent="a", at=now, deadline=now + timedelta(seconds=2))
+    async with board(RateLimit(requests=1_000)) as here:
+        grant = await here.gates[0].admit(of()._replace(state=ASK.state.evolve(created=soon)))
+        assert (isinstance(grant, gate.Place), grant.shared) == (True, False)
+
+
+async def test_a_call_that_a_worker_has_let_go_alone_counts_for_all_when_it_begins(alone):
+    async with board(RateLimit(concurrency=1), workers=2) as here:
+        asked = of()
+        grant = await here.gates[0].admit(asked)
+        assert not grant.shared
+        async with here.limiter():
+            await here.shared(1)
+            assert (await ask(here)).status == "granted"
+            grant.begin()
+            await here.buses[0].connection.barrier()
+            assert (await ask(here)).status == "queued"
+            await here.gates[0].done(asked, grant, GOOD)
+            await here.buses[0].connection.barrier()
+            assert (await ask(here)).status == "granted"
 
 
 async def test_another_limiter_takes_over_when_the_first_has_gone_or_its_lease_has_run_out():
@@ -158,7 +132,7 @@ async def test_two_limiters_never_answer_at_the_same_time():
 
 
 @pytest.mark.parametrize("asked", [-1.0, 2e6])
-async def test_a_provider_that_asks_for_an_impossible_quiet_breaks_no_run(asked):
+async def test_a_provider_that_asks_for_an_impossible_quiet_breaks_no_run(asked, alone):
     async with board(RateLimit(requests=1_000), workers=1) as here:
         grant = await here.gates[0].admit(ASK)
         await here.gates[0].done(ASK, grant, Ending("failed", 0.1, error="model_rate", retry_after=asked))
@@ -235,6 +209,14 @@ async def test_a_limiter_that_does_not_know_a_limit_says_so_and_the_worker_keeps
             assert not (await here.gates[0].admit(ASK)).shared
 
 
+async def start(here) -> Grant:
+    """A call of another run, that begins."""
+    grant = await here.gates[0].admit(of())
+    assert isinstance(grant, Grant)
+    grant.begin()
+    return grant
+
+
 async def said(here, action: str) -> bool:
     return action in [event.action for _, event in await here.bus.guard_log.events(guard="rate")]
 
@@ -267,7 +249,7 @@ async def test_an_answer_that_was_lost_is_given_again():
         assert await answered(here, "granted")
 
 
-async def test_a_run_waits_its_turn_again_and_again_on_a_worker_alone(monkeypatch):
+async def test_a_run_waits_its_turn_again_and_again_on_a_worker_alone(monkeypatch, alone):
     monkeypatch.setattr(gate, "PATIENCE", 1.5)
     async with board(RateLimit(concurrency=1)) as here:
         held = await here.gates[0].admit(ASK)
