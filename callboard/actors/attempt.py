@@ -40,7 +40,7 @@ from callboard.bus.messages import (
     RunSettled,
     Task,
 )
-from callboard.bus.ports import HeldTask
+from callboard.bus.ports import Copy, HeldTask
 from callboard.bus.subjects import RunKey
 from callboard.config.kept import NewerSpec
 from callboard.config.spec import AgentSpec
@@ -74,12 +74,14 @@ class Attempt:
     _leaving: bool = False
     _given: bool = False
     _newer: bool = False
+    _signed: set[str] = field(default_factory=set[str])
+    """The ids of what this attempt has signalled to its own run."""
 
-    async def run(self, hint: Callable[[], None]) -> None:
-        """From the claim to the acknowledgement. ``hint`` is called when somebody writes to the journal."""
+    async def run(self, hint: Callable[[Copy | None], None]) -> None:
+        """From the claim to the acknowledgement. ``hint`` is called when somebody else has written to the journal."""
         key = self.task.key
         with bound(run=key.run, tenant=key.tenant):
-            async with self.ports.hints.listen(key, hint):
+            async with self.ports.hints.listen(key, hint, owner=lambda: self.owner.token if self.owner else ""):
                 state = EMPTY
                 while (owner := await self._claim(state)) is not None:
                     self.owner = owner
@@ -92,12 +94,12 @@ class Attempt:
                         return
                     state, self.lost = self.lost, None  # the claim itself was refused: judge again
 
-    async def look(self) -> None:
-        """Fold what somebody wrote; leave the run if it is not ours any more."""
-        if self.owner is None or not self.owner.written:
-            return  # the claim is a compare-and-set: it will see
-        with suppress(OwnershipLost):  # it calls ``_stop``
-            await self.owner.refresh()
+    async def look(self, copy: Copy | None) -> None:
+        """Take in what somebody else wrote; leave the run if it is not ours any more."""
+        record = copy.entry.record if copy is not None else None
+        if self.owner is not None and (record is None or record.id not in self._signed):
+            with suppress(OwnershipLost):  # it calls ``_stop``
+                await self.owner.hear(copy)
 
     def _stop(self) -> None:
         """The owner writes nothing more: stop its code, also code that catches every exception."""
@@ -294,4 +296,5 @@ class Attempt:
 
     async def _signal(self, key: RunKey, *events: Event) -> tuple[int, Record]:
         record = Record(id=self.ports.clock.new_id(), at=self.ports.clock.now(), events=events)
+        self._signed.add(record.id)
         return await self.ports.journals.signal(key, record), record

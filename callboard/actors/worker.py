@@ -16,7 +16,7 @@ from callboard.actors.groups import alone
 from callboard.actors.lanes import Quota, next_pull, taken
 from callboard.actors.opening import OpenModel
 from callboard.actors.turns import Turns
-from callboard.bus.ports import HeldTask
+from callboard.bus.ports import Copy, HeldTask
 from callboard.bus.subjects import LANES, Lane
 from callboard.bus.topology import ACK_WAIT_ALONE
 from callboard.config.spec import ModelChoice
@@ -43,9 +43,10 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Hinted:
-    """Somebody wrote to the journal of the run that the task of this sequence is for."""
+    """Somebody wrote to the journal of the run that the task of this sequence is for; None: perhaps."""
 
     task: int
+    copy: Copy | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,9 @@ class Worker(Actor[WorkerMessage]):
         match message:
             case Arrived(task):
                 self._begin(task)
-            case Hinted(task):
+            case Hinted(task, copy):
                 if (attempt := self._held.get(task)) is not None:
-                    self._tasks.start_soon(self._look, attempt)
+                    self._tasks.start_soon(self._look, attempt, copy)
             case Drain(grace):
                 self._pulling.cancel()
                 self._tasks.start_soon(self._drain, grace)
@@ -135,7 +136,7 @@ class Worker(Actor[WorkerMessage]):
     async def _attempt(self, attempt: Attempt) -> None:
         sequence = attempt.task.sequence
         try:
-            await attempt.run(lambda: self.address.tell(Hinted(sequence)))
+            await attempt.run(lambda copy: self.address.tell(Hinted(sequence, copy)))
         except BusError as error:
             log.warning("bus lost, the task will come again", run=attempt.task.key.run, error=str(error))
         except Exception:
@@ -147,9 +148,9 @@ class Worker(Actor[WorkerMessage]):
             self._held.pop(sequence, None)
             self._room.set()
 
-    async def _look(self, attempt: Attempt) -> None:
+    async def _look(self, attempt: Attempt, copy: Copy | None) -> None:
         try:
-            await attempt.look()
+            await attempt.look(copy)
         except BusError as error:
             log.warning("could not follow a hint", run=attempt.task.key.run, error=str(error))
 

@@ -1,21 +1,21 @@
-"""Shell: core NATS as the fast path. A hint can be lost; the journal cannot."""
+"""Shell: what others write to a run, the moment it is stored. A copy can be lost; the journal cannot."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from functools import partial
 
-from callboard.bus.client import Connection
+from callboard.bus.client import Connection, Reply
+from callboard.bus.codec import is_by
+from callboard.bus.journal import opened
+from callboard.bus.ports import Copy
 from callboard.bus.subjects import RunKey
-
-_FIRST_ECHO: Final = 0.005
-_LAST_ECHO: Final = 5.0
+from callboard.bus.watch import live_message, previous
 
 
 class NatsHints:
-    """Implements ``Hints``. Give it a connection with ``echo=False``, else a run hints itself.
+    """Implements ``Hints`` on the feed that the server republishes: what is heard there is in the journal.
 
     The subscription is in force when the next request of the same connection has been answered: listen, then read.
     """
@@ -24,42 +24,16 @@ class NatsHints:
         self._connection = connection
 
     @asynccontextmanager
-    async def listen(self, key: RunKey, wake: Callable[[], None]) -> AsyncGenerator[None]:
-        echoes = _Echoes(wake)
-        async with self._connection.subscribe(self._connection.subjects.run(key), lambda _: echoes.start()):
-            with self._connection.on_reconnect(echoes.start):  # what was published meanwhile is lost
-                try:
-                    yield
-                finally:
-                    echoes.stop()
+    async def listen(
+        self, key: RunKey, hear: Callable[[Copy | None], None], *, owner: Callable[[], str]
+    ) -> AsyncGenerator[None]:
+        def deliver(message: Reply) -> None:
+            if is_by(message.payload, owner()):
+                return
+            entry = live_message(message)
+            if entry is not None:
+                hear(Copy(opened(entry), previous(message)))
 
-
-class _Echoes:
-    """A hint, and its echoes: the message that hints is here before the stream has stored it.
-
-    A publish waits behind the flushes of all others (a hundred kills at once: 0.2 s), so who reads at the hint may read
-    too early, and nothing else would make him look again.
-    """
-
-    __slots__ = ("_timer", "_wake")
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Wake now, and ever more rarely for some seconds."""
-        self.stop()
-        self._sound(_FIRST_ECHO)
-
-    def stop(self) -> None:
-        """No more echoes."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _sound(self, pause: float) -> None:
-        self._timer = (
-            asyncio.get_running_loop().call_later(pause, self._sound, pause * 2) if pause < _LAST_ECHO else None
-        )
-        self._wake()
+        async with self._connection.subscribe(self._connection.subjects.live(key), deliver):
+            with self._connection.on_reconnect(partial(hear, None)):  # what was published meanwhile is lost
+                yield

@@ -30,6 +30,14 @@ class Stored:
     """When the server stored it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An entry that was stored just now, and the sequence of the one before it in its journal; 0: it is the first."""
+
+    entry: Stored
+    before: int
+
+
 class Journals(Protocol):
     """The journals of all runs."""
 
@@ -110,10 +118,12 @@ class Tasks(Protocol):
 class Hints(Protocol):
     """Core NATS: fast and lossy. The journal is the truth."""
 
-    def listen(self, key: RunKey, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
-        """Call ``wake`` (it must not block) whenever somebody else publishes to the journal of ``key``.
+    def listen(
+        self, key: RunKey, hear: Callable[[Copy | None], None], *, owner: Callable[[], str]
+    ) -> AbstractAsyncContextManager[None]:
+        """Call ``hear`` (it must not block) for every entry of ``key`` that is stored and is not by ``owner()``.
 
-        Again and again for some seconds: a hint may come before its entry is stored, or although it is refused.
+        None: something may have been missed.
         """
         ...
 

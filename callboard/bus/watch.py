@@ -113,10 +113,10 @@ class _Journal:
             if entry.sequence > self._seen:
                 return entry
         while self._live and not self.missing:
-            message = _live_message(self._live[0])
+            message = live_message(self._live[0])
             if message is None or message.sequence <= self._seen:
                 self._live.popleft()
-            elif _previous(self._live[0]) > self._seen:
+            elif previous(self._live[0]) > self._seen:
                 self.missing = True
             else:
                 self._live.popleft()
@@ -124,7 +124,7 @@ class _Journal:
         return None
 
 
-def _live_message(message: Reply) -> StreamMessage | None:
+def live_message(message: Reply) -> StreamMessage | None:
     """A republished entry; None for what somebody published to the live subject by hand."""
     headers = message.headers
     try:
@@ -135,7 +135,8 @@ def _live_message(message: Reply) -> StreamMessage | None:
     return StreamMessage(message.subject, sequence, message.payload, headers, at.astimezone(UTC))
 
 
-def _previous(message: Reply) -> int:
+def previous(message: Reply) -> int:
+    """The sequence of the entry before a republished one; 0 for the first, or if it does not say."""
     try:
         return int(message.headers.get("Nats-Last-Sequence", ""))
     except ValueError:

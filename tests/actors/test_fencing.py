@@ -21,7 +21,7 @@ class NoHints:
     """Core NATS on a bad day: every hint is lost."""
 
     @asynccontextmanager
-    async def listen(self, key: object, wake: object) -> AsyncIterator[None]:
+    async def listen(self, key: object, hear: object, *, owner: object) -> AsyncIterator[None]:
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import anyio
 import pytest
 
@@ -20,6 +22,7 @@ from callboard.bus.messages import (
     ToolRequested,
     ToolReturned,
 )
+from callboard.bus.ports import Copy
 from callboard.bus.subjects import RunKey
 from tests.support.bus import bus_url, fresh_bus
 from tests.support.fleet import CLOCK
@@ -133,8 +136,65 @@ async def test_a_killed_run_takes_nothing_more_from_its_owner() -> None:
         with pytest.raises(OwnershipLost):
             await owner.append(step("s"))
         with pytest.raises(OwnershipLost):
-            await owner.refresh()
+            await owner.hear(None)
         assert (await journal(bus))[-1] == ["run.killed"]
+
+
+class Unread:
+    """The journals, to a reader whose bus does not answer."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.append, self.signal = bus.journals.append, bus.journals.signal
+
+    async def read(self, key: RunKey, *, after: int = 0) -> NoReturn:
+        raise AssertionError(f"{key} was read behind {after}")
+
+
+async def copies(bus: Bus, *events) -> list[Copy]:
+    """What others append now, as an owner hears it."""
+    entries = await bus.journals.read(KEY)
+    for event in events:
+        await signal(bus, event)
+    known = await bus.journals.read(KEY)
+    return [Copy(known[at], known[at - 1].sequence) for at in range(len(entries), len(known))]
+
+
+async def test_the_copy_of_the_next_entry_is_as_good_as_a_look_into_the_journal() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner = owner_of(bus)
+        await owner.flush()
+        owner._journals = Unread(bus)
+        note, kill = await copies(bus, RunSteered(text="hurry"), RunKilled(reason="enough"))
+        await owner.hear(note)
+        await owner.hear(note)  # it may come twice
+        assert owner.state.sequence == note.entry.sequence
+        with pytest.raises(OwnershipLost):
+            await owner.hear(kill)
+        assert isinstance(owner.ended, OwnershipLost)
+        assert owner.state == replay(await bus.journals.read(KEY))
+
+
+async def test_a_copy_behind_one_that_was_lost_is_not_folded_before_what_is_missing() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner = owner_of(bus)
+        await owner.flush()
+        lost, last = await copies(bus, RunSteered(text="one"), RunSteered(text="two"))
+        await owner.hear(last)
+        assert owner.state == replay(await bus.journals.read(KEY))
+        owner._journals = Unread(bus)
+        await owner.hear(lost)  # it comes late
+        assert owner.state.sequence == last.entry.sequence
+
+
+async def test_an_owner_whose_claim_is_not_written_takes_in_nothing() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner = owner_of(bus)
+        (note,) = await copies(bus, RunSteered(text="early"))
+        owner._journals = Unread(bus)
+        await owner.hear(note)
+        await owner.hear(None)
+        assert owner.state == EMPTY
+        assert owner.ended is None
 
 
 async def test_nothing_that_is_deferred_is_no_entry() -> None:

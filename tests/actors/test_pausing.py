@@ -200,7 +200,7 @@ async def test_no_intent_is_written_behind_a_pause_that_its_owner_has_not_seen()
             await owner.append(INTENT)
         assert not (await board.state(owner.key)).calls
         await board.signal(owner.key, RunResumed(name="person"))
-        await owner.refresh()
+        await owner.hear(None)
         await owner.append(INTENT)
         assert (await board.state(owner.key)).calls["t1"].status == "open"
 
@@ -224,7 +224,7 @@ async def test_an_effect_that_missed_its_window_waits_for_the_end_of_a_pause_and
 
         async def let_go() -> None:
             await board.signal(owner.key, RunResumed(name="person"))
-            await owner.refresh()
+            await owner.hear(None)
 
         group.start_soon(let_go)
         with anyio.fail_after(20):

@@ -7,7 +7,9 @@ from callboard.bus import storage
 from callboard.bus.blobs import JetStreamBlobs
 from callboard.bus.bus import open_bus
 from callboard.bus.messages import Blob, Record, RunKilled, RunSteered
+from callboard.bus.ports import Copy
 from callboard.bus.subjects import RunKey
+from callboard.clock import SystemClock
 from callboard.errors import BusError
 from tests.support.bus import bus_url, delete_streams, fresh_bus
 
@@ -16,6 +18,10 @@ KEY = RunKey("default", "r1")
 
 def steered(name: str) -> Record:
     return Record(id=name, events=(RunSteered(text=name),))
+
+
+def owned(owner: str) -> Record:
+    return Record(id=f"{owner}-{SystemClock().new_id()}", owner=owner, events=(RunSteered(text="x"),))
 
 
 async def test_opening_a_bus_makes_the_streams_once_and_again_is_harmless():
@@ -154,35 +160,25 @@ async def test_a_blob_that_is_missing_or_forged_is_a_clear_error():
             await blobs.get(blob)
 
 
-async def test_a_hint_comes_for_what_others_publish_and_not_for_our_own():
-    async with (
-        fresh_bus() as other,
-        open_bus(bus_url(), subjects=other.subjects, name="x", echo=False) as bus,
-    ):
-        hinted = anyio.Event()
-        async with bus.hints.listen(KEY, hinted.set):
-            await bus.journals.signal(KEY, steered("own"))
-            assert not hinted.is_set()
-            await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
+async def test_what_others_write_to_a_run_is_heard_once_it_is_stored_and_what_its_owner_writes_is_not():
+    async with fresh_bus() as other, open_bus(bus_url(), subjects=other.subjects, name="x") as bus:
+        heard, stopped = [], anyio.Event()
+
+        def hear(copy: Copy | None) -> None:
+            heard.append(copy)
+            if copy is not None and copy.entry.record == killed:
+                stopped.set()
+
+        killed = Record(id="k", events=(RunKilled(reason="enough"),))
+        async with bus.hints.listen(KEY, hear, owner=lambda: "me"):
+            first = await bus.journals.append(KEY, owned("me"), expect=0)
+            second = await bus.journals.append(KEY, owned("somebody"), expect=first)
+            third = await bus.journals.append(KEY, owned("me"), expect=second)
+            await other.publish(other.subjects.live(KEY), b'{"type":"run.killed"}')  # by hand: no entry
+            last = await bus.journals.signal(KEY, killed)
             with anyio.fail_after(20):
-                await hinted.wait()
-
-
-async def test_a_hint_comes_again_because_what_it_hints_at_may_be_stored_later():
-    async with fresh_bus() as other, open_bus(bus_url(), subjects=other.subjects, name="x", echo=False) as bus:
-        wakes, third = 0, anyio.Event()
-
-        def wake() -> None:
-            nonlocal wakes
-            wakes += 1
-            if wakes == 3:
-                third.set()
-
-        async with bus.hints.listen(KEY, wake):
-            await bus.connection.barrier()
-            await other.publish(other.subjects.run(KEY), b'{"type":"run.killed"}')
-            with anyio.fail_after(20):
-                await third.wait()
+                await stopped.wait()
+        assert [(copy.entry.sequence, copy.before) for copy in heard] == [(second, first), (last, third)]
 
 
 async def test_dead_letters_keep_odd_bytes_and_odd_addresses():

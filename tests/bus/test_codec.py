@@ -13,6 +13,7 @@ from callboard.bus.codec import (
     decode_task,
     encode,
     event_types,
+    is_by,
     run_key,
 )
 from callboard.bus.messages import (
@@ -81,6 +82,15 @@ def test_a_task_comes_back_as_it_was(task):
 
 def test_a_resume_task_comes_back_as_it_was():
     assert decode_task(encode(Resume(resume=7, run="r"))) == Resume(resume=7, run="r")
+
+
+@given(TOKENS, TOKENS, TOKENS)
+def test_an_entry_says_at_its_beginning_whose_it_is(record, mine, other):
+    payload = encode(Record(id=record, owner=mine, at=AT, events=(RunKilled(reason=f'"owner":"{other}"'),)))
+    assert is_by(payload, mine)
+    assert is_by(payload, other) == (other == mine)
+    assert not is_by(encode(Record(id=record, at=AT, events=(RunKilled(reason=f'"owner":"{mine}"'),))), mine)
+    assert not is_by(payload, "")
 
 
 def test_an_encoded_record_is_compact_and_keeps_its_types():

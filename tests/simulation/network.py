@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from callboard.bus.ports import Copy, Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import BusUnreachable
 from tests.simulation.loop import PROCESS, Process, SimLoop
@@ -41,7 +42,7 @@ class Network:
         self.loop = loop
         self.server = server
         self.plan = plan
-        self.listeners: dict[RunKey, list[tuple[Process | None, Callable[[], None]]]] = {}
+        self.listeners: dict[RunKey, list[tuple[Process | None, Callable[[Copy], None]]]] = {}
         self.trace: list[tuple[Any, ...]] = []
         self.late = 0
         """Messages that are still on their way although their sender has given up."""
@@ -115,12 +116,13 @@ class Network:
 
         self.loop.call_later(self.loop.rng.uniform(0.0, 3.0), arrive, context=self.server.context)
 
-    def hint(self, key: RunKey) -> None:
-        """Tell everybody else who listens to the journal of ``key``."""
-        sender = PROCESS.get()
-        for process, wake in tuple(self.listeners.get(key, ())):
-            if process is not sender and not self.chance(self.plan.mute):
-                self.loop.call_later(self.latency() / 2, wake, context=process.context if process else None)
+    def copy(self, key: RunKey) -> None:
+        """Let everybody who listens hear the entry that was just stored. Copies get lost, late, and out of order."""
+        before, entry = (Stored(0, None), *self.server.journals[key])[-2:]
+        for process, deliver in tuple(self.listeners.get(key, ())):
+            if not self.chance(self.plan.mute):
+                copy, context = Copy(entry, before.sequence), process.context if process else None
+                self.loop.call_later(self.latency() / 2, deliver, copy, context=context)
 
     def send(self, act: Callable[[], Any]) -> None:
         """Fire and forget: an acknowledgement, a heartbeat."""

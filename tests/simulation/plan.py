@@ -23,7 +23,7 @@ class Plan:
     lost: float
     """A request or its answer is lost: found out, tried again, or given up."""
     mute: float
-    """A hint is lost."""
+    """The copy of an entry is lost on its way to a worker."""
     unacked: float
     """An acknowledgement or a heartbeat is lost."""
     early: float

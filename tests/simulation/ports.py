@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from callboard.bus.codec import run_key
 from callboard.bus.messages import Blob, Record, Resume, Task
-from callboard.bus.ports import Stored
+from callboard.bus.ports import Copy, Stored
 from callboard.bus.subjects import Lane, RunKey, TaskAddress
 from callboard.errors import QueueFull, StaleAppend
 from tests.simulation.loop import PROCESS
@@ -33,9 +33,10 @@ class SimJournals:
             found = server.find(key, expect, record.id)
             if found is None:
                 found = server.append(key, record, expect=expect, family=family, parent=parent)
+                if found is not None:
+                    network.copy(key)
             return found
 
-        network.hint(key)
         sequence: int | None = await network.call(store)
         network.note("append", key.run, expect, sequence, [event.type for event in record.events])
         if sequence is None:
@@ -51,7 +52,7 @@ class SimJournals:
                 sequence = server.append(key, record, expect=None, family="", parent=parent, bare=self._bare)
                 assert sequence is not None
                 stored.append(sequence)
-                network.hint(key)
+                network.copy(key)
             return stored[0]
 
         sequence: int = await network.call(store)
@@ -146,9 +147,15 @@ class SimHints:
         self._network = network
 
     @asynccontextmanager
-    async def listen(self, key: RunKey, wake: Callable[[], None]) -> AsyncGenerator[None]:
+    async def listen(
+        self, key: RunKey, hear: Callable[[Copy | None], None], *, owner: Callable[[], str]
+    ) -> AsyncGenerator[None]:
+        def deliver(copy: Copy) -> None:
+            if copy.entry.record is None or not copy.entry.record.owner or copy.entry.record.owner != owner():
+                hear(copy)
+
         listeners = self._network.listeners.setdefault(key, [])
-        mine = (PROCESS.get(), wake)
+        mine = (PROCESS.get(), deliver)
         listeners.append(mine)
         try:
             yield
