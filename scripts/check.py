@@ -1,7 +1,7 @@
-"""Shell: everything that CI runs, one step after the other, with a table at the end.
+"""Shell: everything that CI runs, with a table at the end: the quiet steps two at a time, then the live ones.
 
-``python scripts/check.py [STEP …]`` runs all steps, or those named. The tests come last but two, live; pytest's closing
-line is printed once more as the very last line, because that is what CI reads.
+``python scripts/check.py [STEP …]`` runs all steps, or those named. Pytest's closing line is printed once more as the
+very last line, because that is what CI reads.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import sys
 import sysconfig
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sysconfig.get_path("scripts"))
+AT_ONCE: Final = 2
+"""Most of the quiet steps keep one core busy."""
 WATCHED: Final = sys.stdout.isatty()
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -78,7 +81,8 @@ def environment() -> dict[str, str]:
 def run(step: Step) -> Result:
     """Run one step and say how it went."""
     started = time.monotonic()
-    print(f"{step.name:<14}", end="\n" if step.live else "", flush=True)
+    if step.live:
+        print(step.name, flush=True)
     lines: list[str] = []
     with subprocess.Popen(
         step.command,
@@ -94,10 +98,14 @@ def run(step: Step) -> Result:
             lines.append(line.rstrip("\n") if WATCHED else COLOUR.sub("", line.rstrip("\n")))
             if step.live:
                 print(lines[-1], flush=True)
-    result = Result(step, time.monotonic() - started, child.returncode, lines)
-    print(verdict(result), flush=True)
-    if result.code and not step.live:
-        print("\n".join(f"    {line}" for line in lines), flush=True)
+    return Result(step, time.monotonic() - started, child.returncode, lines)
+
+
+def told(result: Result) -> Result:
+    """The result, once it is on the screen."""
+    print(f"{result.step.name:<14}{verdict(result)}", flush=True)
+    if result.code and not result.step.live:
+        print("\n".join(f"    {line}" for line in result.lines), flush=True)
     return result
 
 
@@ -118,14 +126,18 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"no step is called {sorted(unknown)!r}: use {', '.join(step.name for step in STEPS)}")
         return 2
-    return report([run(step) for step in STEPS if not names or step.name in names])
+    started = time.monotonic()
+    wanted = [step for step in STEPS if not names or step.name in names]
+    with ThreadPoolExecutor(AT_ONCE) as quiet:
+        results = [told(each) for each in quiet.map(run, (step for step in wanted if not step.live))]
+    results += [told(run(step)) for step in wanted if step.live]
+    return report(results, time.monotonic() - started)
 
 
-def report(results: Sequence[Result]) -> int:
-    """Print the table and pytest's closing line; 1 if a step failed."""
-    total = sum(result.seconds for result in results)
+def report(results: Sequence[Result], seconds: float) -> int:
+    """Print the table, how long all of it took, and pytest's closing line; 1 if a step failed."""
     print("\n" + "\n".join(f"{result.step.name:<14}{verdict(result)}" for result in results))
-    print(f"{'all':<14}{total:7.1f} s\n\n{closing_line(results)}", flush=True)
+    print(f"{'all':<14}{seconds:7.1f} s\n\n{closing_line(results)}", flush=True)
     return 1 if any(result.code for result in results) else 0
 
 
