@@ -25,6 +25,7 @@ from tests.chaos.zygote import ROOT, Process, Role, Zygote, zygote
 from tests.support.bus import bus_url, delete_streams
 
 AT_ONCE = 16
+WHEN = ("before", "stored", "after")
 KEY = RunKey("default", "r")
 EXAMPLES = {
     "hello": ("hello", "Ada"),
@@ -170,4 +171,4 @@ async def all_cells(board: Matrix, places: list[str], *, victim: str = "worker")
 
 def around(writes: int) -> list[str]:
     """Before each write, after it is stored but not yet acknowledged, and after the acknowledgement."""
-    return [f"{when}:{n + 1}" for when in ("before", "stored", "after") for n in range(writes)]
+    return [f"{when}:{n + 1}" for when in WHEN for n in range(writes)]

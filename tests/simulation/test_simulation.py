@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.runner import failures, replay_command
 
-SEEDS = 12_000
+SEEDS = 8_000
 CHUNK = 500
 SHOWN = 5
 
