@@ -162,7 +162,6 @@ def test_what_is_not_known_yet_is_passed_over() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        None,
         [],
         "text",
         {},
@@ -181,6 +180,12 @@ def test_what_is_not_known_yet_is_passed_over() -> None:
 def test_what_is_no_event_is_a_broken_stream(event: Any) -> None:
     with pytest.raises(ModelError, match="malformed") as raised:
         heard(*spoken(), event)
+    assert (raised.value.kind, raised.value.retryable) == ("truncated", True)
+
+
+def test_a_stream_that_is_over_too_soon_was_truncated() -> None:
+    with pytest.raises(ModelError, match="ended without its terminal event") as raised:
+        heard(*spoken(), None)
     assert (raised.value.kind, raised.value.retryable) == ("truncated", True)
 
 
