@@ -122,6 +122,10 @@ def test_any_text_can_be_counted_half_surrogates_too(text: str, choice: ModelCho
     assert FRAME <= counter_of(choice).text(text) <= most + FRAME, "no token is shorter than a byte"
 
 
+def test_half_a_surrogate_counts_as_what_stands_for_it() -> None:
+    assert counter_of(GPT).text("a\ud800b") == counter_of(GPT).text("a?b")
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_a_text_has_no_more_tokens_than_its_parts(one: str, two: str) -> None:
     counter = counter_of(GPT)
