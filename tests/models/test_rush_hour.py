@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from callboard.config.guards import RateLimit
-from callboard.guards.rate import gcra
+from callboard.guards.rate import gate, gcra
 from callboard.testing import Call, FakeProvider, Fault, Limit, Reply, Request, Tokens, fake_provider
 from callboard.tools.tool import tool
 from tests.support.fleet import Fleet
@@ -65,8 +65,14 @@ def refused(server: FakeProvider) -> int:
     return sum(request.status == 429 for request in server.requests)
 
 
-async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes are short, and nobody waits long for a limiter that is not there."""
     monkeypatch.setattr(gcra, "_MINUTE", MINUTE + SPARE)
+    monkeypatch.setattr(gate, "GONE", 0.3)
+
+
+async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch)
     limits = {"openai/gpt": RateLimit(requests=ALLOWED)}
     served = fake_provider(replies=answer, prices=PRICES, limit=Limit(requests=ALLOWED, window=MINUTE))
     guarding = replace(NO_GUARDS, rate_limits=limits)
@@ -79,7 +85,7 @@ async def test_with_the_providers_limits_configured_it_has_nobody_to_refuse(monk
 
 
 async def test_tokens_are_kept_to_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gcra, "_MINUTE", MINUTE + SPARE)
+    alone(monkeypatch)
     limits = {"anthropic/claude": RateLimit(input_tokens=12_000)}
     served = fake_provider(replies=answer, prices=PRICES, limit=Limit(tokens=12_000, window=MINUTE))
     guarding = replace(NO_GUARDS, rate_limits=limits)
