@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import anyio
 import anyio.lowlevel
 
+from callboard.actors.attempt import Attempt
 from callboard.actors.fold import EMPTY
 from callboard.actors.function import worker
 from callboard.actors.owner import Owner
+from callboard.actors.ownership import OwnershipLost
 from callboard.actors.run_context import RunContext
+from callboard.actors.turns import Turns
 from callboard.actors.worker import Drain
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import Record, RunClaimed, RunCreated, SignalReceived, ToolRequested
-from callboard.bus.ports import Journals, Stored
-from callboard.bus.subjects import RunKey
+from callboard.bus.messages import Record, RunClaimed, RunCreated, RunReleased, SignalReceived, Task, ToolRequested
+from callboard.bus.ports import Copy, Journals, Stored
+from callboard.bus.subjects import RunKey, TaskAddress
+from callboard.models.registry import open_model
 from callboard.tools.tool import tool
 from tests.support.bus import bus_url, fresh_bus
-from tests.support.fleet import CLOCK, fleet, function, scripted
+from tests.support.fleet import CLOCK, fleet, function, ports, scripted
 
 
 class SlowJournals:
@@ -168,3 +173,21 @@ async def test_a_worker_that_leaves_gives_a_run_away_within_its_second_although_
         assert time.monotonic() - before < 2.5  # a second, and a busy machine; the thread takes three
         await board.worker(name="second")
         assert (await board.over(key)).outcome == "completed"
+
+
+async def test_an_attempt_does_not_take_its_own_release_for_that_of_somebody_else() -> None:
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="w") as bus:
+        agent = scripted("calc", {"text": "x"})
+        await bus.tasks.publish(TaskAddress("default", "calc", "normal", "r1"), Task(input="x"))
+        (task,) = await bus.tasks.pull("calc", "normal", batch=1, wait=20)
+        attempt = Attempt(task, {"calc": agent}, ports(bus), "w", nullcontext, open_model, Turns(1))
+        owner = attempt.owner = await attempt._claim(EMPTY)
+        assert owner is not None
+        await owner.flush()
+        own, _ = await attempt._signal(task.key, RunReleased(reason="leaving"))
+        other = await bus.journals.signal(task.key, Record(id="o", events=(RunReleased(reason="its task is gone"),)))
+        copies = {entry.sequence: entry for entry in await bus.journals.read(task.key)}
+        await attempt.look(Copy(copies[own], owner.state.sequence))
+        assert owner.ended is None
+        await attempt.look(Copy(copies[other], own))
+        assert isinstance(owner.ended, OwnershipLost)
