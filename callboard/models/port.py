@@ -16,6 +16,9 @@ Stop: TypeAlias = Literal["end", "tool_use", "max_tokens", "refusal", "pause", "
 """Why an answer ended. ``pause``: the provider wants to be asked again, with what it said so far. ``context``: the
 window was full."""
 
+MOST_TOKENS: Final = 10**10
+"""Of one call: what a provider says beyond that is no count."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:

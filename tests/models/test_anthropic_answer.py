@@ -167,6 +167,8 @@ def test_what_is_not_known_yet_is_passed_over() -> None:
         {},
         {"type": "content_block_start", "index": 0},
         {"type": "message_start", "message": {"usage": {"input_tokens": "many"}}},
+        {"type": "message_start", "message": {"usage": {"input_tokens": -1}}},
+        {"type": "message_start", "message": {"usage": {"input_tokens": 10**10 + 1}}},
         {"type": "message_start", "message": None},
         {"type": "message_delta", "delta": {}, "usage": [1]},
         start(0, {"type": ["text"]}),

@@ -176,3 +176,9 @@ def test_everything_else_is_classified_too(raised: Exception, kind: str, says: s
 
 def test_a_date_counts_from_now() -> None:
     assert retry_after({"retry-after": "Sat, 21 Nov 2026 12:00:42 GMT"}, now=NOW + timedelta(seconds=40)) == 2.0
+
+
+def test_a_chunk_that_nests_too_deep_is_malformed_and_such_a_request_is_a_bad_one() -> None:
+    deep = RecursionError("too deep")
+    assert failure(deep, model="m", stall=1.0, now=NOW, begun=True).kind == "truncated"
+    assert meant(deep).kind == "bad_request"

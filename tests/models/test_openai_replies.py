@@ -350,8 +350,14 @@ def test_only_the_first_choice_counts_in_whatever_order_they_come() -> None:
     assert chat(*events, of(0, finish_reason="stop"))[1] == chat(chunk(content="a"), chunk("stop"))[1]
 
 
-def test_a_server_that_says_zero_does_not_count() -> None:
-    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+@pytest.mark.parametrize("tokens", [0, -5, 10**10 + 1, "7", True, float("nan"), float("inf")])
+def test_a_server_that_says_what_is_no_count_does_not_count(tokens: Any) -> None:
+    nothing = {"prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": 9}
     assert chat(chunk(content="Hello"), chunk("stop", usage=nothing))[1].usage == Usage(50, 3)
-    none = {"input_tokens": 0, "output_tokens": 0}
+    none = {"input_tokens": tokens, "output_tokens": tokens, "total_tokens": 9}
     assert responses(delta("Hello"), ended(message("Hello"), usage=none))[1].usage == Usage(50, 3)
+
+
+def test_a_count_may_come_as_a_number_with_a_point() -> None:
+    counted = {"prompt_tokens": 20.0, "completion_tokens": 2.0}
+    assert chat(chunk("stop", usage=counted))[1].usage == Usage(20, 2)

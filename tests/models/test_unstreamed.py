@@ -113,6 +113,13 @@ async def test_a_key_that_cannot_be_sent_is_not_quoted(kind: str, key: str) -> N
 
 
 @EACH
+async def test_a_chunk_that_nests_too_deep_breaks_no_worker(kind: str) -> None:
+    async with serving(f'event: message_start\ndata: {{"a": {"[" * 99_999}\n\n', "text/event-stream") as url:
+        found = await failure(kind, url)
+    assert (found.kind, found.retryable) == ("truncated", True)
+
+
+@EACH
 async def test_a_port_that_cannot_be_breaks_no_worker(kind: str) -> None:
     assert (await failure(kind, "http://127.0.0.1:99999")).kind in {"bad_request", "network"}
 

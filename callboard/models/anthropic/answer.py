@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.history import Block, as_object
-from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.port import MOST_TOKENS, ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
 from callboard.models.written import json_in
 
 _STOPS: Final[Mapping[str, Stop]] = {
@@ -155,7 +155,10 @@ def _whole(block: _Growing, arguments: JsonValue) -> Block:
 def _counts(usage: Any) -> dict[str, int]:
     """The counts of tokens among what is said of the usage; each event says the whole so far."""
     said: Mapping[str, Any] = usage or {}
-    return {name: int(said[name]) for name in _TOKENS if said.get(name) is not None}
+    found = {name: int(said[name]) for name in _TOKENS if said.get(name) is not None}
+    if not all(0 <= tokens <= MOST_TOKENS for tokens in found.values()):
+        raise ValueError("these are no counts of tokens")
+    return found
 
 
 def _text(value: Any) -> str:

@@ -67,7 +67,8 @@ def failure(raised: Exception, *, model: str, stall: float, now: datetime, begun
     if isinstance(status, int) and response is not None:
         headers: Mapping[str, str] = getattr(response, "headers", None) or _NOTHING
         return _said(status, _error_of(getattr(raised, "body", None)), headers, model=model, now=now)
-    if isinstance(raised, UnicodeDecodeError) or type(raised).__name__ == "JSONDecodeError":
+    unread = isinstance(raised, RecursionError) and begun
+    if unread or isinstance(raised, UnicodeDecodeError) or type(raised).__name__ == "JSONDecodeError":
         return ModelError("truncated", f"the stream is malformed: {raised}", retryable=True)
     names = {type(each).__name__ for each in (raised, raised.__cause__) if each is not None}
     if names & _UNSENDABLE:

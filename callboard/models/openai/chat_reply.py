@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from callboard.models.openai.chat_calls import GrowingCalls
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, count, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.openai.reading import END, estimated, mapping, sequence, text, unseen, usage
 from callboard.models.port import ChatReply, Delta, Stop, TextDelta, Usage
 
 _STOPS: Final[Mapping[str, Stop]] = {"length": "max_tokens", "content_filter": "content_filter"}
@@ -78,11 +78,10 @@ class ChatReading:
 
     def _usage(self) -> Usage:
         fields = self._counted
-        if not any(map(count, fields.values())):  # some say 0 of what they do not count
-            return estimated(self._body, "".join([*self._said, self._calls.written]))
         of = mapping(fields.get("prompt_tokens_details"))
         total, output = fields.get("prompt_tokens"), fields.get("completion_tokens")
-        return usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
+        told = usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
+        return told or estimated(self._body, "".join([*self._said, self._calls.written]))
 
 
 def _first(choices: object) -> Sequence[Mapping[str, object]]:

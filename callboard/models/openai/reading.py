@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 from pydantic import JsonValue
 from pydantic_core import to_json
 
-from callboard.models.port import ChatReply, Delta, Unseen, Usage
+from callboard.models.port import MOST_TOKENS, ChatReply, Delta, Unseen, Usage
 from callboard.models.written import json_in
 
 _BYTES_PER_TOKEN: Final = 2
@@ -54,8 +54,10 @@ def unseen(said: object) -> tuple[Unseen, ...]:
 
 
 def count(value: object) -> int:
-    """A number of tokens, or 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """A number of tokens; 0 for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_TOKENS:
+        return 0
+    return int(value)
 
 
 def arguments(raw: object, *, cut: bool) -> JsonValue:
@@ -74,9 +76,14 @@ def arguments(raw: object, *, cut: bool) -> JsonValue:
         return said
 
 
-def usage(total: object, cached: object, written: object, *, output: object) -> Usage:
-    """Normalised: the provider's ``total`` of the input holds what was read from and written to its cache."""
+def usage(total: object, cached: object, written: object, *, output: object) -> Usage | None:
+    """Normalised: the provider's ``total`` of the input holds what was read from and written to its cache.
+
+    None: it has not counted; some say 0 then.
+    """
     read, wrote = count(cached), count(written)
+    if not (count(total) or count(output)):
+        return None
     return Usage(max(0, count(total) - read - wrote), count(output), read, written_tokens=wrote)
 
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, arguments, count, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, unseen, usage
 from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Usage
 
 _TEXT: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
@@ -81,11 +81,10 @@ class ResponseReading:
 
     def _usage(self, counted: object, calls: Sequence[ToolCall]) -> Usage:
         fields = mapping(counted)
-        if not any(map(count, fields.values())):  # some say 0 of what they do not count
-            return estimated(self._body, "".join([*self._said, *(str(call.arguments) for call in calls)]))
         of = mapping(fields.get("input_tokens_details"))
         total, output = fields.get("input_tokens"), fields.get("output_tokens")
-        return usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
+        told = usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
+        return told or estimated(self._body, "".join([*self._said, *(str(call.arguments) for call in calls)]))
 
 
 def _parts(items: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:

@@ -111,7 +111,7 @@ class Connection:
             return _lost(error.__cause__ or error, known)
         if isinstance(error, openai.APIError):  # an error among the events
             return reported(error.body or error.message, known or {})
-        if isinstance(error, ValueError) and known is not None:  # it is parsed as it comes
+        if isinstance(error, ValueError | RecursionError) and known is not None:  # it is parsed as it comes
             return truncated(f"the stream holds what is no JSON: {error}", known)
         return unsendable(error) if known is None and _is_of_sending(error) else None
 
@@ -133,7 +133,7 @@ def _lost(cause: BaseException, limits: Mapping[str, str] | None) -> ModelError:
 def _is_of_sending(error: Exception) -> bool:
     """A value that no request can have, or what the libraries below the SDK let through."""
     of_library = type(error).__module__.partition(".")[0] in _LIBRARIES
-    return of_library or isinstance(error, ValueError | OverflowError | OSError | ExceptionGroup)
+    return of_library or isinstance(error, ValueError | RecursionError | OverflowError | OSError | ExceptionGroup)
 
 
 async def _drain(events: AsyncStream[object]) -> None:
