@@ -9,6 +9,7 @@ from callboard.actors.load import load_of, tokens_of
 from callboard.actors.relieving import relief_for
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
+    Blob,
     Content,
     ContextRelieved,
     ModelRequested,
@@ -61,6 +62,15 @@ def test_what_another_model_counted_is_counted_anew() -> None:
     counted = tokens_of(few, SPEC, GPT, run=KEY.run)
     assert counted == tokens_of(many, SPEC, GPT, run=KEY.run)
     assert 20 * 68 <= counted <= 20 * 68 + 100
+
+
+def test_a_task_that_is_kept_elsewhere_counts_by_its_bytes() -> None:
+    blob = Blob(sha256="0" * 64, size=1_000)
+    state = replay(journal(claimed(input=Content(blob=blob))))
+    nothing = replay(journal(claimed(input=Content(value=""))))
+    for choice in (LOCAL, GPT):
+        extra = tokens_of(state, SPEC, choice, run=KEY.run) - tokens_of(nothing, SPEC, choice, run=KEY.run)
+        assert extra == 500
 
 
 def test_a_window_is_used_to_its_end_and_is_not_passed() -> None:

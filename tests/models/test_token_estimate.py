@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.models.port import AssistantTurn, ChatRequest, SteerNote, ToolCall, ToolOutcome, UserText
-from callboard.models.tokens import Calibration, most_input, size_of
+from callboard.models.tokens import BYTES, Calibration, most_input, new_size, size_of
 
 CALL = ToolCall("c", "look", {"q": "x" * 20})
 
@@ -24,6 +24,12 @@ def test_an_estimate_counts_all_that_the_model_reads():
     more = (ToolOutcome("c", "look", {"e": "f" * 100}), SteerNote("ü" * 50))
     assert 700 <= size_of(request_of(*messages, *more)) <= 800
     assert 350 <= most_input(request_of(*messages, *more), None) <= 400
+
+
+def test_what_no_answer_has_read_yet_is_all_of_it_if_there_is_none():
+    messages = (UserText("a" * 100), SteerNote("b" * 50))
+    assert new_size(request_of(*messages), BYTES) == 150
+    assert new_size(request_of(*messages, AssistantTurn("c"), *messages, messages[1]), BYTES) == 200
 
 
 def test_what_a_provider_wants_back_counts_where_it_is_more():
