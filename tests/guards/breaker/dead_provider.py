@@ -20,7 +20,9 @@ from callboard.guards.breaker.gate import breaker_gates
 from callboard.models.port import ChatReply, ChatRequest
 from tests.support.fleet import ports
 
-AGENT = AgentCode(AgentSpec(name="a", model=ModelChoice(provider="scripted", name="dead")))
+MODEL = ModelChoice(provider="scripted", name="dead")
+EVERYBODYS, FIRSTS = (AgentCode(AgentSpec(name=name, model=MODEL)) for name in ("a", "b"))
+"""An agent of all workers, and one that only the first worker, ``w0``, has. They ask the same model."""
 LABEL = "scripted/dead"
 
 
@@ -40,10 +42,11 @@ class DeadModel:
 async def main(url: str, prefix: str, name: str, path: str) -> None:
     async with (
         open_bus(url, subjects=Subjects(prefix), name=name, echo=False) as bus,
-        breaker_gates(bus, Breaker(), worker=name) as gates,
+        breaker_gates(bus, Breaker(open_for=30), worker=name) as gates,
     ):
+        agents = {"a": EVERYBODYS, "b": FIRSTS} if name == "w0" else {"a": EVERYBODYS}
         worker = Worker(
-            {"a": AGENT}, replace(ports(bus), gates=gates), name=name, slots=25, open_model=lambda _: DeadModel(path)
+            agents, replace(ports(bus), gates=gates), name=name, slots=25, open_model=lambda _: DeadModel(path)
         )
         async with worker:
             print("ready", flush=True)
