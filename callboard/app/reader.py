@@ -9,7 +9,7 @@ from typing import Final
 from callboard.actors.fold import EMPTY, replay
 from callboard.actors.state import RunState
 from callboard.app.answers import NO_ANSWERS, Answers, Shown, recorded, resumed, said
-from callboard.app.run_event import RunEvent, TextEvent, run_events
+from callboard.app.run_event import After, RunEvent, TextEvent, run_events, sequence_of
 from callboard.bus.deltas import ModelDelta
 from callboard.bus.ports import Stored
 
@@ -20,7 +20,7 @@ _NOTHING: Final[Shown] = ()
 class Reader:
     """What it has read, ``sequence`` the last. It has been told what goes up to ``after``, and up to ``last``."""
 
-    after: int = 0
+    after: After = 0
     last: ModelDelta | None = None
     state: RunState = EMPTY
     answers: Answers = field(default_factory=lambda: NO_ANSWERS)
@@ -29,7 +29,7 @@ class Reader:
 
 def heard(reader: Reader, delta: ModelDelta) -> tuple[Reader, tuple[TextEvent, ...]]:
     """A piece of an answer was heard."""
-    if reader.sequence < reader.after:  # still among what it has been told
+    if reader.sequence < sequence_of(reader.after):  # still among what it has been told
         return reader, ()
     answers, shown = said(reader.answers, delta)
     return replace(reader, answers=answers), _told(reader, shown)
@@ -45,7 +45,7 @@ def entered(reader: Reader, entry: Stored, texts: Mapping[str, str]) -> tuple[Re
         answers, more = recorded(answers, event, texts.get(getattr(event, "call", ""), ""))
         answers = answers if reader.last is None else resumed(answers, reader.last)
         shown += more
-    told = _told(reader, shown) if entry.sequence > reader.after else ()
+    told = _told(reader, shown) if entry.sequence > sequence_of(reader.after) else ()
     state = replay((entry,), reader.state)
     read = replace(reader, state=state, answers=answers, sequence=entry.sequence)
     return read, (*told, *run_events(entry, after=reader.after))

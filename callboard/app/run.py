@@ -14,7 +14,7 @@ from callboard.actors.kill import Killer
 from callboard.actors.pauses import in_force
 from callboard.actors.receipt import Receipt
 from callboard.actors.state import RunState
-from callboard.app.run_event import RunEvent, TextEvent, run_events
+from callboard.app.run_event import After, RunEvent, TextEvent, run_events
 from callboard.app.text_events import events_with_text
 from callboard.bus.bus import Bus
 from callboard.bus.deltas import ModelDelta
@@ -75,15 +75,19 @@ class Run:
         raise AssertionError("a journal is followed until its terminal")
 
     @overload
-    def events(self, after: int = 0) -> AsyncGenerator[RunEvent]: ...
+    def events(self, after: After = 0) -> AsyncGenerator[RunEvent]: ...
 
     @overload
-    def events(self, after: int = 0, *, tokens: Literal[True] | ModelDelta) -> AsyncGenerator[RunEvent | TextEvent]: ...
+    def events(
+        self, after: After = 0, *, tokens: Literal[True] | ModelDelta
+    ) -> AsyncGenerator[RunEvent | TextEvent]: ...
 
     def events(
-        self, after: int = 0, *, tokens: bool | ModelDelta = False
+        self, after: After = 0, *, tokens: bool | ModelDelta = False
     ) -> AsyncGenerator[RunEvent] | AsyncGenerator[RunEvent | TextEvent]:
-        """What happened and what happens, in order, once each, behind sequence ``after``; ends with the run.
+        """What happened and what happens, in order, once each; ends with the run.
+
+        ``after``: the last event that you have had; or a sequence, all of whose events you have had.
 
         With ``tokens`` also the text of answers, as it grows: each ``model.responded`` comes behind the whole of its
         text. Whoever comes back hands in the last piece that it got (a ``ModelDelta``), and gets what is behind it.
@@ -93,7 +97,7 @@ class Run:
             return self._events(after)
         return events_with_text(self._bus, self.key, after=after, last=None if tokens is True else tokens)
 
-    async def _events(self, after: int) -> AsyncGenerator[RunEvent]:
+    async def _events(self, after: After) -> AsyncGenerator[RunEvent]:
         state = EMPTY
         async with self._bus.watch.follow(self.key) as entries:
             async for entry in entries:

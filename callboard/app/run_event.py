@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import TypeAlias
 
 from callboard.bus.deltas import ModelDelta, TextReplaced
 from callboard.bus.messages import Event
@@ -12,11 +14,12 @@ from callboard.bus.ports import Stored
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """An event of a run's journal. Events that were written together have the same ``sequence`` and ``at``."""
+    """An event of a run's journal. Those written together have one ``sequence`` and ``at``, and count by ``index``."""
 
     sequence: int
     at: datetime | None
     event: Event
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,22 @@ class TextEvent:
     at: datetime | None = None
 
 
-def run_events(entry: Stored, *, after: int = 0) -> tuple[RunEvent, ...]:
-    """The events of an entry; none if it does not validate, or is not behind ``after``."""
-    if entry.record is None or entry.sequence <= after:
+After: TypeAlias = int | RunEvent
+"""Where somebody goes on: behind a sequence, or behind an event, which may have others of its entry behind it."""
+
+
+def sequence_of(after: After) -> int:
+    """The sequence whose entry was read, at least in part."""
+    return after.sequence if isinstance(after, RunEvent) else after
+
+
+def run_events(entry: Stored, *, after: After = 0) -> tuple[RunEvent, ...]:
+    """The events of an entry that are behind ``after``; none if it does not validate."""
+    if entry.record is None or entry.sequence < sequence_of(after):
         return ()
+    known = 0
+    if entry.sequence == sequence_of(after):
+        known = after.index + 1 if isinstance(after, RunEvent) else len(entry.record.events)
     at = entry.at or entry.record.at
-    return tuple(RunEvent(entry.sequence, at, event) for event in entry.record.events)
+    events = (RunEvent(entry.sequence, at, event, index) for index, event in enumerate(entry.record.events))
+    return tuple(islice(events, known, None))

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from callboard.actors.contents import unpack
 from callboard.app.reader import Reader, entered, heard
-from callboard.app.run_event import RunEvent, TextEvent, run_events
+from callboard.app.run_event import After, RunEvent, TextEvent, run_events
 from callboard.bus.bus import Bus
 from callboard.bus.deltas import ModelDelta
 from callboard.bus.messages import ModelResponded
@@ -15,9 +15,9 @@ from callboard.bus.subjects import RunKey
 
 
 async def events_with_text(
-    bus: Bus, key: RunKey, *, after: int = 0, last: ModelDelta | None = None
+    bus: Bus, key: RunKey, *, after: After = 0, last: ModelDelta | None = None
 ) -> AsyncGenerator[RunEvent | TextEvent]:
-    """What is behind sequence ``after``, and behind the piece ``last``; ends with the run."""
+    """What is behind ``after``, and behind the piece ``last``; ends with the run."""
     reader = Reader(after, last)
     shown: tuple[RunEvent | TextEvent, ...]
     async with bus.watch.follow_text(key) as items:
@@ -32,7 +32,7 @@ async def events_with_text(
                 return
 
 
-async def _texts(bus: Bus, entry: Stored, *, after: int) -> Mapping[str, str]:
+async def _texts(bus: Bus, entry: Stored, *, after: After) -> Mapping[str, str]:
     """The answers of an entry behind ``after``, whole, by their call."""
     events = [each.event for each in run_events(entry, after=after)]
     responded = [event for event in events if isinstance(event, ModelResponded)]

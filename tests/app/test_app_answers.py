@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from callboard.app.answers import NO_ANSWERS, Answer, recorded, said
 from callboard.app.reader import Reader, entered, heard
-from callboard.app.run_event import RunEvent, TextEvent
+from callboard.app.run_event import After, RunEvent, TextEvent, sequence_of
 from callboard.bus.deltas import ModelDelta, NoTokens, TextReplaced, decode_delta
 from callboard.bus.messages import (
     Content,
@@ -182,12 +182,12 @@ class Client:
     texts: dict[tuple[str, int], str] = field(default_factory=dict)
     events: list[tuple[int, str]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
-    after: int = 0
+    after: After = 0
     last: ModelDelta | None = None
 
     def take(self, told: RunEvent | TextEvent) -> None:
-        assert told.sequence >= self.after
-        self.after = told.sequence
+        assert told.sequence >= sequence_of(self.after)
+        self.after = told if isinstance(told, RunEvent) else told.sequence
         event = told.event
         if isinstance(told, RunEvent):
             self.events.append((told.sequence, told.event.type))
@@ -218,11 +218,10 @@ def _connected(draw: st.DataObject, history: History, client: Client, *, stays: 
         if isinstance(item, ModelDelta):
             reader, told = heard(reader, item)
         else:
-            reader, told = entered(reader, item, _texts(item) if item.sequence > client.after else {})
-        for at, each in enumerate(told, start=1):
+            reader, told = entered(reader, item, _texts(item) if item.sequence > sequence_of(client.after) else {})
+        for each in told:
             client.take(each)
-            whole = isinstance(each, TextEvent) or at == len(told)  # events of an entry have one sequence
-            if whole and not stays and draw.draw(st.integers(0, 9)) == 0:
+            if not stays and draw.draw(st.integers(0, 9)) == 0:
                 return False
     return True
 

@@ -56,6 +56,8 @@ async def test_a_run_has_a_result_events_and_a_state(tmp_path: Path) -> None:
         ]  # fmt: skip
         rest = [event async for event in run.events(after=events[0].sequence)]
         assert rest == [event for event in events if event.sequence > events[0].sequence]
+        for at, event in enumerate(events):  # several are in one entry
+            assert [each async for each in run.events(after=event)] == events[at + 1 :]
         assert (await run.state()).status == "completed"
 
 
