@@ -28,6 +28,10 @@ _MARGIN_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 3.0
 """What a process gets to end by itself before it is killed."""
 
+_READY_SECONDS: Final = 120.0
+"""For a process. A worker imports libraries for six seconds of CPU, of which a busy or small machine may give little: one
+that was started again too early would never get there."""
+
 
 def process_name() -> str:
     """What this process is called on the bus."""
@@ -76,7 +80,8 @@ async def up(at: BusAt, commands: Mapping[str, tuple[Sequence[str], int]], *, to
         for number in range(1, count + 1)
     }
     children = {"supervisor": supervisor_child(at, process_name()), **processes}
-    spec = SupervisorSpec(tuple(ChildSpec(name) for name in children), max_restarts=3 * len(children))
+    specs = (ChildSpec("supervisor"), *(ChildSpec(name, ready_within=_READY_SECONDS) for name in processes))
+    spec = SupervisorSpec(specs, max_restarts=3 * len(children))
     await serve(supervisor(spec, children), anyio.Event(), linger=0.0, told=told)
 
 
