@@ -11,8 +11,6 @@ from pydantic import JsonValue
 from callboard.bus.messages import Effect
 from callboard.guards.loop.fingerprint import Kind
 
-THOUGHTS: Final = frozenset({"think", "thought", "reflect", "reason", "scratchpad"})
-"""Tools by these names only talk: what they answer is nothing, and a turn of nothing else is one without a tool."""
 _READ: Final = 4_096
 
 

@@ -13,16 +13,17 @@ from zlib import crc32
 from pydantic import JsonValue
 
 from callboard.bus.messages import Content, Problem
-from callboard.guards.loop.mood import Mood, complains, mood_of
+from callboard.guards.loop.envelope import opened
+from callboard.guards.loop.mood import Mood, barred, complains, mood_of
 from callboard.guards.loop.plain import bounded, canonical, lines, of_call, of_result, without_echo, without_ids
-from callboard.guards.loop.verbs import reads
+from callboard.guards.loop.verbs import reads, watches
 
 Hash: TypeAlias = int
 Kind: TypeAlias = Literal["read", "write", "poll", "delegate"]
 _LONG: Final = 200
 _GIST: Final = 160
-_PIECES: Final = re.compile(r"\n|[{}\[\]]+|,(?=\")|(?<=[.!?]) ")
-"""Between lines, between the fields of JSON, between sentences."""
+_PIECES: Final = re.compile(r"\n|[{}\[\]]+|,(?=\")|(?<=[.!?]) |>(?=<)")
+"""Between lines, between the fields of JSON, between sentences, between tags."""
 _PIECE: Final = 4
 """Letters. Less is a bracket or a word such as "pass"."""
 _OPENING: Final = 24
@@ -39,8 +40,17 @@ _ASIDE: Final = frozenset(
 )
 _KNOBS: Final = frozenset({"timeout", "timeout_ms", "timeoutMs", "timeout_seconds"})
 _SUBSTANCE: Final = frozenset({"command", "cmd", "script", "code", "query", "pattern", "path", "file_path", "url"})
+_PLACES: Final = frozenset(
+    {"path", "file_path", "filepath", "filename", "file", "absolute_path", "target_file", "name"}
+)
+_BODIES: Final = frozenset({"content", "contents", "text", "file_text", "body", "code"})
 _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _DIGITS: Final = re.compile(r"\d+")
+_REFERENCE: Final = re.compile(r'"ref":"\w+",?')
+"""Of an element of a page: it is another one each time that the page is shown."""
+_DESCRIBED: Final = re.compile(r'"(?:element|label|name|text|value)":')
+_NAMES: Final = re.compile(r'"[^"\s]{1,120}"|[\w@-]+(?:[./:@][\w@-]+)+')
+"""Paths, addresses, and whatever else is said in one word: of the next item they are others."""
 
 
 Words: TypeAlias = tuple[int, ...]
@@ -78,21 +88,44 @@ class Asking:
     """What a call asks: ``key`` whatever the order of its keys, its spaces, its request ids and the time of day.
 
     ``bare`` is also without ids and numbers: one step further is the same but for them. ``words`` and ``numbers``: of
-    this tool.
+    this tool. ``topic``: the tool; of a shell it is the command.
     """
 
     key: Hash
     bare: int
+    topic: str
     words: Words
     numbers: tuple[int, ...] = ()
+    names: tuple[int, ...] = ()
+    whole: int = 0
+    """What is written as a whole: a place and its content, and nothing else. 0 is nothing."""
 
 
 def asking_of(name: str, arguments: JsonValue) -> Asking:
     """What this call asks of this tool."""
     text = " ".join(of_call(canonical(_meant(arguments))).split())
+    text = _REFERENCE.sub("", text) if '"ref":"' in text and _DESCRIBED.search(text) else text
     bare = f"{name}\0{_numberless(without_ids(text))}"
-    numbers = tuple({_crc(f"{name} {each}"): None for each in _DIGITS.findall(text[:_SAID])})
-    return Asking(digest(f"{name}\0{text}"), _crc(bare), words_of(text, of=name), numbers)
+    numbers, names = (
+        tuple({_crc(f"{name} {each}"): None for each in found.findall(text[:_SAID])}) for found in (_DIGITS, _NAMES)
+    )
+    topic, whole = _topic(name, arguments), _whole(name, arguments)
+    return Asking(digest(f"{name}\0{text}"), _crc(bare), topic, words_of(text, of=name), numbers, names, whole)
+
+
+def _topic(name: str, arguments: JsonValue) -> str:
+    said = arguments.get("command", arguments.get("cmd")) if isinstance(arguments, dict) else None
+    return " ".join([name, *said[:_GIST].split()[:2]]) if isinstance(said, str) else name
+
+
+def _whole(name: str, arguments: JsonValue) -> int:
+    if not isinstance(arguments, dict):
+        return 0
+    places, bodies = arguments.keys() & _PLACES, arguments.keys() & _BODIES
+    if len(places) != 1 or len(bodies) != 1 or arguments.keys() - places - bodies - _ASIDE - _KNOBS:
+        return 0
+    place, body = (arguments[found.pop()] for found in (places, bodies))
+    return _crc(f"{name}\0{place}") if isinstance(body, str) and len(body) >= _LONG else 0
 
 
 def words_of(text: str, of: str = "") -> Words:
@@ -120,10 +153,12 @@ def _meant(arguments: JsonValue) -> JsonValue:
 def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments: JsonValue) -> Outcome:
     """What a call brought. Of content in the object store the preview and the hash count."""
     said: JsonValue = [tool, *(map(list, arguments.items()) if isinstance(arguments, dict) else [arguments])]
-    text = canonical(result.value) if problem is None else f"{problem.kind}: {lines(problem.message)}"
-    mood = mood_of(text, failed=problem is not None)
-    if mood == "bad" and problem is None and len(text) >= _LONG and reads(tool):
-        mood = mood_of(text[:_OPENING], failed=False)  # what is read may speak of failures
+    content, failed = opened(result.value) if problem is None else (None, True)
+    text = canonical(content) if problem is None else lines(problem.message or problem.kind)
+    mood = mood_of(text, failed=failed)
+    if mood == "bad" and not failed and len(text) >= _LONG and reads(tool):
+        mood = "plain" if watches(tool) else mood_of(text[:_OPENING], failed=False)  # it may speak of failures
+    mood = "bad" if barred(text) else mood
     plain = of_result(text)
     bare = without_ids(plain)
     blob = "" if result.blob is None else result.blob.sha256

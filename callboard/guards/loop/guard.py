@@ -28,7 +28,7 @@ from callboard.bus.messages import (
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Guard, Seen, Verdict
-from callboard.guards.loop.declared import THOUGHTS, kind_of, kinds_in, sleeps
+from callboard.guards.loop.declared import kind_of, kinds_in, sleeps
 from callboard.guards.loop.fingerprint import asking_of, digest, outcome_of, said_in, text_key
 from callboard.guards.loop.ladder import climb, heard, nudged
 from callboard.guards.loop.lineage import circle
@@ -36,7 +36,8 @@ from callboard.guards.loop.plain import canonical
 from callboard.guards.loop.repetition import repeated
 from callboard.guards.loop.signals import Fired, answered_alike
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Memory, Streak, Turn
-from callboard.guards.loop.streaks import after, heard_again, spoken
+from callboard.guards.loop.streaks import after, heard_again, spoken, written_anew
+from callboard.guards.loop.verbs import thinks
 from callboard.guards.loop.weigh import NEWS, WAITED, Weighed, weigh
 from callboard.guards.loop.worth import SURE
 
@@ -128,7 +129,7 @@ class LoopGuard(Guard[LoopState]):
         early: Sequence[Verdict] = ()
         if state.turn is not None:  # a call of it was left in doubt
             state, early = self._close(state, state.turn, seen)
-        asked = [call for call in event.tool_calls if call.name not in THOUGHTS]
+        asked = [call for call in event.tool_calls if not thinks(call.name)]
         text = event.text.value if isinstance(event.text.value, str) else ""
         waiting = {
             call.id: Asked(call.name, state.kinds.get(call.name, "write"), asking_of(call.name, call.arguments),
@@ -139,11 +140,12 @@ class LoopGuard(Guard[LoopState]):
         if waiting:
             turn = Turn(waiting, text=said_in(text), garbled=garbled, told=state.told)
             return replace(state, turn=turn, answer=Count(), warned=0), early
-        text = text or str([call.arguments for call in event.tool_calls])
-        said = text_key(text)
+        thoughts = [call.arguments for call in event.tool_calls]
+        text = f"{text}\n{canonical(thoughts)}" if thoughts else text
+        said = said_in(text)[0] if thoughts else text_key(text)
         answer = spoken(state.answer, said if len(text) >= _SENTENCE else None)
         state = replace(state, answer=answer, warned=state.warned if answer.times > 1 else 0)
-        turn = Turn({}, said=said, text=said_in(text), garbled=garbled, told=state.told)
+        turn = Turn({}, said=said, text=said_in(text), garbled=garbled, told=state.told, thinks=bool(thoughts))
         state, late = self._close(state, turn, seen)
         return state, (*early, *late)
 
@@ -229,6 +231,7 @@ class LoopGuard(Guard[LoopState]):
         stuck = state.streak.stuck if weighed.stuck is None else weighed.stuck
         if stuck >= self._settings.errors:
             weighed = replace(weighed, gain=min(weighed.gain, 1 / stuck))
+        weighed = written_anew(state.streak, turn, weighed)
         streak = after(state.streak, turn, weighed, sequence=seen.sequence)
         news_at = seen.at if weighed.is_work or state.news_at is None else state.news_at
         person = replace(state.person, again=0) if news else state.person

@@ -49,7 +49,7 @@ def nudged(
     others = tuple(told for told in ladder.told if told.what != found.about)
     rung = Ladder(
         rung="nudged",
-        patience=settings.patience / 2**before.times,
+        patience=settings.patience / (2 if before.times else 1),
         at=at,
         sequence=sequence,
         told=(*others, replace(before, times=before.times + 1))[-_TOLD:],

@@ -14,9 +14,13 @@ _HARMLESS: Final = re.compile(
     r"|\b(?:0|no|without(?: any)?) (?:errors?|failures?|failed|issues?|problems?|warnings?|conflicts?)\b"
 )
 _BAD: Final = re.compile(
-    r"\b(?:\w*errors?|\w*exception|traceback|fail(?:ed|ure|s)?|fatal|invalid|incorrect|wrong|denied|forbidden|unauthori[sz]ed"
+    r"\b(?:\w*errors?|\w*exception|traceback|panic|fail(?:ed|ure|s)?|fatal|invalid|incorrect|wrong|denied|forbidden|unauthori[sz]ed"
     r"|rejected|refused|unable|unknown|unsupported|mismatch|cannot|can't|couldn't|doesn't|didn't|isn't|won't|could not"
-    r"|does not|did not|is not|was not|no such|no effect|not (?:a|the|valid|allowed|permitted|possible))\b"
+    r"|does not|did not|is not|was not|no such|no effect|not (?:a|the|valid|allowed|permitted|possible)"
+    r"|(?:past|beyond|behind) (?:the )?(?:end|last)|shorter than the|out of (?:range|bounds)"
+    r"|no (?:existe|se (?:pudo|encontr\w+))|fall[oó]|inv[aá]lid[oa]|erro|não (?:existe|encontrad\w+|foi)|falh(?:a|ou)"
+    r"|fehler\w*|fehlgeschlagen|ungültig\w*|nicht (?:gefunden|möglich|erlaubt)|erreur|échec|introuvable|impossible"
+    r"|ошибка|не (?:найден\w*|удалось))\b|错误|失败|未找到|不存在|无法|エラー|失敗|見つかりません"
     r"|(?:status|code|http|error)\W{1,4}[45]\d\d\b"
 )
 _TRANSIENT: Final = re.compile(
@@ -42,6 +46,12 @@ _GOOD: Final = re.compile(
     r"|(?:alter|create|drop) (?:table|index|view)|(?:status|code|http)\W{1,4}2\d\d)\b"
 )
 
+_BARRED: Final = re.compile(
+    r"enable javascript|javascript is (?:disabled|required)|verify (?:that )?you(?:'re| are) (?:a )?human|not a robot"
+    r"|\bcaptcha\b|unusual traffic|checking your browser|(?:log|sign) ?in to (?:continue|view|see|read)"
+)
+_PAGE: Final = 3_000
+"""Letters. What asks for a proof, or for a script, says little else."""
 _DONE: Final = re.compile(r"\b(?:success\w*|succeeded|passed|done|has been \w+|edited|updated|created|written|saved)\b")
 """Of what is good: what a long text does not say by chance."""
 
@@ -49,6 +59,11 @@ _DONE: Final = re.compile(r"\b(?:success\w*|succeeded|passed|done|has been \w+|e
 def complains(text: str) -> bool:
     """Does a piece of a failure say what is wrong? The rest is where, and an excerpt."""
     return _BAD.search(text.lower()) is not None
+
+
+def barred(text: str) -> bool:
+    """Is it a page that stands before another one?"""
+    return len(text) <= _PAGE and _BARRED.search(text.lower()) is not None
 
 
 def mood_of(text: str, *, failed: bool) -> Mood:

@@ -12,6 +12,9 @@ TIMES: Final = 8
 _PROBE: Final = 24
 _WINDOW: Final = 16_384
 _WORDS: Final = re.compile(r"[^\W\d_]{3,}")
+_WORD: Final = re.compile(r"[^\W\d_]{3,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_OF_A_WORD: Final = 64
+"""So often one word may stand in a row: a column of a table may say the same."""
 _SHARE: Final = 0.5
 
 
@@ -31,12 +34,13 @@ def _at_the_end(text: str) -> int:
         return 0
     period = len(text) - _PROBE - at
     unit, count = text[-period:], 1
-    if not _says_something(unit):
+    if not _WORD.search(unit):
         return 0
+    least = TIMES if _says_something(unit) else _OF_A_WORD
     end = len(text) - period
     while end >= period and text.startswith(unit, end - period):
         count, end = count + 1, end - period
-    return count if count >= TIMES and count * period >= LEAST else 0
+    return count if count >= least and count * period >= LEAST else 0
 
 
 def _lines(text: str) -> int:

@@ -43,6 +43,8 @@ class Turn:
     said: Hash | None = None
     text: Words = ()
     """What was said beside the calls, or instead of them, if it was much."""
+    thinks: bool = False
+    """It was said to a tool that only takes thoughts."""
     garbled: int = 0
     told: bool = False
     """The note stood in the journal before the model was asked for it."""
@@ -60,6 +62,8 @@ class Known:
     """How many there had been in the run by then."""
     moves: int = 0
     """How often its result was another one, and new, although nothing had been changed."""
+    gist: Hash = 0
+    """Of a failure: the same but for its numbers is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Memory:
     tools: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     changes: int = 0
     """New calls of tools that write: who looks again after one checks what it did."""
+    tuned: int = 0
+    """So many of the last of them differed from one before in numbers only."""
     pieces: Pieces = Pieces()
 
 
@@ -132,6 +138,8 @@ class Streak:
     """For how many seconds a tool that polls has answered the same, while nothing else was new."""
     stuck: int = 0
     """So often in a row a tool that writes has failed for a known reason, whatever else was done in between."""
+    rewritten: Count = Count()
+    """What was written anew as a whole, and how often, since the last news."""
 
 
 @dataclass(frozen=True, slots=True)

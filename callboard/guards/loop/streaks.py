@@ -17,6 +17,10 @@ _LATELY: Final = 12
 """Scripts take turns: so many of the last words of persons are compared."""
 _HEARD: Final = 33
 _TELLING: Final = 4
+_REVISED: Final = 3
+_VERSION: Final = 0.1
+"""For each version from the third on."""
+_UNDONE: Final = 0.4
 _FAMILIAR: Final = 0.25
 """Of the words of a text, if there are more than a few, at most so many are new."""
 
@@ -29,8 +33,9 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
     silent = streak.silent + 1 if turn.said is not None else 0
     garbled = streak.garbled + 1 if turn.garbled else 0
     stuck = streak.stuck if weighed.stuck is None else weighed.stuck
+    rewritten = _rewritten(streak, turn)
     if weighed.is_news:
-        return Streak(cycles=cycles, errors=errors, garbled=garbled, stuck=stuck)
+        return Streak(cycles=cycles, errors=errors, garbled=garbled, stuck=stuck, rewritten=replace(rewritten, times=1))
     return Streak(
         weight=streak.weight * (1 - weighed.gain) + weighed.weight,
         turns=streak.turns + 1,
@@ -43,7 +48,22 @@ def after(streak: Streak, turn: Turn, weighed: Weighed, *, sequence: int) -> Str
         garbled=garbled,
         unchanged=weighed.unchanged,
         stuck=stuck,
+        rewritten=rewritten,
     )
+
+
+def written_anew(streak: Streak, turn: Turn, weighed: Weighed) -> Weighed:
+    """Who writes the same thing anew, and has learnt nothing since, undoes what was done."""
+    times = _rewritten(streak, turn).times
+    if weighed.is_news or times < _REVISED or not any(asked.asking.whole for asked, _ in turn.answered):
+        return weighed
+    return replace(weighed, gain=0.0, weight=max(weighed.weight, min(_UNDONE, _VERSION * (times - _REVISED + 1))))
+
+
+def _rewritten(streak: Streak, turn: Turn) -> Count:
+    """What was written as a whole, and how often by now; what stands beside it changes nothing."""
+    whole = next((asked.asking.whole for asked, _ in turn.answered if asked.asking.whole), 0)
+    return _again(streak.rewritten, whole) if whole else streak.rewritten
 
 
 def spoken(count: Count, what: Hash | None) -> Count:

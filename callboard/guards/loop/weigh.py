@@ -20,6 +20,7 @@ from callboard.guards.loop.worth import (
     Found,
     Likeness,
     Worth,
+    again,
     brings_nothing,
     went_well,
     worth,
@@ -28,27 +29,22 @@ from callboard.guards.loop.worth import (
 WORK: Final = 0.0
 NEWS: Final = 0.5
 """So much gain, and what was before does not count any more."""
-IN_VAIN: Final = 0.2
-"""For each time that a check after a change has said the same."""
-FAINT: Final = 0.1
-BY_ITSELF: Final = 0.3
-"""So much less counts a call whose results have changed without anybody's doing: logs, counters, jobs."""
 GARBLED: Final = 2.0
 WAITED: Final = 0.5
 """So much less counts a turn that waited, or the first one after it: who waits spends time, not money."""
-_MOVES: Final = 2
-_QUIET: Final = 10
-"""Looks: so long it may stand still."""
 _SLIGHT: Final = 0.1
 """So much is new where only a number is, or the answer is another one of those that were there."""
 _HALF: Final = 0.5
 _LEAST: Final = 40
 """Letters. A shorter answer counts as one of them."""
 _SPOKE: Final = 0.5
+_THOUGHT: Final = 0.75
 _TELLING: Final = 3
 _ENOUGH: Final = 6
 """Words of a call. Fewer may well be the same, and in another order."""
 _REWORDED: Final = 0.25
+_PAGE: Final = 24
+"""Words of a call. So many, all of them known, are no step further, whatever number stands beside them."""
 _LONG: Final = 30
 """Words."""
 _MUCH: Final = 24
@@ -90,12 +86,15 @@ class Weighed:
 
 def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
     """What the turn brought, and what is known with it."""
-    tally = _Tally(dict(memory.calls), dict(memory.results), dict(memory.tools), memory.changes, Sieve(memory.pieces))
+    tally = _Tally(
+        dict(memory.calls), dict(memory.results), dict(memory.tools), memory.changes, memory.tuned, Sieve(memory.pieces)
+    )
     share = tally.known.share(turn.text[1:])
     stale = tally.hear(turn.text)
     if turn.said is not None:
         gain = share * min(1.0, len(turn.text) / _MUCH)
-        weighed = Weighed(SURE if _note(tally.results, turn.said) or stale else _SPOKE, gain, mark=turn.said)
+        spoke = SURE - _THOUGHT * share if turn.thinks else _SPOKE
+        weighed = Weighed(SURE if _note(tally.results, turn.said) or stale else spoke, gain, mark=turn.said)
     else:
         for asked, outcome in turn.answered:
             tally.add(asked, outcome, at)
@@ -115,6 +114,7 @@ class _Tally:
     results: dict[Hash, None]
     tools: dict[str, Answer]
     changes: int
+    tuned: int
     known: Sieve
     worths: list[tuple[Worth, int]] = field(default_factory=list[tuple[Worth, int]])
     marks: list[str] = field(default_factory=list[str])
@@ -132,20 +132,24 @@ class _Tally:
 
     def add(self, asked: Asked, outcome: Outcome, at: datetime) -> None:
         before = self.calls.pop(asked.asking.key, None)
-        further = self.known.share(asked.asking.numbers) > 0 if asked.asking.numbers else False
+        further = self._further(asked.asking)
         like = self._likeness(asked.asking, before)
-        found = self._found(asked, outcome, further=further)
+        found = self._found(asked, outcome, further=further, asked_before=before is not None)
         value = worth(asked, outcome, like, found, before)
         moved = value.share * MANY >= 1 and before is not None and before.changes == self.changes
         known = _known(before, outcome, at, moved=moved)
-        if before is None and asked.kind == "write" and went_well(outcome):
+        if before is None and asked.kind == "write" and went_well(asked, outcome):
             self.changes += 1
+            self.tuned = self.tuned + 1 if like == "step" else -1
         elif before is not None and value.share <= DONE.share and asked.kind in {"read", "write"}:
-            value = Worth(doubt=_again(value.doubt, outcome, known, changed=before.changes < self.changes))
+            changed = before.changes < self.changes
+            value = Worth(doubt=again(value.doubt, asked, outcome, known, changed=changed, tuned=self.tuned))
+        if value.share * MANY >= NEWS:
+            self.tuned = 0
         self.calls[asked.asking.key] = replace(known, changes=self.changes)
         if asked.kind == "poll" and value.share < 1:
             self.unchanged.append((at - known.since).total_seconds())
-        if asked.kind != "poll":
+        if asked.kind != "poll" and not asked.sleeps:
             self.suspects.append(asked.asking.key)
         if before is not None or value.share == 1 or (outcome.long and like == "step"):  # else: new, no repeat
             call, result = (asked.asking.bare, outcome.gist) if outcome.long else (asked.asking.key, outcome.same)
@@ -155,7 +159,9 @@ class _Tally:
         )
         self.slept = self.slept or asked.sleeps
         if writes(asked.tool):
-            self._count_failures(asked.tool, known=outcome.mood in {"bad", "transient"} and value.share * MANY < NEWS)
+            self._count_failures(
+                asked.asking.topic, known=outcome.mood in {"bad", "transient"} and value.share * MANY < NEWS
+            )
         if outcome.mood == "bad":
             self.faults.append(outcome)
 
@@ -201,6 +207,7 @@ class _Tally:
             youngest(self.results, RESULTS),
             youngest(self.tools, TOOLS),
             self.changes,
+            self.tuned,
             self.known.pieces(),
         )
 
@@ -210,15 +217,20 @@ class _Tally:
         if before is None:
             step, reworded = not self.known.share((asking.bare,)), self.known.share(asking.words) <= _REWORDED
             likeness = "step" if step else "reworded" if reworded and len(asking.words) >= _ENOUGH else "new"
-        self.known.add((asking.bare, *asking.words, *asking.numbers))
+        self.known.add((asking.bare, *asking.words, *asking.numbers, *asking.names))
         return likeness
 
-    def _found(self, asked: Asked, outcome: Outcome, *, further: bool) -> Found:
+    def _further(self, asking: Asking) -> bool:
+        """Is it about an item that no call of the tool was about? A page of words is no item, whatever its number."""
+        marks = (*asking.names, *(asking.numbers if len(asking.words) < _PAGE else ()))
+        return bool(marks) and self.known.share(marks) > 0
+
+    def _found(self, asked: Asked, outcome: Outcome, *, further: bool, asked_before: bool) -> Found:
         """What of the result was there before. It is known from now on."""
         answer = Answer(outcome.shape, outcome.same, brought=not brings_nothing(outcome))
-        last = self.tools.pop(asked.tool, answer)
+        last = self.tools.pop(asked.asking.topic, answer)
         again = last.again + 1 if last.same == outcome.same else 1
-        self.tools[asked.tool] = replace(answer, again=again, failed=last.failed)
+        self.tools[asked.asking.topic] = last if asked_before else replace(answer, again=again, failed=last.failed)
         hashes = (outcome.exact, outcome.same, outcome.gist, outcome.shape)
         exact, same, gist, shape = (each in self.results for each in hashes)
         for each in hashes:
@@ -252,19 +264,13 @@ def _all(faults: Iterable[Hash]) -> Hash:
     return digest(str(sorted(set(faults))))
 
 
-def _again(weight: float, outcome: Outcome, known: Known, *, changed: bool) -> float:
-    """The same call, and nothing new. After a change it is a check: more and more in vain, unless all is well."""
-    if changed:
-        most = {"good": WORK, "void": FAINT, "bad": DOUBTFUL}.get(outcome.mood, SURE)
-        return min(weight, most, IN_VAIN * known.count)
-    return weight * BY_ITSELF if known.moves >= _MOVES and known.count <= _QUIET else weight
-
-
 def _known(before: Known | None, outcome: Outcome, at: datetime, *, moved: bool) -> Known:
     moves = 0 if before is None else before.moves + moved
     if before is not None and (outcome.denied or before.same == outcome.same):
         return replace(before, count=before.count + 1)
-    return Known(outcome.same, 1, at, outcome.mood == "waiting", moves=moves)
+    again = before is not None and outcome.mood == "bad" and before.gist == outcome.gist
+    count = before.count + 1 if before is not None and again else 1
+    return Known(outcome.same, count, at, outcome.mood == "waiting", moves=moves, gist=outcome.gist)
 
 
 def _width(calls: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from callboard.guards.loop.fingerprint import Outcome
 from callboard.guards.loop.state import Asked, Known
-from callboard.guards.loop.verbs import handles, reads, watches, writes
+from callboard.guards.loop.verbs import handles, reads, types, watches, writes
 
 SURE: Final = 1.0
 FAILED_AGAIN: Final = 0.75
@@ -23,10 +23,10 @@ WAITING: Final = 0.15
 """It says that it is not ready. A tool that polls says so in advance, and is judged by time."""
 FOUND_AGAIN: Final = 0.7
 """A long result that was there, but for its numbers, for a call that was there but for its numbers or its order."""
+SLEPT: Final = 0.2
+"""It waited, and did nothing else."""
 FAINT: Final = 0.1
 """The same short answer to something new: rows of a table may well be alike."""
-PAGE: Final = 24
-"""Words of a call. So many, all of them known, are no step further, whatever number stands beside them."""
 STEP: Final = 100
 """Letters of a call. Who goes one step further says so in a few words; the same page of them is the same page."""
 MANY: Final = 4
@@ -34,6 +34,16 @@ MANY: Final = 4
 
 MOVES: Final = 3
 """The same call: what is new in its result is so much more telling, as is one more line of a log."""
+
+IN_VAIN: Final = 0.2
+"""For each time that a check after a change has said the same."""
+BY_ITSELF: Final = 0.3
+"""So much less counts a call whose results have changed without anybody's doing: logs, counters, jobs."""
+_MOVES: Final = 2
+_QUIET: Final = 10
+"""Looks: so long it may stand still."""
+_TUNED: Final = 6
+"""So often in a row the same change, but for its numbers."""
 
 Likeness: TypeAlias = Literal["same", "step", "reworded", "new"]
 """How a call is like one before: the same; but for numbers and ids; in the same words, but for their order."""
@@ -51,6 +61,8 @@ NEWS: Final = Worth(share=1.0)
 WORK: Final = Worth()
 DONE: Final = Worth(share=0.0125)
 """Something was done that was not done before. It makes a little of what was in vain worth while."""
+TYPED: Final = Worth(share=0.075)
+"""A field has another text. What is pressed before and after it is the same for every row."""
 FILLED: Final = Worth(share=0.05)
 """The same, and what it says about it is a whole page that was there: a form that is filled in once more."""
 
@@ -70,7 +82,7 @@ class Found:
     counts: bool
     """A short one that was there but for its numbers."""
     further: bool
-    """The call has a number that no call of the tool had."""
+    """The call is about something that no call of the tool was about."""
     fresh: float
     novel: float
 
@@ -79,25 +91,48 @@ def worth(asked: Asked, outcome: Outcome, like: Likeness, found: Found, before: 
     """What a call brought, judged by what its tool is for."""
     if outcome.denied:
         return Worth(doubt=SURE)
+    if like == "reworded" and _is_another(outcome, found):
+        like = "new"
     if before is not None and asked.kind in {"poll", "delegate"}:
         return _of_a_wait(asked, outcome, before, same=found.same)
     if outcome.long and not found.same:
         of_pieces = _of_pieces(asked, outcome, like, found)
-        if before is not None and outcome.mood not in {"bad", "transient"}:
-            return replace(of_pieces, share=min(1.0, MOVES * of_pieces.share))
+        if before is not None and (watches(asked.tool) or outcome.mood not in {"bad", "transient"}):
+            doubt = FAINT if watches(asked.tool) else of_pieces.doubt
+            return Worth(min(1.0, MOVES * of_pieces.share), doubt)
         if before is not None or of_pieces.share >= 1:
             return of_pieces
         if asked.kind == "write" and writes(asked.tool) and like == "new" and outcome.mood not in {"bad", "transient"}:
             return replace(FILLED, share=max(FILLED.share, of_pieces.share))
-        return WORK if asked.kind == "write" and went_well(outcome) and like != "reworded" else of_pieces
+        return WORK if asked.kind == "write" and went_well(asked, outcome) and like != "reworded" else of_pieces
     if before is None:
         return _of_a_new_call(asked, outcome, like, found)
     return _of_the_same_call(asked, outcome, found)
 
 
-def went_well(outcome: Outcome) -> bool:
-    """Was it done, or nothing said against it?"""
-    return outcome.mood in {"good", "void"}
+def again(weight: float, asked: Asked, outcome: Outcome, known: Known, *, changed: bool, tuned: int) -> float:
+    """The same call, and nothing new. After a change it is a check: more and more in vain, unless all is well.
+
+    What presses and types is no check: who fills in one row after the other presses the same between them.
+    """
+    if writes(asked.tool):
+        return min(weight, DOUBTFUL) if changed and handles(asked.tool) else weight
+    if changed:
+        most = {"good": 0.0, "void": FAINT, "bad": FAILED_AGAIN if tuned >= _TUNED else DOUBTFUL}.get(
+            outcome.mood, SURE
+        )
+        return min(weight, most, IN_VAIN * known.count)
+    return weight * BY_ITSELF if known.moves >= _MOVES and known.count <= _QUIET else weight
+
+
+def went_well(asked: Asked, outcome: Outcome) -> bool:
+    """Was it done, or nothing said against it? A tool that writes by its name may say so in any words."""
+    return outcome.mood in {"good", "void"} or (outcome.mood == "plain" and not outcome.long and writes(asked.tool))
+
+
+def _is_another(outcome: Outcome, found: Found) -> bool:
+    """Known words around an item that is new are one more of many, and not the same once more."""
+    return found.further and outcome.mood not in {"bad", "transient", "empty"}
 
 
 def brings_nothing(outcome: Outcome) -> bool:
@@ -122,7 +157,13 @@ def _of_pieces(asked: Asked, outcome: Outcome, like: Likeness, found: Found) -> 
 
 def _of_the_same_call(asked: Asked, outcome: Outcome, found: Found) -> Worth:
     if not found.same:
-        return Worth(doubt=DOUBTFUL) if found.shape and brings_nothing(outcome) else Worth(found.novel, DOUBTFUL)
+        if found.shape and brings_nothing(outcome):
+            return Worth(doubt=DOUBTFUL)
+        return Worth(found.novel, FAINT if watches(asked.tool) else DOUBTFUL)
+    if asked.sleeps and went_well(asked, outcome) and not outcome.long:
+        return Worth(doubt=SLEPT)
+    if asked.kind == "write" and went_well(asked, outcome) and not outcome.long and len(str(asked.arguments)) < STEP:
+        return Worth(doubt=DOUBTFUL)  # "ok": going one step further is the same call, too
     match outcome.mood:
         case "waiting":
             return Worth(doubt=WAITING)
@@ -130,45 +171,48 @@ def _of_the_same_call(asked: Asked, outcome: Outcome, found: Found) -> Worth:
             return Worth(doubt=ANOTHER_TRY)
         case "bad":
             return Worth(doubt=FAILED_AGAIN)
-        case "good" | "void" if asked.kind == "write" and not outcome.long and len(str(asked.arguments)) < STEP:
-            return Worth(doubt=DOUBTFUL)  # "ok": going one step further is the same call, too
         case _:
             return Worth(doubt=DOUBTFUL if watches(asked.tool) and not asked.sleeps else SURE)
 
 
 def _of_a_new_call(asked: Asked, outcome: Outcome, like: Likeness, found: Found) -> Worth:
-    again = like == "reworded" and not (found.further and went_well(outcome) and len(asked.asking.words) < PAGE)
-    if again and found.shape and not outcome.long and outcome.mood != "bad":
+    if like == "reworded" and found.shape and not outcome.long and outcome.mood != "bad":
         return Worth(doubt=DOUBTFUL)
-    if asked.kind == "write" and went_well(outcome) and not outcome.long:
-        return (DONE if like == "new" else WORK) if found.shape else NEWS
+    if asked.kind == "write" and went_well(asked, outcome) and not outcome.long:
+        return _of_an_acknowledgement(asked, like, found)
+    is_other = like == "new" or (types(asked.tool) and found.further)
     if found.counts and not brings_nothing(outcome):
         return WORK
     if found.alternates and not (brings_nothing(outcome) or outcome.long):
-        return Worth(found.novel, FAINT)  # yes and no, high and low: an answer that could have been another one
+        # yes and no, high and low: an answer that could have been another one
+        return Worth(FILLED.share if found.same else max(found.novel, FILLED.share), FAINT)
     if brings_nothing(outcome):
         return _in_a_row(outcome, found) if found.shape else Worth(found.novel, FAILED_AGAIN)
     if not (found.exact or outcome.long) or asked.kind == "poll":
         return Worth(found.novel, FAINT)
-    if outcome.long and asked.kind == "write" and writes(asked.tool):
-        if like == "new":
-            return FILLED
-        if not handles(asked.tool):
-            return Worth(doubt=FAINT)
-    if outcome.mood == "waiting":
-        return Worth(doubt=WAITING)
-    if outcome.long:
-        return Worth(doubt=_of_a_page(asked, like))
+    if outcome.long and asked.kind == "write" and writes(asked.tool) and (is_other or not handles(asked.tool)):
+        return (TYPED if types(asked.tool) else FILLED) if is_other else Worth(doubt=FAINT)
+    if outcome.mood == "waiting" or outcome.long:
+        return Worth(doubt=WAITING if outcome.mood == "waiting" else _of_a_page(asked, like))
     return Worth(doubt=min(DOUBTFUL, FAINT * max(1, found.again / 3)))
+
+
+def _of_an_acknowledgement(asked: Asked, like: Likeness, found: Found) -> Worth:
+    if not found.shape:
+        return NEWS
+    if types(asked.tool) and found.further:
+        return TYPED
+    return DONE if like == "new" or found.further else WORK
 
 
 def _of_a_page(asked: Asked, like: Likeness) -> float:
     """It was there: who reads finds nothing new; who does something may be told the same each time."""
-    return FOUND_AGAIN if like in {"same", "reworded"} or reads(asked.tool) or handles(asked.tool) else DOUBTFUL
+    looks = asked.kind == "read" or reads(asked.tool) or handles(asked.tool)
+    return FOUND_AGAIN if like in {"same", "reworded"} or looks else DOUBTFUL
 
 
 def _in_a_row(outcome: Outcome, found: Found) -> Worth:
     """A new call that brought nothing, as others did. After one that did bring something it is one of a batch."""
     if found.after_success:
-        return Worth(doubt=FAINT)
+        return Worth(0.0 if outcome.mood == "transient" else FILLED.share, FAINT)
     return Worth(doubt=FAILED_AGAIN if outcome.mood == "bad" else DOUBTFUL)

@@ -13,6 +13,8 @@ from tests.guards.loop import (
     fresh,
     held_out,
     on_track,
+    plain_astray,
+    plain_on_track,
     recorded,
     reported,
     transcribed,
@@ -22,11 +24,11 @@ from tests.guards.loop import (
 from tests.guards.loop.evaluation import Row, evaluate, summary, table
 
 
-def _half(which: int) -> SimpleNamespace:
-    """Of the eighth set those whose names hash to it: nobody chose which may be looked at."""
+def _half(which: int, degenerate: Any, healthy: Any) -> SimpleNamespace:
+    """Of a set those whose names hash to it: nobody chose which may be looked at."""
     mine = [
         tuple(family for family in families_of if crc32(family.__name__.encode()) % 2 == which)
-        for families_of in (astray.DEGENERATE, on_track.HEALTHY)
+        for families_of in (degenerate.DEGENERATE, healthy.HEALTHY)
     ]
     return SimpleNamespace(DEGENERATE=mine[0], HEALTHY=mine[1])
 
@@ -40,8 +42,10 @@ SETS: Final[tuple[tuple[str, Any], ...]] = (
     ("5 recorded runs, transcribed", transcribed),
     ("6 after bug reports, for tuning", reported),
     ("7 after bug reports, kept away from the tuning", withheld),
-    ("8a of other harnesses, may be looked at", _half(0)),
-    ("8b of other harnesses, kept away from the tuning", _half(1)),
+    ("8a of other harnesses, may be looked at", _half(0, astray, on_track)),
+    ("8b of other harnesses, kept away from the tuning", _half(1, astray, on_track)),
+    ("9a of an independent judge, may be looked at", _half(0, plain_astray, plain_on_track)),
+    ("9b of an independent judge, kept away from the tuning", _half(1, plain_astray, plain_on_track)),
 )
 
 

@@ -149,9 +149,9 @@ def test_talking_without_doing_anything_is_seen():
 
 def test_a_tool_for_thinking_is_talking():
     run = trace(tools={"think": "read"})
-    for _ in range(14):
-        run.turn(Call("think", {"thought": words(run.rng, 6)}, "logged"))
-    assert said(run) == [("nudge", 6), ("kill", 14)]
+    for _ in range(24):
+        run.turn(Call("think", {"thought": words(run.rng, 9)}, "logged"))
+    assert said(run) == [("nudge", 6), ("kill", 18)]
 
 
 def test_the_same_answer_is_seen_sooner():
@@ -303,7 +303,7 @@ def test_edits_with_tests_between_them_are_no_loop_even_if_the_test_says_the_sam
 
 
 def test_edits_that_change_nothing_that_a_test_says_are_in_vain_in_the_end():
-    assert said(edits_and_tests(30)) == [("nudge", 36), ("kill", 52)]
+    assert said(edits_and_tests(30)) == [("nudge", 36), ("kill", 50)]
 
 
 def test_whatever_is_read_between_edits_and_tests_makes_them_worth_while():
