@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from anyio import CancelScope, Event, create_task_group
 from anyio.abc import TaskGroup
@@ -68,23 +68,18 @@ class Actor(ABC, Generic[M]):
         """Live until stopped, cancelled or failed; raise the failure. Only once."""
         if self._scope is not None:
             raise Bug(f"{type(self).__name__} lives once: make a new one for every start")
-        failure: BaseException | None = None
         try:
-            with CancelScope() as self._scope:
+            async with group_of_one() as self._tasks:
+                self._scope = self._tasks.cancel_scope
                 if self._ended.is_set():
                     return
-                async with create_task_group() as self._tasks:
-                    await self.started()
-                    ready.set()
-                    while True:
-                        await self.receive(await self._next())
-        except BaseExceptionGroup as group:
-            failure = sole(group)
+                await self.started()
+                ready.set()
+                while True:
+                    await self.receive(await self._next())
         finally:
             self._ended.set()
             self._mailbox.clear()
-        if failure is not None:
-            raise failure
 
     async def stop(self) -> None:
         """End it and wait until it has ended. Fine before the start, twice, and from its own ``receive``."""
@@ -132,15 +127,39 @@ async def running(run: Run) -> AsyncGenerator[None]:
         await run(ready)
         ready.set()
 
+    async with group_of_one() as host:
+        host.start_soon(live)
+        await ready.wait()
+        yield
+        host.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def living(actor: Actor[Any], among: TaskGroup) -> AsyncGenerator[None]:
+    """Have ``actor`` living in ``among`` beside the body, which is entered when it is ready; it has ended at the end.
+
+    Not below what is opened around the body: each scope around a task costs it something at every look whether it is
+    cancelled. A failure of it is raised by ``among``, which cancels the body.
+    """
+    ready = Event()
+    among.start_soon(actor.run, ready)
+    try:
+        await ready.wait()
+        yield
+    finally:
+        with CancelScope(shield=True):
+            await actor.stop()
+
+
+@asynccontextmanager
+async def group_of_one() -> AsyncGenerator[TaskGroup]:
+    """A task group that raises its only failure as it is."""
     failure: BaseException | None = None
     try:
-        async with create_task_group() as host:
-            host.start_soon(live)
-            await ready.wait()
-            yield
-            host.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        failure = sole(group)
+        async with create_task_group() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        failure = sole(errors)
     if failure is not None:
         raise failure
 

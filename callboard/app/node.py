@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from callboard.actors.actor import Run
+from callboard.actors.actor import Run, group_of_one, living
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
 from callboard.app.gates import worker_gates
@@ -71,6 +71,7 @@ def worker_child(
 
     async def run(ready: anyio.Event) -> None:
         async with (
+            group_of_one() as around,  # of all the rest, the runs stand below this alone
             open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
             worker_gates(bus, guarding, worker=settings.name) as gates,
             models(providers, _needed(agents), _others(agents)) as source,
@@ -82,7 +83,7 @@ def worker_child(
             about = {"prefix": at.subjects.prefix, "slots": str(settings.slots), **_about(agents, guarding)}
             async with (
                 announced(bus.connection, _service("callboard-worker", settings.name, about)),
-                worker,
+                living(worker, around),
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(fail_when_closed, bus.connection)

@@ -1,9 +1,9 @@
 """Actors: one message at a time, failures that surface, stops that are final."""
 
 import pytest
-from anyio import Event, create_task_group, fail_after, lowlevel, sleep_forever
+from anyio import CancelScope, Event, create_task_group, fail_after, lowlevel, sleep_forever
 
-from callboard.actors.actor import Actor, Address, MailboxFull, running
+from callboard.actors.actor import Actor, Address, MailboxFull, group_of_one, living, running
 from callboard.errors import Bug
 
 
@@ -195,3 +195,62 @@ async def test_running_returns_even_if_what_runs_ends_before_it_is_ready():
     with fail_after(20):
         async with running(at_once):
             pass
+
+
+async def test_an_actor_that_lives_among_others_ends_with_the_body():
+    actor = Recorder()
+    with fail_after(20):
+        async with group_of_one() as around:
+            async with living(actor, around):
+                assert actor.calls == ["started"]
+                assert not actor.side_ended.is_set()
+            assert actor.side_ended.is_set()
+
+
+async def test_what_an_actor_among_others_uses_is_open_until_it_has_ended_also_when_all_is_cancelled():
+    class Slow(Recorder):
+        async def _side(self) -> None:
+            try:
+                await sleep_forever()
+            finally:
+                with CancelScope(shield=True):
+                    for _ in range(5):
+                        await lowlevel.checkpoint()
+                self.calls.append("cleaned up")
+
+    actor = Slow()
+    with fail_after(20):
+        async with group_of_one() as around:
+            try:
+                async with living(actor, around):
+                    around.cancel_scope.cancel()
+                    await sleep_forever()
+            finally:
+                actor.calls.append("closed")
+    assert actor.calls == ["started", "cleaned up", "closed"]
+
+
+async def test_the_failure_of_an_actor_among_others_cancels_the_body_and_is_raised_as_it_is():
+    actor = Recorder()
+
+    async def live() -> None:
+        async with group_of_one() as around, living(actor, around):
+            actor.address.tell("fail")
+            await sleep_forever()
+
+    with fail_after(20), pytest.raises(ValueError, match="told to fail"):
+        await live()
+    assert actor.side_ended.is_set()
+
+
+async def test_a_group_of_one_leaves_several_failures_as_a_group():
+    async def fail() -> None:
+        raise ValueError("one of two")
+
+    async def live() -> None:
+        async with group_of_one() as group:
+            group.start_soon(fail)
+            group.start_soon(fail)
+
+    with fail_after(20), pytest.raises(BaseExceptionGroup):
+        await live()
