@@ -59,6 +59,10 @@ class Grant:
         """Its intent is written, and it starts now: told to those that need to know when. It must not block."""
 
 
+GRANT: Final = Grant()
+"""For a gate to which it does not matter how the effect goes: it is not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """It may not. A model call: asked again at ``retry_at``; else the run ends, with ``wrap_up`` after one more turn.
@@ -88,7 +92,6 @@ class Ending(NamedTuple):
     limits: Mapping[str, str] = _NONE
 
 
-_GRANT: Final = Grant()
 Answer: TypeAlias = Grant | Refusal
 ANSWERS: Final = (Grant, Refusal)
 
@@ -108,7 +111,7 @@ class RunGate(Protocol):
         ...
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
-        """Called once for everything granted, in the order of the endings, also when the run was cut off.
+        """Called once for every grant but ``GRANT``, in the order of the endings, also when the run was cut off.
 
         What is left to wait for is not cancelled.
         """
@@ -131,7 +134,9 @@ class Gates(Protocol):
 
 
 class NoGate:
-    """Implements ``RunGate`` and ``Gates``: everything may start."""
+    """Implements ``RunGate`` and ``Gates``: everything may start. For gates to inherit what they need not do."""
+
+    __slots__ = ()
 
     def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
         """Itself: it has no state."""
@@ -142,7 +147,7 @@ class NoGate:
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:  # noqa: ARG002 - the port's
         """Always."""
-        return _GRANT
+        return GRANT
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
         """Nobody counts."""

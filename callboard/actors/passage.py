@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import anyio
 
-from callboard.actors.gate import ANSWERS, Answer, Ask, Ending, Grant, RunGate
+from callboard.actors.gate import ANSWERS, GRANT, Answer, Ask, Ending, Grant, RunGate
 from callboard.bus.messages import Usage
 from callboard.clock import Clock
 
@@ -87,7 +87,7 @@ async def admitted(gate: RunGate, ask: Ask, *, within: float) -> Answer | None:
 
 async def ended(gate: RunGate, ask: Ask, grant: Grant, ending: Ending) -> None:
     """Tell the gates how it went. They hear all of it, also of an effect that is cancelled just now."""
-    rest = gate.done(ask, grant, ending)
+    rest = None if grant is GRANT else gate.done(ask, grant, ending)
     if rest is not None:
         with anyio.CancelScope(shield=True):
             await rest

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Never
+from typing import Final, Never, TypeAlias
 
 import anyio
 
-from callboard.actors.gate import ANSWERS, Answer, Ask, Ending, Gates, Grant, Refusal, RunGate
+from callboard.actors.accounts import tally
+from callboard.actors.gate import (
+    ANSWERS,
+    GRANT,
+    Answer,
+    Ask,
+    Ending,
+    Gates,
+    Grant,
+    NoGate,
+    Refusal,
+    RunGate,
+)
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Record
 from callboard.bus.subjects import RunKey
 
 _UNSTARTED: Final = Ending("unstarted")
-_NOTHING: Final = Grant().reserved
+_NOTHING: Final = GRANT.reserved
+_Each: TypeAlias = list[tuple[RunGate, Grant]]
+"""Who granted what, and is told how it went."""
 
 
 class Chain:
@@ -25,100 +39,110 @@ class Chain:
 
     def enter(self, key: RunKey) -> RunGate:
         """The gates of all parts."""
-        return _RunChain(tuple(part.enter(key) for part in self._parts))
+        gates = tuple(part.enter(key) for part in self._parts)
+        return _RunChain(gates, tuple(gate.folded for gate in gates if type(gate).folded is not NoGate.folded))
 
 
 @dataclass(frozen=True, slots=True)
 class _Granted(Grant):
     """What all of them granted. It comes back with ``done``, so that each gets its own."""
 
-    each: tuple[Grant, ...] = ()
+    each: Sequence[tuple[RunGate, Grant]] = ()
 
     def begin(self) -> None:
-        for grant in self.each:
+        for _, grant in self.each:
             grant.begin()
 
 
 @dataclass(frozen=True, slots=True)
 class _RunChain:
     gates: tuple[RunGate, ...]
+    looks: tuple[Callable[[int, Record | None], None], ...]
 
     def folded(self, sequence: int, record: Record | None) -> None:
-        for gate in self.gates:
-            gate.folded(sequence, record)
+        for look in self.looks:
+            look(sequence, record)
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
-        each: list[Grant] = []
-        for gate in self.gates:
+        each: _Each = []
+        gates = iter(self.gates)
+        for gate in gates:
             answer: Answer | Awaitable[Answer]
             try:
                 answer = gate.admit(ask)
             except Exception as error:  # noqa: BLE001 - it is raised when the others have given back what they granted
                 answer = _raised(error)
+            if answer is GRANT:
+                continue
             if not isinstance(answer, Grant):
-                return self._on(ask, each, answer)
-            each.append(answer)
-        return _Granted(_total(each), tuple(each))
+                return _go_on(ask, each, gate, answer, gates)
+            each.append((gate, answer))
+        return _granted(each)
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> Awaitable[None] | None:
         assert isinstance(grant, _Granted)
-        return self._told(ask, grant.each, ending)
+        return _tell(ask, reversed(grant.each), ending)
 
     async def leave(self, state: RunState) -> None:
         for gate in self.gates:
             await gate.leave(state)
 
-    async def _on(self, ask: Ask, each: list[Grant], answer: Answer | Awaitable[Answer]) -> Answer:
-        """Go on where a gate has refused, or thinks about it."""
-        granted = False
-        try:
-            while True:
-                said = answer if isinstance(answer, ANSWERS) else await answer
-                if isinstance(said, Refusal):
-                    return said
-                each.append(said)
-                if len(each) == len(self.gates):
-                    break
-                answer = self.gates[len(each)].admit(ask)
-            granted = True
-        finally:
-            if not granted and (rest := self._told(ask, each, _UNSTARTED)) is not None:
-                with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
-                    await rest
-        return _Granted(_total(each), tuple(each))
 
-    def _told(self, ask: Ask, each: Sequence[Grant], ending: Ending) -> Awaitable[None] | None:
-        """Tell those that granted ``each``, the last one first. The others hear of it although one raises."""
-        at = len(each)
-        rest: Awaitable[None] | None = None
-        while at and rest is None:
-            at -= 1
-            try:
-                rest = self.gates[at].done(ask, each[at], ending)
-            except Exception as error:  # noqa: BLE001 - it is raised
-                rest = _raised(error)
-        return None if rest is None else self._tell_on(rest, ask, each[:at], ending)
+async def _go_on(
+    ask: Ask, each: _Each, gate: RunGate | None, answer: Answer | Awaitable[Answer], gates: Iterator[RunGate]
+) -> Answer:
+    """Go on where ``gate`` has refused, or thinks about it; ``gates`` are those behind it."""
+    granted = False
+    try:
+        while gate is not None:
+            said = answer if isinstance(answer, ANSWERS) else await answer
+            if isinstance(said, Refusal):
+                return said
+            if said is not GRANT:
+                each.append((gate, said))
+            gate = next(gates, None)
+            if gate is not None:
+                answer = gate.admit(ask)
+        granted = True
+    finally:
+        if not granted and (rest := _tell(ask, reversed(each), _UNSTARTED)) is not None:
+            with anyio.CancelScope(shield=True):  # mostly because a later gate was cancelled while it waited
+                await rest
+    return _granted(each)
 
-    async def _tell_on(self, rest: Awaitable[None], ask: Ask, each: Sequence[Grant], ending: Ending) -> None:
+
+def _tell(ask: Ask, each: Iterator[tuple[RunGate, Grant]], ending: Ending) -> Awaitable[None] | None:
+    """Tell those that granted. The others hear of it although one raises."""
+    for gate, grant in each:
+        rest: Awaitable[None] | None
         try:
-            await rest
-        finally:
-            if (more := self._told(ask, each, ending)) is not None:
-                await more
+            rest = gate.done(ask, grant, ending)
+        except Exception as error:  # noqa: BLE001 - it is raised
+            rest = _raised(error)
+        if rest is not None:
+            return _tell_on(rest, ask, each, ending)
+    return None
+
+
+async def _tell_on(rest: Awaitable[None], ask: Ask, each: Iterator[tuple[RunGate, Grant]], ending: Ending) -> None:
+    try:
+        await rest
+    finally:
+        if (more := _tell(ask, each, ending)) is not None:
+            await more
 
 
 async def _raised(error: Exception) -> Never:
     raise error
 
 
-def _total(grants: Sequence[Grant]) -> Amount:
-    amounts = [grant.reserved for grant in grants if grant.reserved is not _NOTHING]
-    if len(amounts) <= 1:
-        return amounts[0] if amounts else _NOTHING
-    return Amount(
-        usd_micros=sum(amount.usd_micros for amount in amounts),
-        input_tokens=sum(amount.input_tokens for amount in amounts),
-        output_tokens=sum(amount.output_tokens for amount in amounts),
-        model_calls=sum(amount.model_calls for amount in amounts),
-        tool_calls=sum(amount.tool_calls for amount in amounts),
-    )
+def _granted(each: _Each) -> Grant:
+    reserved = _NOTHING
+    for _, grant in each:
+        if grant.reserved is not _NOTHING:
+            reserved = grant.reserved if reserved is _NOTHING else _sum(reserved, grant.reserved)
+    return _Granted(reserved, each) if each else GRANT
+
+
+def _sum(one: Amount, other: Amount) -> Amount:
+    return tally(one).plus(tally(other)).amount()

@@ -16,8 +16,7 @@ from typing import Final
 import anyio
 from pydantic import JsonValue, ValidationError
 
-from callboard.actors.gate import Answer, Ask, Ending, Grant, RunGate
-from callboard.actors.state import RunState
+from callboard.actors.gate import GRANT, Answer, Ask, NoGate, RunGate
 from callboard.bus.client import Connection, Reply
 from callboard.bus.guard_messages import GuardEvent, Pulse
 from callboard.bus.guard_words import Action, Missing, Mode
@@ -38,7 +37,6 @@ _SAID_AFTER: Final = 0.25
 _LOOK_SECONDS: Final = 0.5
 _SAID_EVERY: Final = 60.0
 _EVERYBODY: Final = "_"
-_GRANT: Final = Grant()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ async def holding(
 
 
 @dataclass(slots=True)
-class _RunHolds:
+class _RunHolds(NoGate):
     holds: Holds
     key: RunKey
     partition: int
@@ -155,13 +153,7 @@ class _RunHolds:
                     self.holds.warn(guard, ask)
         if self._closed and any(self._why(guard, ask) for guard in self._closed):
             return self._until_all_have_judged(ask)
-        return _GRANT
-
-    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
-        """Nothing was taken."""
-
-    async def leave(self, state: RunState) -> None:
-        """Nothing is left."""
+        return GRANT
 
     def _why(self, guard: _Awaited, ask: Ask) -> str:
         watermark = self.holds.pulses.watermark(guard.name, self.partition, self.holds.clock.monotonic())
@@ -170,7 +162,7 @@ class _RunHolds:
     async def _until_all_have_judged(self, ask: Ask) -> Answer:
         for guard in self._closed:
             await self._until_judged(guard, ask)
-        return _GRANT
+        return GRANT
 
     async def _until_judged(self, guard: _Awaited, ask: Ask) -> None:
         since, mark = self.holds.clock.monotonic(), ""

@@ -15,8 +15,7 @@ from typing import Any, Final
 
 import anyio
 
-from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
-from callboard.actors.state import RunState
+from callboard.actors.gate import GRANT, Answer, Ask, NoGate, Refusal, RunGate
 from callboard.bus.messages import Event, Problem, Record, RunKilled, RunPaused
 from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
@@ -30,7 +29,6 @@ from callboard.guards.speaking import Say
 
 _THROTTLE_SECONDS: Final = 1.0
 """For a ``throttle`` that does not say how long."""
-_GRANT: Final = Grant()
 _HINT: Final = "do something else; if it must be this, say why in your answer"
 
 
@@ -48,7 +46,7 @@ class ReducerGates:
 
 
 @dataclass(slots=True)
-class _RunReducers:
+class _RunReducers(NoGate):
     gates: ReducerGates
     key: RunKey
     _guards: tuple[Previewer, ...] | None = None
@@ -73,20 +71,14 @@ class _RunReducers:
         if self._guards is None:
             self._meet(tuple(_asked(self.gates.asked_of(ask.spec), ask.spec, self.key)))
         if not self._awake:
-            return _GRANT
+            return GRANT
         now = self.gates.clock.now()
         events = ahead(ask, self._last, now)
         judged = [each for guard in self._awake if (each := guard.judge(ask.call, events))]
         for each in judged:
             self.gates.say(ask.key.tenant, said(ask, each, at=now, sequence=self._last))
         acting = [each for each in judged if each.acts]
-        return self._act(ask, acting) if acting else _GRANT
-
-    def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
-        """It stands in the journal."""
-
-    async def leave(self, state: RunState) -> None:
-        """Nothing is left."""
+        return self._act(ask, acting) if acting else GRANT
 
     def _meet(self, guards: tuple[Previewer, ...]) -> None:
         self._guards = guards
@@ -103,12 +95,10 @@ class _RunReducers:
     def _rouse(self, events: Sequence[Event]) -> None:
         """Let those that ``events`` wake see all that has happened; forget it when nobody sleeps any more."""
         for guard in self._asleep:
-            for event in events:
-                if guard.guard.wakes(event):
-                    guard.awake = True
-                    self._catch_up(guard)
-                    self._sort()
-                    break
+            if any(map(guard.guard.wakes, events)):
+                guard.awake = True
+                self._catch_up(guard)
+                self._sort()
         if not self._asleep and self._guards is not None:
             self._kept.clear()
 
@@ -141,7 +131,7 @@ class _RunReducers:
             return refusal
         if wait:
             await anyio.sleep(min(wait, seconds_left(ask, self.gates.clock.now())))
-        return _GRANT  # a pause that was just appended holds the effect: no intent is written behind it
+        return GRANT  # a pause that was just appended holds the effect: no intent is written behind it
 
     async def _append(self, event: RunKilled | RunPaused, *, once: str = "") -> None:
         clock = self.gates.clock

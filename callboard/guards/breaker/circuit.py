@@ -41,7 +41,6 @@ OTHERS_FOR: Final = 86_400.0
 _AGAIN: Final = 1.0
 _JITTER: Final = 0.2
 _SLICES: Final = 12
-_WELL: Final = (0, 0)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -69,19 +68,25 @@ class Slice(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What one worker saw lately: the window in slices, and how many failed in a row."""
+    """What one worker saw lately: the window in slices, the last of them by itself, and how many failed in a row."""
 
-    slices: tuple[Slice, ...] = ()
+    past: tuple[Slice, ...] = ()
+    last: Slice = Slice(0)
     streak: int = 0
+    amiss: int = 0
+    """How many were slow, or failed, in the ``past``."""
+
+    @property
+    def is_well(self) -> bool:
+        """Was nothing amiss? So it is mostly."""
+        return not (self.amiss or self.last.failed or self.last.slow)
 
     @property
     def total(self) -> Slice:
         """The whole window."""
+        whole = (*self.past, self.last)
         return Slice(
-            0,
-            sum(each.calls for each in self.slices),
-            sum(each.failed for each in self.slices),
-            sum(each.slow for each in self.slices),
+            0, sum(each.calls for each in whole), sum(each.failed for each in whole), sum(each.slow for each in whole)
         )
 
     def evidence(self) -> Mapping[str, JsonValue]:
@@ -107,26 +112,27 @@ def lasts(circuit: Circuit, now: datetime) -> float:
 
 def ended_at(counts: Counts, settings: Breaker) -> datetime:
     """When the last call had ended at the latest."""
-    if not counts.slices:
+    if not counts.last.calls:
         return _NEVER
-    return datetime.fromtimestamp((counts.slices[-1].number + 1) * settings.window / _SLICES, UTC)
+    return datetime.fromtimestamp((counts.last.number + 1) * settings.window / _SLICES, UTC)
 
 
 def count(counts: Counts, what: Literal["good", "slow", "failed"], now: datetime, settings: Breaker) -> Counts:
     """``counts`` with one more end."""
     index = int(now.timestamp() / (settings.window / _SLICES))
-    *kept, last = counts.slices or (Slice(index),)
-    if last.number != index:  # a new slice: the oldest ones go
-        kept, last = [each for each in counts.slices if index - _SLICES < each.number < index], Slice(index)
-    failed, slow = what == "failed", what == "slow"
-    last = Slice(index, last.calls + 1, last.failed + failed, last.slow + slow)
-    return Counts((*kept, last), counts.streak + 1 if failed else 0)
+    past, (number, calls, failed, slow), streak, amiss = counts
+    if number != index:  # a new slice: the oldest ones go
+        past = tuple(each for each in (*past, counts.last) if index - _SLICES < each.number < index)
+        calls, failed, slow, amiss = 0, 0, 0, sum(each.failed + each.slow for each in past)
+    if what == "good":
+        return Counts(past, Slice(index, calls + 1, failed, slow), 0, amiss)
+    if what == "slow":
+        return Counts(past, Slice(index, calls + 1, failed, slow + 1), 0, amiss)
+    return Counts(past, Slice(index, calls + 1, failed + 1, slow), streak + 1, amiss)
 
 
 def tripped(counts: Counts, settings: Breaker) -> Cause:
     """Why these counts open a circuit, ``""`` if they do not."""
-    if all(each[2:] == _WELL for each in counts.slices):
-        return ""  # as mostly, and this is asked after each call
     total = counts.total
     if counts.streak >= settings.consecutive:
         return "streak"

@@ -14,14 +14,11 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from callboard.actors.actor import sole
-from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
-from callboard.actors.state import RunState
+from callboard.actors.actor import group_of_one
+from callboard.actors.gate import GRANT, Answer, Ask, Ending, Grant, NoGate, Refusal
 from callboard.actors.turns import Turns
 from callboard.bus.bus import Bus
-from callboard.bus.messages import Record
 from callboard.bus.ports import GuardLog, States, StateValue
-from callboard.bus.subjects import RunKey
 from callboard.clock import Clock
 from callboard.config.guards import Breaker
 from callboard.errors import BusError, StaleAppend
@@ -40,6 +37,7 @@ from callboard.guards.breaker.machine import (
     renewed,
     see,
     unclaimed,
+    went_well,
 )
 from callboard.guards.breaker.names import GUARD, Line, line, problem, said
 from callboard.guards.breaker.outcome import last_but_one, outcome
@@ -51,7 +49,8 @@ _BUCKET_SECONDS: Final = 1.0
 _WATCH_AGAIN: Final = 1.0
 _SWEEP: Final = 60.0
 _TRIES: Final = 8
-_GRANT: Final = Grant()
+_COUNTED: Final = Grant()
+"""The grant of a call whose end is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Probe(Grant):
     """The grant of the one call that finds out."""
 
 
-class BreakerGates:
+class BreakerGates(NoGate):
     """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``chance`` gives numbers from 0 to 1."""
 
     def __init__(
@@ -81,34 +80,28 @@ class BreakerGates:
         self._known: dict[tuple[str, ...], StateValue] = {}
         self._turns: dict[Line, Turns] = {}
 
-    def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
-        """Itself."""
-        return self
-
-    def folded(self, sequence: int, record: Record | None) -> None:
-        """It looks at no journal."""
-
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         """Refuse what goes over an open circuit, except for the one probe of the fleet."""
         if (at := line(ask)) is None:
-            return _GRANT
+            return GRANT
+        if self._view(at).circuit.phase == "closed":
+            return _COUNTED  # as mostly, and this is asked before each call
         decided = self._decide(at)
         return self._probe(at, decided) if isinstance(decided, Claim) else decided
 
     def done(self, ask: Ask, grant: Grant, ending: Ending) -> None:
         """Count it, and tell the others what it changes."""
-        if (at := line(ask)) is None:
-            return
-        probe = isinstance(grant, Probe)
+        at, probe = line(ask), isinstance(grant, Probe)
+        assert at is not None, "of what has none it is not told"
         what = outcome(ask, ending, slow_after=self._settings.slow_after)
+        view, now = self._view(at), self._clock.now()
+        if what == "good" and not probe and (after := went_well(view, now)) is not None:
+            self._views[at] = after
+            return
         end = Over(what, ending.seconds, probe=probe, last_but_one=last_but_one(ask))
-        view, new = over(self._view(at), end, self._clock.now(), chance=self._chance())
-        self._views[at] = view
+        self._views[at], new = over(view, end, now, chance=self._chance())
         if new is not None:
             self._tasks.start_soon(self._tell if probe else self._insist, at, new)
-
-    async def leave(self, state: RunState) -> None:
-        """It knows nothing of runs."""
 
     async def follow(self) -> None:
         """Learn what others put into the bucket, for ever."""
@@ -151,7 +144,7 @@ class BreakerGates:
             if await self._claim(at, decided.circuit):
                 return Probe()
             decided = self._decide(at)
-        return _GRANT
+        return _COUNTED
 
     def _decide(self, at: Line) -> Answer | Claim:
         view, decision = ask(self._view(at), self._clock.now(), chance=self._chance())
@@ -160,10 +153,10 @@ class BreakerGates:
             case Let(write):
                 if write is not None:
                     self._tasks.start_soon(self._tell, at, write)
-                return _GRANT
+                return _COUNTED
             case Hold(until):
                 if self._settings.mode != "enforce":
-                    return _GRANT
+                    return _COUNTED
                 return Refusal(GUARD, problem(at, view.circuit, until), retry_at=until)
             case Claim():
                 return decision
@@ -280,16 +273,13 @@ async def breakers(
     states: States, said: GuardLog, clock: Clock, *, settings: Breaker, worker: str, chance: Callable[[], float]
 ) -> AsyncGenerator[BreakerGates]:
     """The breakers of a worker over any bucket."""
-    try:
-        async with anyio.create_task_group() as tasks:
-            gates = BreakerGates(states, said, clock, settings=settings, worker=worker, tasks=tasks, chance=chance)
-            tasks.start_soon(gates.follow)
-            tasks.start_soon(gates.renew)
-            tasks.start_soon(gates.forget)
-            yield gates
-            tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as errors:
-        raise sole(errors) from None
+    async with group_of_one() as tasks:
+        gates = BreakerGates(states, said, clock, settings=settings, worker=worker, tasks=tasks, chance=chance)
+        tasks.start_soon(gates.follow)
+        tasks.start_soon(gates.renew)
+        tasks.start_soon(gates.forget)
+        yield gates
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
+from operator import add, ge, gt
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from callboard.actors.accounts import UNITS, ZERO, Tally, tally
@@ -24,7 +25,6 @@ Scope: TypeAlias = Literal["run", "agent", "tenant", "global"]
 TOOL: Final = Amount(tool_calls=1)
 HELD_BY_A_TOOL: Final = tally(TOOL)
 _TOOL_CALLS: Final = UNITS.index("tool_calls")
-_MODEL_UNITS: Final = range(_TOOL_CALLS)
 _WORDS: Final = {
     "input_tokens": "input tokens",
     "output_tokens": "output tokens",
@@ -125,10 +125,7 @@ def at_ease(ease: Ease, spent: Tally, needs: Tally) -> bool:
     free, quiet = ease
     if needs.tool_calls:
         return spent[_TOOL_CALLS] + needs[_TOOL_CALLS] <= free[_TOOL_CALLS]
-    for at in _MODEL_UNITS:
-        if spent[at] + needs[at] > free[at] or spent[at] >= quiet[at]:
-            return False
-    return spent[_TOOL_CALLS] < quiet[_TOOL_CALLS]
+    return not any(map(gt, map(add, spent, needs), free)) and not any(map(ge, spent, quiet))
 
 
 def refusal(found: Over, settings: BudgetSettings, *, wrap_up: bool) -> Refusal:

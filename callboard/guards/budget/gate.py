@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from callboard.actors.accounts import UNITS, ZERO, Tally, tally, used
 from callboard.actors.allowance import caps_of
-from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
+from callboard.actors.gate import Answer, Ask, Ending, Grant, NoGate, Refusal, RunGate
 from callboard.actors.state import RunState
 from callboard.bus.bus import Bus
 from callboard.bus.messages import Amount, Record, RunKilled, RunSteered
@@ -88,7 +88,7 @@ class BudgetGates:
 
 
 @dataclass(slots=True)
-class _RunBudget:
+class _RunBudget(NoGate):
     gates: BudgetGates
     key: RunKey
     _shared: SharedRun | None = None
@@ -98,9 +98,6 @@ class _RunBudget:
     _ease: Ease = NO_EASE
     _raised: Tally | None = None
     """What the run's caps were raised by when its ease was worked out."""
-
-    def folded(self, sequence: int, record: Record | None) -> None:
-        """The fold keeps the books."""
 
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         reserved = needs(ask)

@@ -16,14 +16,12 @@ from typing import Final
 import anyio
 from pydantic import JsonValue, ValidationError
 
-from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal, RunGate
-from callboard.actors.state import RunState
+from callboard.actors.gate import GRANT, Answer, Ask, Ending, Grant, NoGate, Refusal
 from callboard.bus.bus import Bus
 from callboard.bus.client import Connection, Reply
 from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.guard_words import Action
-from callboard.bus.messages import Problem, Record
-from callboard.bus.subjects import RunKey
+from callboard.bus.messages import Problem
 from callboard.clock import Clock
 from callboard.config.guards import RateLimit
 from callboard.config.times import duration, instant
@@ -56,10 +54,9 @@ _FROZEN: Final = 5.0
 _LONGEST: Final = 86_400.0
 """Seconds of quiet that a provider gets at most, whatever it asks for."""
 _SPARE: Final = 5.0
-_GRANT: Final = Grant()
 
 
-class RateGates:
+class RateGates(NoGate):
     """Implements ``Gates`` and, as it knows nothing of runs, ``RunGate``. ``limits``: see ``families``."""
 
     def __init__(
@@ -81,23 +78,13 @@ class RateGates:
         self._said: dict[str, float] = {}
         self._tokens = Calibration()
 
-    def enter(self, key: RunKey) -> RunGate:  # noqa: ARG002 - the port's
-        """Itself."""
-        return self
-
-    def folded(self, sequence: int, record: Record | None) -> None:
-        """It looks at no journal."""
-
-    async def leave(self, state: RunState) -> None:
-        """It keeps nothing of a run."""
-
     def admit(self, ask: Ask) -> Answer | Awaitable[Answer]:
         """Wait until the model's limit has room; refuse what would wait too long."""
         if ask.kind != "model" or ask.request is None:
-            return _GRANT
+            return GRANT
         line = line_of(self._limits, ask.request.model)
         if line is None:
-            return _GRANT
+            return GRANT
         take = wire.Take(
             id=_id(ask),
             line=line,

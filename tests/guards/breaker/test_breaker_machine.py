@@ -356,6 +356,33 @@ def test_counts_are_of_the_window():
     assert counts.evidence()["calls"] == counts.total.calls
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["good", "good", "slow", "failed"]), st.sampled_from([0.0, 1.0, 7.0, 70.0]))))
+def test_a_call_that_went_well_is_the_same_by_the_short_way_and_by_the_long_one(ends):
+    view, now = machine.View("w", SETTINGS, 30.0), T0
+    for what, seconds in ends:
+        now += timedelta(seconds=seconds)
+        well = machine.went_well(view, now)
+        long_way = machine.over(view, machine.Over("good", 1.0, probe=False), now, chance=0.5)
+        assert well is None or (well, None) == long_way
+        bad = view.circuit.phase != "closed" or view.counts.total.failed or view.counts.total.slow
+        assert bad or well is not None
+        view, _ = machine.over(view, machine.Over(what, 1.0, probe=False), now, chance=0.5)
+
+
+def test_a_call_that_went_well_may_be_the_one_that_shows_how_many_have_failed():
+    view = machine.View("w", Breaker(), 30.0)
+    for number in range(9):
+        what = "good" if number % 2 else "failed"
+        view, change = machine.over(view, machine.Over(what, 1.0, probe=False), T0, chance=0.5)
+        assert change is None
+    later = T0 + timedelta(seconds=20)
+    assert machine.went_well(view, later) is None
+    _, change = machine.over(view, machine.Over("good", 1.0, probe=False), later, chance=0.5)
+    assert change is not None
+    assert change.cause == "failures"
+
+
 # ---- forgetting -----------------------------------------------------------------------------------------------------
 def test_a_circuit_is_idle_some_time_after_its_last_call_and_its_last_change():
     fleet = Fleet(1, Random(0))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors.fold import EMPTY
-from callboard.actors.gate import Answer, Ask, Ending, Grant, Refusal
+from callboard.actors.gate import GRANT, Answer, Ask, Ending, Grant, Refusal
 from callboard.actors.passage import Passage, answer_of, ended
 from callboard.actors.state import RunState
 from callboard.bus.messages import Amount, Problem, Record, RunSteered
@@ -128,6 +128,26 @@ def made(kind: str, log: list[Any], at: int, *, waits: bool) -> Numbered:
 
 def reserving(micros: int) -> Scripted:
     return Scripted(Grant(Amount(usd_micros=micros, model_calls=1)))
+
+
+@pytest.mark.parametrize("kind", [Scripted, Prompt])
+async def test_a_part_that_does_not_mind_how_it_goes_is_not_told(kind):
+    parts = [kind(GRANT), kind(Grant(Amount(usd_micros=5))), kind(GRANT)]
+    gate = Chain(parts).enter(KEY)
+    granted = await answer_of(gate, ASK)
+    assert isinstance(granted, Grant)
+    assert granted.reserved == Amount(usd_micros=5)
+    await ended(gate, ASK, granted, Ending("done"))
+    assert [part.log[2:] for part in parts] == [[], [(Grant(Amount(usd_micros=5)), "done")], []]
+
+
+@pytest.mark.parametrize("kind", [Scripted, Prompt])
+async def test_a_chain_of_those_that_do_not_mind_does_not_mind_either(kind):
+    parts = [kind(GRANT), kind(GRANT)]
+    gate = Chain(parts).enter(KEY)
+    assert await answer_of(gate, ASK) is GRANT
+    await ended(gate, ASK, GRANT, Ending("done"))
+    assert [part.log[2:] for part in parts] == [[], []]
 
 
 async def test_a_chain_enters_all_and_lets_all_see_every_entry():
