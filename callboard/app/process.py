@@ -29,8 +29,8 @@ _GRACE_SECONDS: Final = 3.0
 """What a process gets to end by itself before it is killed."""
 
 _READY_SECONDS: Final = 120.0
-"""For a process. A worker imports libraries for six seconds of CPU, of which a busy or small machine may give little: one
-that was started again too early would never get there."""
+"""For a process. A worker imports libraries for six seconds of CPU, of which a busy or small machine may give little:
+one that was started again too early would never get there."""
 
 
 def process_name() -> str:
