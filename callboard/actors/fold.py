@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from callboard.actors import accounts, asking, inherited, relief
 from callboard.actors.state import Call, RunState, Timer
 from callboard.bus.messages import (
+    SIGNALS,
     TERMINAL,
     VERSION,
     BudgetRaised,
@@ -55,6 +56,8 @@ from callboard.bus.messages import (
 from callboard.bus.ports import Stored
 
 EMPTY = RunState()
+_NOTES: Final = frozenset({"run.steered", "budget.raised"})
+"""These have nothing but their record's id to tell their repetition by."""
 
 
 def replay(entries: Iterable[Stored], state: RunState = EMPTY) -> RunState:
@@ -74,12 +77,13 @@ def fold(state: RunState, sequence: int, record: Record | None) -> RunState:
     if record.v != VERSION:
         return state if state.terminal is not None else state.evolve(foreign=state.foreign or record.v)
     repeated = record.id in state.notes
+    told = False
     for event in record.events:
-        if not (repeated and isinstance(event, RunSteered | BudgetRaised)):
+        notes = event.type in _NOTES
+        told = told or notes
+        if not (repeated and notes):
             state = _apply(state, sequence, record.owner, event)
-    if any(isinstance(event, RunSteered | BudgetRaised) for event in record.events):
-        state = state.evolve(notes=state.notes | {record.id})
-    return state
+    return state.evolve(notes=state.notes | {record.id}) if told else state
 
 
 def foresee(state: RunState, owner: str, events: Iterable[Event]) -> RunState:
@@ -93,20 +97,9 @@ def foresee(state: RunState, owner: str, events: Iterable[Event]) -> RunState:
 def _apply(state: RunState, sequence: int, owner: str, event: Event) -> RunState:
     if state.terminal is not None:
         return _information(state, event)
+    if event.type in SIGNALS:
+        return _signal(state, sequence, event)
     match event:
-        case (
-            RunKilled()
-            | RunReleased()
-            | RunSteered()
-            | RunPaused()
-            | RunResumed()
-            | BudgetRaised()
-            | ChildFinished()
-            | TimerFired()
-            | SignalReceived()
-            | ToolResolved()
-        ):
-            return _signal(state, sequence, event)
         case RunCreated() if state.created is None and owner:
             return state.evolve(created=event)
         case RunClaimed() if owner and state.created is not None:

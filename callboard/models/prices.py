@@ -88,9 +88,8 @@ def missed_micros(choice: ModelChoice, missed: int, *, prompt: int, written: int
 def priced(choice: ModelChoice, usage: Usage) -> Usage:
     """``usage`` with its cost. Without a known price it stays as it is."""
     tariff = price_of(choice)
-    if tariff is None:
-        return usage
-    return replace(usage, cost_usd_micros=cost(tariff, usage))
+    micros = usage.cost_usd_micros if tariff is None else cost(tariff, usage)
+    return usage if micros == usage.cost_usd_micros else replace(usage, cost_usd_micros=micros)
 
 
 def worst_case(request: ChatRequest, last: int | None) -> Usage:
