@@ -130,7 +130,10 @@ async def record(
     if shared.json:
         shared.show({"run": run, "tenant": tenant, "file": str(to), "answers": len(cassette.calls)})
     else:
-        say(f"{len(cassette.calls)} answers of run {run} are in {to}: look at it before you share it")
+        found = f"{len(cassette.calls)} answers" if len(cassette.calls) > 1 else "1 answer"
+        say(
+            f"{found} of run {run} {'are' if len(cassette.calls) > 1 else 'is'} in {to}: look at it before you share it"
+        )
     return DONE
 
 
