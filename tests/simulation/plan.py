@@ -69,7 +69,7 @@ def draw(rng: random.Random) -> Plan:
         sweeps=sweeps,
         slow=maybe(0.05, 0.15, 0.3),
         lost=maybe(0.02, 0.08),
-        mute=maybe(0.3, 1.0),
+        mute=rng.choice((0.0, 0.3, 1.0)),  # what is heard at once hides what happens to those who do not hear
         unacked=maybe(0.1, 0.4),
         early=maybe(0.1, 0.5),
         full=maybe(0.1, 0.4),
