@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError
 
 from callboard.bus.messages import KNOWN, VERSION, Record, Resume, Task, UnknownEvent
 from callboard.bus.subjects import RunKey, TaskAddress
-from callboard.config.nesting import nests_deeper
+from callboard.config.nesting import DEEPEST, nests_deeper
 from callboard.errors import EntryTooLarge, InvalidMessage
 
 EVENTS: Final = "Cb-Events"
@@ -32,6 +32,8 @@ _BEGINNING: Final = 256
 """Bytes in which version, id and owner of a record have room."""
 DEPTH: Final = 100
 """How deep JSON may nest: less than what pydantic, jiter and the readers in other languages stand."""
+TASK_DEPTH: Final = DEEPEST + 1
+"""The same of a task: the entry that creates its run has more around the input."""
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -43,11 +45,11 @@ def encode(message: Record | Task | Resume) -> bytes:
         data = payload.encode()
     except (PydanticSerializationError, UnicodeError, RecursionError, ValueError) as error:
         raise InvalidMessage("bad_json", f"cannot be written as JSON: {error}") from error
-    limit = RECORD_BYTES if isinstance(message, Record) else TASK_BYTES
+    limit, deepest = (RECORD_BYTES, DEPTH) if isinstance(message, Record) else (TASK_BYTES, TASK_DEPTH)
     if len(data) > limit:
         raise EntryTooLarge(_too_large(len(data), limit))
-    if b"NaN" in data or b"Infinity" in data or b"\\ud" in data or _may_be_deep(data):
-        parse(data, limit=limit)
+    if b"NaN" in data or b"Infinity" in data or b"\\ud" in data or _may_be_deep(data, deepest):
+        parse(data, limit=limit, deepest=deepest)
     return data
 
 
@@ -100,7 +102,7 @@ def _wrapped(event: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 def decode_task(payload: bytes) -> Task | Resume:
     """A task's body; ``resume`` makes it a resume task. Raises ``InvalidMessage`` like ``decode_record``."""
-    value = _object(parse(payload, limit=TASK_BYTES))
+    value = _object(parse(payload, limit=TASK_BYTES, deepest=TASK_DEPTH))
     return _validated(Resume, value) if "resume" in value else _validated(Task, value)
 
 
@@ -126,7 +128,7 @@ def canonical(value: JsonValue) -> bytes:
         raise InvalidMessage("bad_json", f"cannot be written as JSON: {error}") from error
 
 
-def parse(payload: bytes, *, limit: int) -> JsonValue:
+def parse(payload: bytes, *, limit: int, deepest: int = DEPTH) -> JsonValue:
     """Strict JSON of at most ``limit`` bytes. Raises ``InvalidMessage``: ``too_large``, ``bad_json``."""
     if len(payload) > limit:
         raise InvalidMessage("too_large", _too_large(len(payload), limit))
@@ -136,8 +138,8 @@ def parse(payload: bytes, *, limit: int) -> JsonValue:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidMessage("bad_json", f"not JSON: {str(error)[:200]}") from error
-    if _may_be_deep(payload) and nests_deeper(value, DEPTH):
-        raise InvalidMessage("bad_json", f"nests deeper than {DEPTH}")
+    if _may_be_deep(payload, deepest) and nests_deeper(value, deepest):
+        raise InvalidMessage("bad_json", f"nests deeper than {deepest}")
     return value
 
 
@@ -177,8 +179,8 @@ def _refuse(constant: str) -> float:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse)
 
 
-def _may_be_deep(payload: bytes) -> bool:
-    return payload.count(b"[") + payload.count(b"{") > DEPTH
+def _may_be_deep(payload: bytes, deepest: int) -> bool:
+    return payload.count(b"[") + payload.count(b"{") > deepest
 
 
 def _base36(number: int) -> str:

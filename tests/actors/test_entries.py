@@ -20,7 +20,7 @@ from callboard.bus.messages import Content, RunClaimed, RunCompleted, RunCreated
 from callboard.bus.subjects import RunKey
 from callboard.config.nesting import DEEPEST
 from callboard.config.spec import AgentSpec, ModelChoice
-from callboard.errors import ToolError
+from callboard.errors import InvalidMessage, ToolError
 from callboard.models.port import ChatReply, ChatRequest, ToolCall, ToolOutcome, Usage
 from callboard.tools.tool import tool
 from tests.support.bus import bus_url, fresh_bus
@@ -66,6 +66,14 @@ async def test_an_end_that_does_not_fit_beside_what_waits_to_be_written_gets_an_
         assert not await owner.conclude(end)  # decide again
         assert await owner.conclude(end)
         assert {call.status for call in owner.state.calls.values()} == {"done"}
+
+
+async def test_the_deepest_task_that_is_taken_has_an_entry_and_a_deeper_one_is_refused_where_it_is_submitted() -> None:
+    async with fleet(scripted("a", {"text": "done"})) as board:
+        state = await board.over(await board.submit("a", nested(DEEPEST)))
+        assert (state.outcome, state.claims) == ("completed", 1)
+        with pytest.raises(InvalidMessage, match="deeper"):
+            await board.submit("a", nested(DEEPEST + 1))
 
 
 async def test_a_tool_result_that_json_has_no_word_for_is_told_to_the_model() -> None:

@@ -8,6 +8,7 @@ from callboard.bus.codec import (
     DEPTH,
     RECORD_BYTES,
     TASK_BYTES,
+    TASK_DEPTH,
     canonical,
     decode_record,
     decode_task,
@@ -199,9 +200,16 @@ def test_the_limits_of_depth_and_size_are_exact():
             value = [value]
         return value
 
-    encode(Task(input=nested(DEPTH - 1)))
+    encode(Task(input=nested(TASK_DEPTH - 1)))
     with pytest.raises(InvalidMessage, match="deeper"):
-        encode(Task.model_construct(input=nested(DEPTH)))
+        encode(Task.model_construct(input=nested(TASK_DEPTH)))
+    deep = b'{"input":' + b"[" * TASK_DEPTH + b"]" * TASK_DEPTH + b"}"
+    with pytest.raises(InvalidMessage, match="deeper"):
+        decode_task(deep)
+    signal = SignalReceived(name="n", value=nested(DEPTH - 3))
+    assert decode_record(encode(Record(id="a", events=(signal,)))).events == (signal,)
+    with pytest.raises(InvalidMessage, match="deeper"):
+        encode(Record(id="a", events=(signal.model_copy(update={"value": nested(DEPTH - 2)}),)))
     frame = len(encode(Task(input="")))
     assert len(encode(Task(input="x" * (TASK_BYTES - frame)))) == TASK_BYTES
     with pytest.raises(InvalidMessage, match="object store"):
