@@ -127,7 +127,10 @@ class SharedRun:
         if spent is None:
             return
         for book in self._passbooks.values():  # also of a cap that is no more
-            await book.project(spent[book.account.unit], at=state.sequence)
+            if state.outcome == "killed":  # others may have read that, and not what came late
+                await book.seal(spent[book.account.unit], at=state.sequence)
+            else:
+                await book.project(spent[book.account.unit], at=state.sequence)
         for account in () if self._passbooks else accounts:  # the run is not ours: somebody was lost on the way
             await self._take_over(account, self._claim, spent, state)
 

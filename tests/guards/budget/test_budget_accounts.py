@@ -10,7 +10,7 @@ from callboard.actors.accounts import ZERO
 from callboard.actors.fold import replay
 from callboard.actors.state import RunState
 from callboard.bus.bus import Bus, open_bus
-from callboard.bus.messages import Amount
+from callboard.bus.messages import Amount, ModelLateUsage, ModelRequested, RunKilled, Usage
 from callboard.bus.ports import Balance
 from callboard.guards.budget.core import Over
 from callboard.guards.budget.shared import Books, SharedRun
@@ -19,7 +19,7 @@ from tests.guards.budget.asks import KEY, ask, spec_of
 from tests.guards.budget.house import house, spender, uses
 from tests.support.bus import bus_url, fresh_bus
 from tests.support.fleet import CLOCK
-from tests.support.journals import claimed, journal
+from tests.support.journals import claimed, extend, journal
 
 HELD = Amount(usd_micros=500)
 
@@ -53,6 +53,22 @@ async def test_what_a_call_used_above_what_was_held_for_it_is_in_the_account_as_
         assert await balances(bus, accounts) == [Balance(0, 500)]
         await run.settle(asked, ZERO._replace(usd_micros=3_000))
         assert await balances(bus, accounts) == [Balance(3_000, 0)]
+
+
+@pytest.mark.parametrize("first", ["owner", "other"])
+async def test_what_the_owner_of_a_killed_run_knew_last_stands_whoever_else_looks_with_less(first: str) -> None:
+    """Its task is delivered once more: the other worker has read the kill, and not what came late."""
+    cut = journal(claimed(), ModelRequested(call="m1", attempt=1, reserved=HELD), ("", RunKilled(by="guard:budget")))
+    usage = Usage(cost_usd_micros=300)
+    late = extend(cut, ("", ModelLateUsage(call="m1", attempt=1, usage=usage)))
+    async with fresh_bus() as connection, open_bus(bus_url(), subjects=connection.subjects, name="t") as bus:
+        owner, asked, (accounts, _) = await taken(bus, tenant={"usd": 0.002})
+        await owner.settle(asked, ZERO._replace(usd_micros=300))
+        other = SharedRun(Books(bus.ledger, CLOCK, {}), KEY, "w2")
+        leaving = [(owner, replay(late)), (other, replay(cut))]
+        for run, state in leaving if first == "owner" else reversed(leaving):
+            await run.leave(state, accounts)
+        assert await balances(bus, accounts) == [Balance(300, 0)]
 
 
 async def test_a_call_that_one_account_refuses_holds_nothing_in_the_others() -> None:
