@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 
 from pydantic import JsonValue
 
-from callboard.bus.guard_messages import GuardEvent
 from callboard.bus.messages import Blob, Record, Resume, Task
 from callboard.bus.subjects import Lane, RunKey, TaskAddress
 
@@ -291,19 +290,4 @@ class Ledger(Protocol):
 
     async def accounts(self) -> Mapping[tuple[str, str], Balance]:
         """Every account there is, by tenant and name."""
-        ...
-
-
-class GuardLog(Protocol):
-    """Everything that guards said, kept for 30 days."""
-
-    async def publish(self, tenant: str, event: GuardEvent) -> None:
-        """Store ``event``; the same ``id`` again (of that tenant and guard) within two minutes stores nothing.
-
-        ``tenant`` is ``_`` for what concerns all of them.
-        """
-        ...
-
-    async def events(self, *, tenant: str = "*", guard: str = "*", after: int = 0) -> Sequence[tuple[str, GuardEvent]]:
-        """Those behind stream sequence ``after``, each with its tenant, oldest first."""
         ...

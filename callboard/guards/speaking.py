@@ -13,7 +13,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from callboard.bus.guard_messages import GuardEvent
-from callboard.bus.ports import GuardLog
+from callboard.bus.guard_ports import GuardLog
 from callboard.errors import BusError
 from callboard.log import get_logger
 

@@ -18,7 +18,8 @@ from callboard.actors.actor import group_of_one
 from callboard.actors.gate import GRANT, Answer, Ask, Ending, Grant, NoGate, Refusal
 from callboard.actors.turns import Turns
 from callboard.bus.bus import Bus
-from callboard.bus.ports import GuardLog, States, StateValue
+from callboard.bus.guard_ports import GuardLog
+from callboard.bus.ports import States, StateValue
 from callboard.clock import Clock
 from callboard.config.guards import Breaker
 from callboard.errors import BusError, StaleAppend

@@ -11,8 +11,9 @@ from typing import Final
 
 import anyio
 
+from callboard.bus.guard_ports import GuardLog
 from callboard.bus.messages import TERMINAL, Record
-from callboard.bus.ports import GuardLog, Journals
+from callboard.bus.ports import Journals
 from callboard.bus.subjects import RunKey
 from callboard.errors import BusError, BusUnreachable
 from callboard.guards.sidecar.deeds import Deed
