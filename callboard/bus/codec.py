@@ -66,7 +66,7 @@ def _record(record: Record) -> str:
 
 
 def is_by(payload: bytes, owner: str) -> bool:
-    """Is it an entry that ``encode`` made of a record of ``owner``? Costs next to nothing: it looks at its beginning."""
+    """Is it an entry that ``encode`` made of a record of ``owner``? Costs nearly nothing: it looks at its beginning."""
     return bool(owner) and f'"owner":"{owner}"'.encode() in payload[:_BEGINNING]
 
 

@@ -59,8 +59,8 @@ class ModelRequested(Message):
     """Intent: a model call may start within the start window. ``attempt`` counts from 1.
 
     ``reserved`` is the most it may cost; it is charged in full if nobody ever learns what the call used. ``wrap_up``:
-    the last turn, which calls no tools, of a run whose budget is used up. ``priced_by``: where the price is from, and of
-    which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why no
+    the last turn, which calls no tools, of a run whose budget is used up. ``priced_by``: where the price is from, and
+    of which day; empty if nobody knows one. ``entry``: the model's place in the agent's models, ``instead``: why no
     earlier one was asked. Only a call for a ``turn`` is one of the agent's turns. ``prefix``: what prompt caches go by.
     """
 
