@@ -24,4 +24,4 @@ def test_every_setting_of_the_page_has_its_true_default() -> None:
 def test_the_page_has_every_part_that_may_have_changed_in_the_order_of_its_search() -> None:
     parts = re.findall(r"^\| `(\w+)` \| .* \| `(?:warn|observe)` \|$", PAGE, re.MULTILINE)
     assert sorted(parts) == sorted(get_args(Cause))
-    assert parts == ["model", "tools", "system", "relieved", "history", "time", "lost"]
+    assert parts == ["model", "tools", "output", "system", "relieved", "history", "time", "lost"]
