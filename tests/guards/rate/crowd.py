@@ -106,7 +106,7 @@ async def _processes(crowd: Crowd, *there: str) -> AsyncGenerator[Process]:
         try:
             assert process.stdout is not None
             ready = 0
-            with anyio.fail_after(60):
+            with anyio.fail_after(120):
                 async for text in TextReceiveStream(process.stdout):
                     if (ready := ready + text.count("ready")) == WORKERS:
                         break
