@@ -172,8 +172,8 @@ async def _probe(models: Models, choice: ModelChoice) -> Finding:
         timeout=PROBED_WITHIN,
     )
     try:
+        model = await anyio.to_thread.run_sync(models.open, small)  # importing its library is not its provider's doing
         with anyio.fail_after(PROBED_WITHIN):
-            model = await anyio.to_thread.run_sync(models.open, small)
             async with aclosing(model.stream(request)) as stream:
                 async for piece in stream:
                     if isinstance(piece, ChatReply):
