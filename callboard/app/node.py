@@ -67,7 +67,7 @@ def worker_child(
     providers: Providers = NO_PROVIDERS,
     models: OpenModels = opened_models,
 ) -> Run:
-    """A worker on a connection of its own (echo off: its own appends are no hints). Drains and ends on ``leaving``."""
+    """A worker on a connection of its own. Drains and ends on ``leaving``."""
 
     async def run(ready: anyio.Event) -> None:
         async with (
