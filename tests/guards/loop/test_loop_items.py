@@ -209,6 +209,13 @@ def test_answers_that_differ_from_one_new_question_to_the_next_tell_something():
     assert "kill" not in actions(run)
 
 
+def test_another_number_for_each_question_is_an_answer():
+    run = run_of({"count": "read"})
+    for n in range(40):
+        run.turn(Call("count", {"of": f"{words(run.rng, 3)} {n}"}, f"{n * 7} of them are in store"))
+    assert said(run) == []
+
+
 @pytest.mark.parametrize("unit", ["court ", "\u52a0\u6cb9\uff01"])
 def test_one_word_over_and_over_is_a_repetition_and_a_column_of_it_is_none(unit):
     assert repeated(unit * 300) >= 64
