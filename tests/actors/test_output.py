@@ -19,6 +19,7 @@ from callboard.actors.decide import decide
 from callboard.actors.ending import REPAIRS
 from callboard.actors.fold import replay
 from callboard.actors.output import Fit, Unfit, checked, failure, rejected
+from callboard.actors.said_json import said_json
 from callboard.bus.messages import (
     Blob,
     Content,
@@ -31,7 +32,9 @@ from callboard.bus.messages import (
     RunSteered,
 )
 from callboard.bus.subjects import RunKey
+from callboard.config.nesting import DEEPEST
 from callboard.config.spec import AgentSpec, ModelChoice
+from callboard.errors import InvalidMessage
 from callboard.models.port import AssistantTurn, SteerNote, UserText
 from tests.support.journals import PROBLEM, T0, claimed, few, journal
 
@@ -258,3 +261,10 @@ def test_a_run_asks_three_times_at_most_and_its_result_is_always_valid(texts: li
             break
         entries.append(verdict)
     assert asked <= 1 + REPAIRS
+
+
+def test_data_that_nests_deeper_than_a_journal_can_keep_is_no_answer():
+    assert said_json("[" * DEEPEST + "]" * DEEPEST)
+    for levels in (DEEPEST + 1, DEEPEST + 9, DEEPEST + 99):
+        with pytest.raises(InvalidMessage, match="deeper"):
+            said_json("[" * levels + ",".join(["[]"] * 20) + "]" * levels)

@@ -280,7 +280,11 @@ def test_a_run_that_wraps_up_asks_for_no_summary() -> None:
     assert (ended.event.problem, ended.event.guard) == (denied.problem, "budget")
     assert ended.event.partial == Content(value="talk " * 60)
     roomy = SPEC.model_copy(update={"model": MODEL.model_copy(update={"context": 9_000})})
-    assert decide(talked(denied), roomy, T0, run=KEY) == CallModel("m11", 1, wrap_up=True)
+    last = CallModel("m11", 1, wrap_up=True)
+    assert decide(talked(denied), roomy, T0, run=KEY) == last
+    request = request_of(talked(denied), last, MODEL, spec=SPEC, given="go", run=KEY.run, timeout=9)
+    assert (request.tools, request.may_call, request.output) == (SPEC.tools, False, None)
+    assert "no tool can be called any more" in request.messages[-1].text
 
 
 def test_the_request_for_a_summary_is_a_record_that_fits_the_model_that_makes_it() -> None:
