@@ -120,8 +120,8 @@ def test_the_last_line_of_the_check_is_the_closing_line_of_pytest(line: str) -> 
 def test_the_check_fails_and_shows_the_output_when_a_step_fails(capsys: pytest.CaptureFixture[str]) -> None:
     good = check.Step("good", (sys.executable, "-c", "print('silent')"))
     bad = check.Step("bad", (sys.executable, "-c", "import sys; print('why'); sys.exit(3)"))
-    assert check.report([check.run(good), check.run(bad)]) == 1
-    assert check.report([check.run(good)]) == 0
+    assert check.report([check.told(check.run(each)) for each in (good, bad)], 1.0) == 1
+    assert check.report([check.told(check.run(good))], 1.0) == 0
     shown = capsys.readouterr().out
     assert "    why" in shown
     assert "silent" not in shown
