@@ -1,8 +1,7 @@
 # Everything here needs Python 3.11+ and make, nothing else: the first target that needs an environment builds it.
 BIN := .venv/bin
 READY := .venv/.ready
-# A third of their time tests wait for processes and servers: three at a time keep two cores busy.
-PYTEST := -m pytest -n 3 --dist worksteal -m "not cluster"
+PYTEST := -m pytest -n 2 --dist worksteal -m "not cluster"
 PROOFS := tests/model tests/simulation
 
 .PHONY: help demo runaway test check bench fmt docs chaos cluster clean
