@@ -187,4 +187,4 @@ def _turn(bus: Bus, number: int) -> Record:
 
 
 def _record(bus: Bus, *events: object, owner: str = "") -> Record:
-    return Record(id=bus.clock.new_id(), owner=owner, at=bus.clock.now(), events=events)  # type: ignore[arg-type]
+    return Record(id=bus.clock.new_id(), owner=owner, at=bus.clock.now(), events=events)
