@@ -37,8 +37,11 @@ def end(reason: str | None = "end_turn", **usage: Any) -> list[Any]:
     return [{"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}, {"type": "message_stop"}]
 
 
+BODY = {"model": "claude", "messages": []}
+
+
 def heard(*events: Any) -> tuple[list[Delta | None], Answer]:
-    answer = Answer()
+    answer = Answer(BODY)
     return [answer.hear(event) for event in events], answer
 
 
@@ -155,8 +158,15 @@ def test_what_is_said_beside_the_text_is_a_sign_of_life_and_has_its_size() -> No
 
 
 def test_what_is_not_known_yet_is_passed_over() -> None:
-    got = reply(*spoken("x"), {"type": "new"}, delta(0, "new_delta", new=1), *end(output_tokens=None))
-    assert (got.text, got.usage) == ("x", Usage())
+    got = reply(*spoken("x"), {"type": "new"}, delta(0, "new_delta", new=1), *end(output_tokens=3))
+    assert (got.text, got.usage) == ("x", Usage(output_tokens=3))
+
+
+@pytest.mark.parametrize("told", [{}, {"input_tokens": 0, "output_tokens": 0}])
+def test_a_call_that_a_compatible_server_has_not_counted_is_charged_by_its_bytes(told: dict[str, int]) -> None:
+    begun = {"type": "message_start", "message": {"usage": told}}
+    got = reply(begun, *spoken("Hello"), *called('{"a": 1}', index=1), *end("tool_use", **told))
+    assert got.usage == Usage(input_tokens=-(-len(to_json(BODY)) // 2), output_tokens=7)
 
 
 @pytest.mark.parametrize(

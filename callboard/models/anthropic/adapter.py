@@ -64,7 +64,8 @@ class AnthropicModel:
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta | ChatReply, None]:
         """See ``ChatModel``. The HTTP stream is closed when this generator is, before anything else happens."""
-        body, answer = body_of(request), Answer()
+        body = body_of(request)
+        answer = Answer(body)
         stream: AsyncStream[object] | None = None
         limits: Mapping[str, str] = _NONE
         try:

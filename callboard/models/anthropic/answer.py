@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from callboard.errors import ModelError
 from callboard.models.anthropic.history import Block, as_object
 from callboard.models.port import MOST_TOKENS, ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.uncounted import estimated
 from callboard.models.written import json_in
 
 _STOPS: Final[Mapping[str, Stop]] = {
@@ -54,9 +55,10 @@ class _Growing:
 
 
 class Answer:
-    """Hears the events of one stream in order. What is not known yet is passed over."""
+    """Hears the events of the stream that ``body`` has asked for, in order. What is not known yet is passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, body: Mapping[str, JsonValue]) -> None:
+        self._body = body
         self._blocks: dict[int, _Growing] = {}
         self._usage: dict[str, int] = {}
         self._stop: str | None = None
@@ -87,8 +89,13 @@ class Answer:
         signed = any(block.began["type"] not in _PLAIN for block, _ in heard)
         stop = _STOPS.get(str(self._stop), "tool_use" if calls else "end")
         kept = tuple[JsonValue, ...](_whole(block, arguments) for block, arguments in heard) if signed else ()
-        usage = Usage(**{_TOKENS[name]: count for name, count in self._usage.items()})
-        return ChatReply(text, calls, usage, stop, kept, limits)
+        return ChatReply(text, calls, self._counted(blocks), stop, kept, limits)
+
+    def _counted(self, blocks: Sequence[_Growing]) -> Usage:
+        """The usage as it was told. Some compatible servers tell none, or 0: an estimate then."""
+        if any(self._usage.values()):
+            return Usage(**{_TOKENS[name]: count for name, count in self._usage.items()})
+        return estimated(self._body, "".join(block.text(name) for block in blocks for name in _GROWING.values()))
 
     def _hear(self, event: Any) -> Delta | None:
         kind = event["type"]

@@ -9,8 +9,9 @@ from pydantic import JsonValue
 
 from callboard.models.openai.chat_calls import GrowingCalls
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.openai.reading import END, mapping, sequence, text, unseen, usage
 from callboard.models.port import ChatReply, Delta, Stop, TextDelta, Usage
+from callboard.models.uncounted import estimated
 
 _STOPS: Final[Mapping[str, Stop]] = {"length": "max_tokens", "content_filter": "content_filter"}
 _THOUGHTS: Final = ("reasoning_content", "reasoning")

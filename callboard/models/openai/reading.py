@@ -11,7 +11,6 @@ from pydantic_core import to_json
 from callboard.models.port import MOST_TOKENS, ChatReply, Delta, Unseen, Usage
 from callboard.models.written import json_in
 
-_BYTES_PER_TOKEN: Final = 2
 END: Final = object()
 """In the place of an event: the stream is over."""
 
@@ -85,8 +84,3 @@ def usage(total: object, cached: object, written: object, *, output: object) -> 
     if not (count(total) or count(output)):
         return None
     return Usage(max(0, count(total) - read - wrote), count(output), read, written_tokens=wrote)
-
-
-def estimated(body: Mapping[str, JsonValue], said: str) -> Usage:
-    """For servers that do not count: two bytes a token, which measured is too few for hardly any text."""
-    return Usage(-(-len(to_json(body)) // _BYTES_PER_TOKEN), -(-len(said.encode()) // _BYTES_PER_TOKEN))

@@ -9,8 +9,9 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.models.openai.failures import reported, truncated
-from callboard.models.openai.reading import END, arguments, estimated, mapping, sequence, text, unseen, usage
+from callboard.models.openai.reading import END, arguments, mapping, sequence, text, unseen, usage
 from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Usage
+from callboard.models.uncounted import estimated
 
 _TEXT: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _UNSEEN: Final = {
