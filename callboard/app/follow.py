@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,7 +65,6 @@ class _Tree:
         self._group = group
         self._followed: dict[str, tuple[Run, int]] = {}
         self._told: set[str] = set()
-        self._over = False
 
     async def hear(self, verdicts: AsyncIterator[KeptEvent]) -> None:
         """Tell what closed guards say from now on."""
@@ -90,7 +89,6 @@ class _Tree:
                 child = self._board.run(event.event.child, tenant=run.tenant)
                 self._group.start_soon(self.follow, child, depth + 1)
         if depth == 0:
-            self._over = True
             self._send.close()
 
     async def _tell(self, *events: GuardEvent) -> None:
@@ -100,7 +98,7 @@ class _Tree:
                 await self._pass_on(TreeEvent(*self._followed[event.run], event))
 
     async def _pass_on(self, event: TreeEvent) -> None:
-        if not self._over:  # children, and guards, may have something to say behind the end
+        with suppress(anyio.ClosedResourceError):  # children, and guards, may have something to say behind the end
             await self._send.send(event)
 
 
