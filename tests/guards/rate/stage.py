@@ -67,12 +67,13 @@ class Board:
                 await anyio.sleep(0.01)
 
     async def shared(self, worker: int = 0) -> Grant:
-        """Ask until the shared limiter lets a call go."""
+        """Ask until the shared limiter lets a call go; it is over for all when this returns."""
         with anyio.fail_after(20):
             while True:
                 grant = await self.gates[worker].admit(ASK)
                 assert isinstance(grant, Grant)
                 await self.gates[worker].done(ASK, grant, Ending("unstarted"))
+                await self.buses[worker].connection.barrier()
                 if grant.shared:
                     return grant
                 await anyio.sleep(0.05)

@@ -144,7 +144,7 @@ async def test_a_provider_that_wants_quiet_gets_it_from_all_workers():
         await here.shared()
         grant = await here.gates[0].admit(ASK)
         await here.gates[0].done(ASK, grant, Ending("failed", 0.1, error="model_rate", retry_after=100.0))
-        await here.bus.connection.barrier()
+        await here.buses[0].connection.barrier()
         refusal = await here.gates[1].admit(ASK)
         assert isinstance(refusal, Refusal)
         left = (refusal.retry_at - SystemClock().now()).total_seconds()
