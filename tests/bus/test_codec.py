@@ -94,6 +94,23 @@ def test_an_entry_says_at_its_beginning_whose_it_is(record, mine, other):
     assert not is_by(payload, "")
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"owner":"o1","type":"run.killed"}',
+        b'{"type":"signal.received","name":"go","value":{"owner":"o1"}}',
+        b'{"v":1,"id":"a","events":[{"type":"signal.received","name":"go","value":{"owner":"o1"}}]}',
+        b'{"v":1,"id":"a","at":"2026-11-21T12:00:00+00:00","events":[{"type":"run.killed","owner":"o1"}]}',
+        b'{"v":1,"id":"a","owner":"o1',
+        b'"owner":"o1"',
+    ],
+)
+def test_what_somebody_else_writes_about_an_owner_is_not_by_it(payload):
+    assert is_by(b'{"v":1,"id":"a","owner":"o1","events":[]}', "o1")
+    assert not is_by(payload, "o1")
+    assert not is_by(b'{"v":1,"id":"a","owner":"","events":[]}', ""), "nobody is its owner"
+
+
 def test_an_encoded_record_is_compact_and_keeps_its_types():
     record = Record(id="a", events=(RunKilled(), RunKilled(reason="x")))
     assert encode(record) == (b'{"v":1,"id":"a","events":[{"type":"run.killed"},{"type":"run.killed","reason":"x"}]}')
