@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import to_json
 
 from callboard.models.port import Usage
-
-_BYTES_PER_TOKEN: Final = 2
+from callboard.models.tokens import BYTES, most_tokens
 
 
 def estimated(body: Mapping[str, JsonValue], said: str) -> Usage:
-    """Of the request ``body`` and of what was ``said``: two bytes a token, too few tokens for hardly any text."""
-    written = said.encode("utf-8", "replace")
-    return Usage(-(-len(to_json(body)) // _BYTES_PER_TOKEN), -(-len(written) // _BYTES_PER_TOKEN))
+    """Of the request ``body`` and of what was ``said``, by their bytes: too few tokens for hardly any text."""
+    return Usage(most_tokens(len(to_json(body))), most_tokens(BYTES.text(said)))
