@@ -130,10 +130,9 @@ async def record(
     if shared.json:
         shared.show({"run": run, "tenant": tenant, "file": str(to), "answers": len(cassette.calls)})
     else:
-        found = f"{len(cassette.calls)} answers" if len(cassette.calls) > 1 else "1 answer"
-        say(
-            f"{found} of run {run} {'are' if len(cassette.calls) > 1 else 'is'} in {to}: look at it before you share it"
-        )
+        count = len(cassette.calls)
+        found = "1 answer of run {} is" if count == 1 else f"{count} answers of run {{}} are"
+        say(f"{found.format(run)} in {to}: look at it before you share it")
     return DONE
 
 
