@@ -31,7 +31,7 @@ async def serve(url: str, name: str, slots: str, provider: str) -> None:
     served = asking()
     choices = [choice for code in served.values() for choice in code.spec.models]
     async with (
-        open_bus(url, name=name, echo=False) as bus,
+        open_bus(url, name=name) as bus,
         worker_gates(bus, Guarding(), worker=name) as gates,
         opened_models(providers(provider), choices) as models,
         anyio.create_task_group() as group,

@@ -59,7 +59,7 @@ def _from(module: str) -> Callable[..., Awaitable[None]]:
 
 async def _work_unguarded(url: str, name: str, prefix: str) -> None:
     subjects = Subjects(prefix)
-    async with open_bus(url, subjects=subjects, name=name, echo=False) as bus, anyio.create_task_group() as group:
+    async with open_bus(url, subjects=subjects, name=name) as bus, anyio.create_task_group() as group:
         group.start_soon(Worker(agents(), ports(bus), name=name, ack_wait=bus.ack_wait).run, anyio.Event())
         print("ready", flush=True)
         await anyio.sleep_forever()

@@ -72,7 +72,7 @@ def worker_child(
     async def run(ready: anyio.Event) -> None:
         async with (
             group_of_one() as around,  # of all the rest, the runs stand below this alone
-            open_bus(at.urls, subjects=at.subjects, name=settings.name, echo=False) as bus,
+            open_bus(at.urls, subjects=at.subjects, name=settings.name) as bus,
             worker_gates(bus, guarding, worker=settings.name) as gates,
             models(providers, _needed(agents), _others(agents)) as source,
         ):

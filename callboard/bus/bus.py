@@ -65,7 +65,6 @@ async def open_bus(
     *,
     subjects: Subjects = _DEFAULT_SUBJECTS,
     name: str,
-    echo: bool = True,
     clock: Clock = _SYSTEM_CLOCK,
     replicas: int | None = None,
 ) -> AsyncGenerator[Bus]:
@@ -73,7 +72,7 @@ async def open_bus(
 
     Raises ``BusUnreachable`` and ``BusRefused`` like ``connect`` and ``reconcile``.
     """
-    async with connect(url, subjects=subjects, name=name, echo=echo) as connection:
+    async with connect(url, subjects=subjects, name=name) as connection:
         replicas = await _reconciled(connection, replicas)
         async with open_pulls(connection) as pulls:
             yield _bus(connection, pulls, clock, in_cluster=replicas > 1)

@@ -147,11 +147,11 @@ class Connection:
         """A fresh subject for replies."""
         return f"_INBOX.{secrets.token_hex(11)}"
 
-    async def open(self, servers: Sequence[str], *, name: str, echo: bool, timeout: float) -> None:
+    async def open(self, servers: Sequence[str], *, name: str, timeout: float) -> None:
         """Connect and check that the server will do. ``connect`` calls this."""
         try:
             with anyio.fail_after(timeout):
-                await self._client.open(list(servers), name=name, echo=echo)
+                await self._client.open(list(servers), name=name)
         except TimeoutError as error:
             raise self._unreachable(timeout) from error
         self._client.route(f"{self._inbox}*", self._answer)
@@ -258,18 +258,17 @@ async def connect(
     *,
     subjects: Subjects = DEFAULT_SUBJECTS,
     name: str,
-    echo: bool = True,
     timeout: float = 5.0,
 ) -> AsyncGenerator[Connection]:
     """A connection to the server (or one of the servers) at ``url``; closed at the end of the context.
 
-    ``echo=False`` keeps this connection's own publishes from its own subscriptions. Raises ``BusUnreachable`` if no
-    server answers within ``timeout`` seconds, ``BusRefused`` for one that is too old or has no JetStream.
+    Raises ``BusUnreachable`` if no server answers within ``timeout`` seconds, ``BusRefused`` for one that is too old or
+    has no JetStream.
     """
     servers = [url] if isinstance(url, str) else list(url)
     connection = Connection(subjects, shown=", ".join(map(_without_secrets, servers)))
     try:
-        await connection.open(servers, name=name, echo=echo, timeout=timeout)
+        await connection.open(servers, name=name, timeout=timeout)
         yield connection
     finally:
         await connection.close()

@@ -84,13 +84,12 @@ class MendedClient(Client):
         self._hooks = hooks
         self._corked = False
 
-    async def open(self, servers: list[str], *, name: str, echo: bool) -> None:
+    async def open(self, servers: list[str], *, name: str) -> None:
         """Connect; tries for ever, so the caller sets the deadline."""
         try:
             await self.connect(  # pyright: ignore[reportUnknownMemberType]
                 servers,
                 name=name,
-                no_echo=not echo,
                 error_cb=self._on_error,
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,

@@ -31,7 +31,7 @@ async def test_a_parent_that_finds_the_queue_full_leaves_its_slot_to_others_and_
     child = scripted("child", {"text": "seven"})
     async with (
         fleet(function(parent), function(other), child, workers=0) as board,
-        open_bus(bus_url(), subjects=board.subjects, name="w", echo=False) as bus,
+        open_bus(bus_url(), subjects=board.subjects, name="w") as bus,
     ):
         key = await board.submit("parent", None, lane="high")
         await board.submit("other", None)

@@ -116,7 +116,7 @@ async def test_a_run_whose_gates_never_answer_fails_at_its_deadline(agent: str) 
 
     async with (
         fleet(scripted("asks", {"text": "x"}), function(steps), workers=0) as board,
-        open_bus(bus_url(), subjects=board.subjects, name="gated", echo=False) as own,
+        open_bus(bus_url(), subjects=board.subjects, name="gated") as own,
         Worker(board.agents, replace(ports(own), gates=Closed()), name="gated"),
     ):
         state = await board.over(await board.submit(agent, "x", deadline=in_seconds(1)))

@@ -32,7 +32,7 @@ async def deaf_worker(board: Fleet) -> Worker:
 
     async def live() -> None:
         async with (
-            open_bus(bus_url(), subjects=board.subjects, name="deaf", echo=False) as bus,
+            open_bus(bus_url(), subjects=board.subjects, name="deaf") as bus,
             Worker(board.agents, replace(ports(bus), hints=NoHints()), name="deaf") as deaf,
         ):
             box.append(deaf)

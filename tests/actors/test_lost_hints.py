@@ -28,7 +28,7 @@ async def test_a_kill_that_came_while_the_worker_was_cut_off_stops_its_model_cal
     slow = scripted("slow", {"text": "late", "delay": 60})
     async with (
         embedded_server(tmp_path, durability="relaxed") as server,
-        open_bus(server.url, name="w", echo=False) as bus,
+        open_bus(server.url, name="w") as bus,
         Worker({"slow": slow}, ports(bus), name="w") as worker,
     ):
         async with open_bus(server.url, name="client") as client:

@@ -59,7 +59,7 @@ async def test_a_task_that_comes_alone_leaves_the_others_waiting_where_they_wait
     agents = {each.spec.name: function(each) for each in (a, b, c)}
     async with (
         fresh_bus() as connection,
-        open_bus(bus_url(), subjects=connection.subjects, name="w", echo=False) as bus,
+        open_bus(bus_url(), subjects=connection.subjects, name="w") as bus,
         anyio.create_task_group() as group,
     ):
         board = Fleet(bus, connection.subjects, agents, group)

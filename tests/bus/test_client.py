@@ -143,17 +143,6 @@ async def test_a_raising_done_reaches_the_caller_and_not_the_read_loop():
         assert await works(bus)
 
 
-async def test_without_echo_the_own_publish_does_not_come_back_but_that_of_others_does():
-    async with fresh_bus(echo=False) as bus, connect(bus_url(), name="other") as other:
-        inbox, subject = Inbox(), bus.new_inbox()
-        async with bus.subscribe(subject, inbox.deliver):
-            await bus.barrier()
-            await bus.publish(subject, b"own")
-            await bus.barrier()
-            await other.publish(subject, b"other")
-            assert [message.payload for message in await inbox.wait_for(1)] == [b"other"]
-
-
 async def test_after_the_context_of_a_subscription_nothing_is_delivered():
     async with fresh_bus() as bus:
         inbox, subject = Inbox(), bus.new_inbox()

@@ -9,11 +9,11 @@ from tests.support.bus import bus_url, fresh_bus
 
 
 @asynccontextmanager
-async def two(*, echo: bool = True):
+async def two():
     async with (
         fresh_bus() as made,
-        open_bus(bus_url(), subjects=made.subjects, name="one", echo=echo) as one,
-        open_bus(bus_url(), subjects=made.subjects, name="two", echo=echo) as two,
+        open_bus(bus_url(), subjects=made.subjects, name="one") as one,
+        open_bus(bus_url(), subjects=made.subjects, name="two") as two,
     ):
         yield one, two
 
@@ -123,8 +123,8 @@ async def test_a_watch_has_what_is_there_and_then_each_change():
         assert watched.seen[1:] == [(("a", f"k{number}"), b"%d" % number) for number in range(30)]
 
 
-async def test_a_watch_sees_what_its_own_connection_puts_although_that_has_no_echo():
-    async with two(echo=False) as (one, _):
+async def test_a_watch_sees_what_its_own_connection_puts():
+    async with two() as (one, _):
         watched = Watched()
         async with one.states.watch("a", deliver=watched):
             await one.states.put("a", value=b"1", expect=0)

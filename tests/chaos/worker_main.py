@@ -86,7 +86,7 @@ async def _live(role: Role) -> None:
     while True:
         try:
             async with open_bus(
-                tuple(role.urls), subjects=Subjects(role.prefix), name=role.name, echo=False, replicas=role.replicas
+                tuple(role.urls), subjects=Subjects(role.prefix), name=role.name, replicas=role.replicas
             ) as bus:
                 await LIVES[role.kind](role, bus)
                 return

@@ -155,7 +155,7 @@ async def test_a_timer_fires_although_the_server_was_killed_meanwhile(tmp_path: 
     code = function(sleeper)
     async with (
         embedded_server(tmp_path, durability="relaxed") as server,
-        open_bus(server.url, name="w", echo=False) as bus,
+        open_bus(server.url, name="w") as bus,
         Worker({"sleeper": code}, ports(bus), name="w"),
         anyio.create_task_group() as group,
     ):

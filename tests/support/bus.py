@@ -66,10 +66,10 @@ def bus_url() -> str:
 
 
 @asynccontextmanager
-async def fresh_bus(*, limits: QueueLimits | None = None, echo: bool = True) -> AsyncIterator[Connection]:
+async def fresh_bus(*, limits: QueueLimits | None = None) -> AsyncIterator[Connection]:
     """A connection whose prefix nobody else has, with its streams; they are deleted at the end."""
     subjects = Subjects(f"t{secrets.token_hex(6)}")
-    async with connect(bus_url(), subjects=subjects, name="test", echo=echo) as connection:
+    async with connect(bus_url(), subjects=subjects, name="test") as connection:
         specs = topology(subjects) if limits is None else topology(subjects, limits=limits)
         await reconcile(connection, specs)
         try:

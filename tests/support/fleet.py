@@ -112,7 +112,7 @@ class Fleet:
         box: list[Worker] = []
 
         async def live() -> None:
-            async with open_bus(bus_url(), subjects=self.subjects, name=name, echo=False) as own:
+            async with open_bus(bus_url(), subjects=self.subjects, name=name) as own:
                 worker = Worker(self.agents, ports(own), name=name, slots=slots)
                 box.append(worker)
                 async with worker:

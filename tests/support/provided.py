@@ -100,7 +100,7 @@ async def working(
 async def _worker(board: Fleet, there: Providers, guarding: Guarding, *, name: str) -> AsyncGenerator[None]:
     choices = [each for code in board.agents.values() for each in code.spec.every_model]
     async with (
-        open_bus(bus_url(), subjects=board.subjects, name=name, echo=False) as bus,
+        open_bus(bus_url(), subjects=board.subjects, name=name) as bus,
         worker_gates(bus, guarding, worker=name) as gates,
         opened_models(there, choices) as models,
         Worker(board.agents, replace(ports(bus), gates=gates), name=name, open_model=models.open),

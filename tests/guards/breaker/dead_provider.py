@@ -41,7 +41,7 @@ class DeadModel:
 
 async def main(url: str, prefix: str, name: str, path: str) -> None:
     async with (
-        open_bus(url, subjects=Subjects(prefix), name=name, echo=False) as bus,
+        open_bus(url, subjects=Subjects(prefix), name=name) as bus,
         breaker_gates(bus, Breaker(open_for=30), worker=name) as gates,
     ):
         agents = {"a": EVERYBODYS, "b": FIRSTS} if name == "w0" else {"a": EVERYBODYS}

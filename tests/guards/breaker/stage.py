@@ -98,7 +98,7 @@ async def workers(count: int, settings: Breaker = SETTINGS) -> AsyncIterator[Wor
         clock = TestClock()
         board = Workers(clock, [], [])
         for number in range(count):
-            opened = open_bus(bus_url(), subjects=made.subjects, name=f"w{number}", echo=False)
+            opened = open_bus(bus_url(), subjects=made.subjects, name=f"w{number}")
             bus = replace(await stack.enter_async_context(opened), clock=clock)
             board.buses.append(bus)
             board.gates.append(await stack.enter_async_context(breaker_gates(bus, settings, worker=f"w{number}")))

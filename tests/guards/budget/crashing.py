@@ -133,7 +133,7 @@ def live(role: Role) -> None:
 
 async def _work(role: Role) -> None:
     async with (
-        open_bus(tuple(role.urls), subjects=Subjects(role.prefix), name=role.name, echo=False, replicas=1) as bus,
+        open_bus(tuple(role.urls), subjects=Subjects(role.prefix), name=role.name, replicas=1) as bus,
         speaking(bus.guard_log) as say,
         budget_gates(bus, say) as gates,
     ):

@@ -57,7 +57,7 @@ class House(Fleet):
 
         async def live() -> None:
             async with (
-                open_bus(bus_url(), subjects=self.subjects, name=name, echo=False) as own,
+                open_bus(bus_url(), subjects=self.subjects, name=name) as own,
                 speaking(own.guard_log) as say,
                 budget_gates(own, say) as gates,
             ):

@@ -166,7 +166,7 @@ class Generous(NoGate):
 
 
 async def test_a_turn_is_not_the_last_one_if_more_is_given_before_it_starts():
-    async with house(workers=0) as board, open_bus(bus_url(), subjects=board.subjects, name="own", echo=False) as own:
+    async with house(workers=0) as board, open_bus(bus_url(), subjects=board.subjects, name="own") as own:
         gate, agent = Generous(board.bus.journals), spender("slow", turn(text="done"))
         asking = replace(ports(own), gates=gate)
         async with Worker({"slow": agent}, asking, name="w", slots=1, open_model=open_model):

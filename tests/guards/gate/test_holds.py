@@ -73,7 +73,7 @@ def agents():
 async def held(board: Fleet, *hosted: Hosted) -> AsyncIterator[Worker]:
     """A worker whose runs wait for ``hosted``."""
     async with (
-        open_bus(bus_url(), subjects=board.subjects, name="held", echo=False) as own,
+        open_bus(bus_url(), subjects=board.subjects, name="held") as own,
         speaking(own.guard_log) as say,
         holding(own.connection, hosted, say, CLOCK, worker="w1") as holds,
         Worker(board.agents, replace(ports(own), gates=holds), name="w1") as worker,

@@ -77,7 +77,7 @@ def booking(turns: int, name: str = "a", **more: Any):
 async def gated(board: Fleet, make: Callable[[Bus, Any], Gates]) -> AsyncIterator[Worker]:
     """A worker with gates, on a connection of its own."""
     async with (
-        open_bus(bus_url(), subjects=board.subjects, name="gated", echo=False) as own,
+        open_bus(bus_url(), subjects=board.subjects, name="gated") as own,
         speaking(own.guard_log) as say,
         Worker(board.agents, replace(ports(own), gates=make(own, say)), name="gated") as worker,
     ):

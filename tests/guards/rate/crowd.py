@@ -120,7 +120,7 @@ async def _processes(crowd: Crowd, *there: str) -> AsyncGenerator[Process]:
 async def _work(name: str, at: BusAt, provider: str, requests: int) -> None:
     choices = [code.spec.model for code in CODES.values() if code.spec.model.provider == "openai"]
     async with (
-        open_bus(at.urls, subjects=at.subjects, name=name, echo=False) as bus,
+        open_bus(at.urls, subjects=at.subjects, name=name) as bus,
         worker_gates(bus, _guarding(requests), worker=name) as gates,
         opened_models(providers(provider), choices) as models,
         Worker(CODES, replace(ports(bus), gates=gates), name=name, open_model=models.open),

@@ -49,7 +49,7 @@ class Board:
     buses: list[Bus] = field(default_factory=list)
 
     async def open(self, name: str) -> Bus:
-        return await self.stack.enter_async_context(open_bus(bus_url(), subjects=self.subjects, name=name, echo=False))
+        return await self.stack.enter_async_context(open_bus(bus_url(), subjects=self.subjects, name=name))
 
     @asynccontextmanager
     async def limiter(self, name: str = "guard") -> AsyncIterator[None]:

@@ -33,7 +33,7 @@ async def play(here: Board, *turns: Mapping[str, Any], calls: int) -> None:
     choice = CHOICE.model_copy(update={"settings": {"turns": list(turns)}})
     code = AgentCode(made.spec.model_copy(update={"model": choice}), made.tools)
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(open_bus(bus_url(), subjects=here.subjects, name="x", echo=False))
+        bus = await stack.enter_async_context(open_bus(bus_url(), subjects=here.subjects, name="x"))
         around = replace(ports(bus), gates=here.gates[0])
         await stack.enter_async_context(Worker({"a": code}, around, name="x"))
         await bus.tasks.publish(TaskAddress("t", "a", "normal", "r"), Task(input="go"))

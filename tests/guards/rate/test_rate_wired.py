@@ -25,7 +25,7 @@ async def test_a_worker_asks_the_limiter_of_the_guard_process():
         at = BusAt((bus_url(),), made.subjects)
         heard = anyio.Event()
         await stack.enter_async_context(running(guards_child(at, guarding, name="guard")))
-        opened = open_bus(bus_url(), subjects=made.subjects, name="w", echo=False)
+        opened = open_bus(bus_url(), subjects=made.subjects, name="w")
         bus = await stack.enter_async_context(opened)
         gates = await stack.enter_async_context(worker_gates(bus, guarding, worker="w"))
         await stack.enter_async_context(made.subscribe("_INBOX.>", lambda message: _note(message, heard)))

@@ -45,7 +45,7 @@ async def guarded(guard: Hosted, *more: str) -> AsyncIterator[tuple[Fleet, RunKe
             guards.start()
             await Journalist(board.bus).until_pulse(lambda pulse: True, within=30)
             async with (
-                open_bus(bus_url(), subjects=board.subjects, name="w1", echo=False) as own,
+                open_bus(bus_url(), subjects=board.subjects, name="w1") as own,
                 worker_gates(own, Guarding((guard,)), worker="w1") as gates,
                 Worker(board.agents, replace(ports(own), gates=gates), name="w1"),
             ):
