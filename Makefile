@@ -6,6 +6,9 @@ PROOFS := tests/model/ tests/simulation/ \
   tests/actors/test_relieving.py::test_ten_thousand_histories_more \
   tests/models/test_anthropic_wire.py::test_the_api_accepts_a_request_of_any_of_many_histories
 
+# Hundreds of processes start in the tests: compiling every module anew in each of them doubles what it costs to start one.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo runaway test check bench fmt docs chaos cluster clean
 
 help: ## Show this list

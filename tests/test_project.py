@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -133,6 +134,19 @@ def test_every_command_of_the_readme_is_a_target() -> None:
         shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
         assert shown.returncode == 0, shown.stderr
         assert shown.stdout.strip(), target
+
+
+def test_processes_that_make_starts_keep_what_they_compiled() -> None:
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "--eval=env: ; @env", "env"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "KEPT": "PLACEHOLDER"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "KEPT=PLACEHOLDER" in shown.stdout
+    assert "PYTHONDONTWRITEBYTECODE" not in shown.stdout
 
 
 def test_ci_runs_what_everybody_runs() -> None:
