@@ -11,7 +11,12 @@ from callboard.cli import budget, cache, client, guard, guards, look, nodes, run
 from callboard.cli.shared import EXIT_CODES
 
 app = typer.Typer(
-    name="callboard", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=EXIT_CODES
+    name="callboard",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its boxes take as long as all the rest
+    epilog=EXIT_CODES,
 )
 for part in (run, nodes, client, runs, guard, guards, budget, cache, look):
     part.register(app)

@@ -110,7 +110,8 @@ def command(
         run.__signature__ = inspect.Signature([*own, *_SHARED])  # type: ignore[attr-defined]
         run.__annotations__ = {}
         run.__doc__ = function.__doc__
-        app.command(name, epilog=EXIT_CODES)(run)
+        in_short = inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0]  # the whole of it, not its first words
+        app.command(name, short_help=in_short, epilog=EXIT_CODES)(run)
         return run
 
     return register
