@@ -19,11 +19,12 @@ The same reducer runs beside the bus (as a sidecar), in the worker (as a gate, i
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 from pydantic import JsonValue
 
@@ -34,6 +35,10 @@ from callboard.bus.subjects import RunKey
 S = TypeVar("S")
 ACTIONS: Final[tuple[Action, ...]] = ("observe", "warn", "nudge", "throttle", "deny", "pause", "kill")
 """From the mildest to the strongest."""
+_REASON: Final = 2_000
+_DATA: Final = 65_536
+_SECONDS: Final = 1e9
+"""Longer than any run; what is far beyond has no instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,42 @@ class Verdict:
     data: JsonValue = None
     unread: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises what could not be done or said. So it is raised where a guard may raise, and nowhere else."""
+        if wrong := [*_wrong(self.action, self.reason, self.call, self.seconds), *_unsaid(self)]:
+            raise ValueError(f"a verdict with {', '.join(wrong)}")
+        reason = self.reason[:_REASON].encode(errors="replace").decode()
+        object.__setattr__(self, "reason", reason)
+        object.__setattr__(self, "evidence", tuple(map(int, self.evidence)))
+
+
+def _wrong(action: object, reason: object, call: object, seconds: object) -> Iterable[str]:
+    if action not in ACTIONS:
+        yield f"the action {action!r}: it is one of {', '.join(ACTIONS)}"
+    if not isinstance(reason, str):
+        yield f"the reason {reason!r}: it is a text"
+    if not isinstance(call, str):
+        yield f"the call {call!r}: it is the id of a call"
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 <= seconds <= _SECONDS):
+        yield f"{seconds!r} seconds: it is a number from 0 to {_SECONDS:.0f}, or None"
+
+
+def _unsaid(verdict: Verdict) -> Iterable[str]:
+    for name, value in (("threshold", verdict.threshold), ("value", verdict.value), ("data", verdict.data)):
+        if value is not None and (problem := _no_json(value)):
+            yield f"{name} that is {problem}"
+
+
+def _no_json(value: object) -> str:
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"no JSON ({error})"
+    if size > _DATA:
+        return f"{size} bytes of JSON, at most {_DATA} can be said"
+    return "" if json.loads(text) == value else f"no JSON ({value!r:.100})"
+
 
 class Guard(ABC, Generic[S]):
     """Subclass it. ``S`` is the state of one run: immutable, or copied before it changes.
@@ -101,3 +142,14 @@ class Guard(ABC, Generic[S]):
     def tick(self, state: S, now: datetime) -> tuple[S, Sequence[Verdict]]:  # noqa: ARG002 - for those that need it
         """Time has passed and nothing came. Called about once a second for every open run."""
         return state, ()
+
+
+def answer_of(guard: Guard[Any], answer: object) -> tuple[Any, tuple[Verdict, ...]]:
+    """What ``observe`` or ``tick`` has answered. It raises if that is not what they may answer."""
+    if isinstance(answer, tuple | list):
+        pair = cast("Sequence[object]", answer)
+        if len(pair) == 2 and isinstance(pair[1], Iterable):  # noqa: PLR2004 - a state, and verdicts
+            verdicts = tuple(cast("Iterable[object]", pair[1]))
+            if all(isinstance(each, Verdict) for each in verdicts):
+                return pair[0], cast("tuple[Verdict, ...]", verdicts)
+    raise TypeError(f"{type(guard).__name__} answered {answer!r:.200}: it is the next state and a list of verdicts")

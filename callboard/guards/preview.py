@@ -26,7 +26,7 @@ from callboard.bus.messages import (
 )
 from callboard.bus.subjects import RunKey
 from callboard.guards.hosted import pause_name
-from callboard.guards.kit import ACTIONS, Guard, Seen, Verdict
+from callboard.guards.kit import ACTIONS, Guard, Seen, Verdict, answer_of
 
 _GATED: Final = frozenset(ACTIONS[ACTIONS.index("throttle") :])
 """What a gate acts on. The rest is the sidecar's, which sees the intent once it is written."""
@@ -118,7 +118,7 @@ class Previewer:
     def see(self, seen: Seen) -> None:
         """An event that is in the journal."""
         try:
-            self.state, verdicts = self.guard.observe(self.state, seen)
+            self.state, verdicts = answer_of(self.guard, self.guard.observe(self.state, seen))
         except Exception:  # noqa: BLE001 - it has not seen this event, neither here nor in the sidecar, which says so
             return
         for verdict in verdicts:
@@ -138,6 +138,13 @@ class Previewer:
                 self._pause, self._resumed = None, False
             case _:
                 pass
+
+    def is_woken_by(self, events: Sequence[Event]) -> bool:
+        """Must it be asked after these? If it cannot say so, it must."""
+        try:
+            return any(map(self.guard.wakes, events))
+        except Exception:  # noqa: BLE001 - as above
+            return True
 
     def judge(self, call: str, events: Sequence[Seen]) -> Judged | None:
         """The strongest that it says of the effect ``call`` whose intent is the last of ``events``; its state stays.
@@ -160,7 +167,7 @@ class Previewer:
     def _verdicts(self, call: str, events: Sequence[Seen]) -> list[Verdict]:
         state, found = self.state, list(self._named.get(call, ()))
         for seen in events:
-            state, verdicts = self.guard.observe(state, seen)
+            state, verdicts = answer_of(self.guard, self.guard.observe(state, seen))
             found += (each for each in verdicts if each.call == call or (not each.call and seen is events[-1]))
         return [verdict for verdict in found if verdict.action in _GATED]
 

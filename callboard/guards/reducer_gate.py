@@ -95,7 +95,7 @@ class _RunReducers(NoGate):
     def _rouse(self, events: Sequence[Event]) -> None:
         """Let those that ``events`` wake see all that has happened; forget it when nobody sleeps any more."""
         for guard in self._asleep:
-            if any(map(guard.guard.wakes, events)):
+            if guard.is_woken_by(events):
                 guard.awake = True
                 self._catch_up(guard)
                 self._sort()

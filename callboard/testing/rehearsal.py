@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from callboard.bus.messages import SIGNALS, Event
 from callboard.bus.subjects import RunKey
-from callboard.guards.kit import Guard, Seen, Verdict
+from callboard.guards.kit import Guard, Seen, Verdict, answer_of
 
 _RUN: Final = RunKey("test", "run")
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,9 +22,9 @@ def verdicts(guard: Guard[Any], *events: Event, apart: float = 1.0) -> list[Verd
     state, said, at = guard.start(_RUN), list[Verdict](), _BEGIN
     for sequence, event in enumerate(events, 1):
         owner = "" if event.type in SIGNALS else "owner"
-        state, new = guard.observe(state, Seen(_RUN, sequence, at, event, owner, f"e{sequence}"))
+        state, new = answer_of(guard, guard.observe(state, Seen(_RUN, sequence, at, event, owner, f"e{sequence}")))
         said += new
         at += timedelta(seconds=apart)
-        state, new = guard.tick(state, at)
+        state, new = answer_of(guard, guard.tick(state, at))
         said += new
     return said

@@ -16,11 +16,10 @@ from callboard.bus.messages import TERMINAL, ModelRequested, RunCreated, ToolReq
 from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.errors import ConfigError
-from callboard.guards.kit import Guard, Seen, Verdict
+from callboard.guards.kit import Guard, Seen, Verdict, answer_of
 
 TICK: Final = -1
 """The place of a verdict that no event led to."""
-_REASON: Final = 2_000
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -91,7 +90,7 @@ class Watched:
 
     def _ask(self, reduce: Callable[[], tuple[Any, Sequence[Verdict]]], place: int, at: datetime) -> Sequence[Said]:
         try:
-            state, verdicts = reduce()
+            state, verdicts = answer_of(self.guard, reduce())
             said = [self._said(verdict, place, index, at) for index, verdict in enumerate(verdicts)]
         except Exception as error:  # noqa: BLE001 - a guard may raise anything, and ends nothing by it
             return self._fault(error, place, at)
@@ -113,7 +112,7 @@ class Watched:
             guard=self.name,
             action=verdict.action,
             mode=self.mode,
-            reason=verdict.reason[:_REASON],
+            reason=verdict.reason,
             run=self.key.run,
             agent=self.agent,
             call=verdict.call,

@@ -121,18 +121,6 @@ def test_a_guard_that_raises_says_so_once_and_judges_on_with_the_state_it_had():
     assert "kill" in [each.event.action for each in said]
 
 
-@pytest.mark.parametrize(
-    "verdicts", [(Verdict("explode", "no such action"),), (Verdict("warn", object()),), ("kill",), 7]
-)
-def test_a_verdict_that_is_none_counts_as_a_fault(verdicts):
-    class Odd(Sleepless):
-        def observe(self, state, seen):
-            return state, verdicts
-
-    said = said_of(journal(claimed()), watch(Odd()))
-    assert [each.event.action for each in said] == ["warn"]
-
-
 def test_a_guard_that_cannot_be_made_or_started_says_so_for_each_run():
     class Unstartable(Sleepless):
         def start(self, run):
