@@ -121,7 +121,7 @@ async def pause(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = "",
     tenant: Tenant = "default",
 ) -> int:
-    """Hold a run before its next model call, tool call or step. What runs ends; its children go on."""
+    """Hold a run before its next model call, tool call or step. What runs ends; its children wait too."""
     async with board(shared) as opened:
         target = await _open_run(opened, run, tenant)
         await target.pause(reason)
