@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from callboard.actors.fold import EMPTY, fold
+from callboard.actors.heard import Heard
 from callboard.actors.ownership import Fact
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
@@ -66,18 +67,16 @@ def answered(choice: ModelChoice, usage: port.Usage) -> Usage:
     return _usage(priced(choice, usage))
 
 
-def interrupted(request: ChatRequest, state: RunState, *, said: int) -> Usage:
-    """What a call is charged that ended in the middle, after it had ``said`` so many bytes."""
-    return _usage(cut_off(request, answered_tokens(state, request), said=said))
+def interrupted(request: ChatRequest, state: RunState, heard: Heard) -> Usage:
+    """What a call is charged that ended in the middle: what its provider has counted, and what it said since then."""
+    last = answered_tokens(state, request)
+    return _usage(cut_off(request, last, said=heard.since_count, counted=heard.counted))
 
 
-def failed(request: ChatRequest, state: RunState, error: ModelError, *, said: int | None, seconds: float) -> Usage:
-    """What a failed call is charged: nothing if it was turned away, else like one that was cut off.
-
-    ``said``: the bytes of its answer so far, thoughts and calls too; None: it had not begun.
-    """
-    if said is not None or error.kind in _ANSWERED or seconds >= request.timeout:
-        return interrupted(request, state, said=said or 0)
+def failed(request: ChatRequest, state: RunState, error: ModelError, *, heard: Heard, seconds: float) -> Usage:
+    """What a failed call is charged: nothing if it was turned away, else like one that was cut off."""
+    if heard.begun or error.kind in _ANSWERED or seconds >= request.timeout:
+        return interrupted(request, state, heard)
     return Usage()
 
 

@@ -18,11 +18,12 @@ from callboard.actors.commands import CallModel
 from callboard.actors.contents import keepable, pack
 from callboard.actors.effects import denied, within_deadline
 from callboard.actors.gate import Ask, Ending, Grant, Refusal
+from callboard.actors.heard import Heard
 from callboard.actors.owner import Owner
 from callboard.actors.passage import Passage, admitted, ended
 from callboard.actors.prefix import Told, head_of, prefix_of
 from callboard.actors.relieving import recoverable
-from callboard.actors.replies import Heard, reply_of
+from callboard.actors.replies import reply_of
 from callboard.actors.requests import has_room, made_smaller, read, request_of
 from callboard.actors.retrying import Next, after, chance_of
 from callboard.actors.state import RunState
@@ -201,7 +202,7 @@ async def _ask_model(
         error = raised
     except anyio.get_cancelled_exc_class():
         known = None if reply is None else answered(request.model, reply.usage)
-        usage = known or interrupted(request, owner.view, said=heard.size)
+        usage = known or interrupted(request, owner.view, heard)
         owner.defer(cut_short(command.call, command.attempt, at=ports.clock.now(), usage=usage))
         raise
     else:
@@ -209,8 +210,7 @@ async def _ask_model(
         owner.defer(responded, *read(owner.view, command, reply, spec=spec, run=owner.key.run))
         return
     seconds = ports.clock.monotonic() - started
-    said = heard.size if heard.begun else None
-    usage = failed(request, owner.view, error, said=said, seconds=seconds)
+    usage = failed(request, owner.view, error, heard=heard, seconds=seconds)
     await passage.end(f"model_{error.kind}", usage=usage, retry_after=error.retry_after, limits=error.limits)
     fact = _failed(owner, wanted, error, model=passage.ask.name, ports=ports)
     replaced = any(heard.texts) and fact.retry_at is not None

@@ -4,51 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 
 import anyio
 
+from callboard.actors.heard import Heard
 from callboard.config.times import duration
 from callboard.errors import ModelError
-from callboard.models.port import ChatModel, ChatReply, ChatRequest, Delta, TextDelta
-
-
-def _nobody() -> None:
-    """Nobody wants to know."""
-
-
-@dataclass(slots=True)
-class Heard:
-    """What came of an answer so far: whether it has ``begun``, its text, and the bytes beside it.
-
-    ``on_begin`` is called when it begins.
-    """
-
-    on_begin: Callable[[], None] = _nobody
-    begun: bool = False
-    texts: list[str] = field(default_factory=list[str])
-    unseen: int = 0
-
-    def take(self, piece: Delta) -> bool:
-        """Whether it said something, be it beside the text."""
-        if not self.begun:
-            self.begin()
-        if isinstance(piece, TextDelta):
-            self.texts.append(piece.text)
-            return True
-        self.unseen += piece.size
-        return piece.size > 0
-
-    def begin(self) -> None:
-        """It has begun."""
-        if not self.begun:
-            self.begun = True
-            self.on_begin()
-
-    @property
-    def size(self) -> int:
-        """The bytes of all that the model said."""
-        return self.unseen + len("".join(self.texts).encode("utf-8", "replace"))
+from callboard.models.port import ChatModel, ChatReply, ChatRequest, TextDelta
 
 
 async def reply_of(

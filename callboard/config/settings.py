@@ -63,6 +63,7 @@ RESPONSES: Final[Mapping[str, Check]] = {
     "verbosity": _one_of("low", "medium", "high"),
 }
 CHAT: Final[Mapping[str, Check]] = {
+    "continuous_usage_stats": _SWITCH,
     "frequency_penalty": _number(-2, 2),
     "parallel_tool_calls": _SWITCH,
     "presence_penalty": _number(-2, 2),

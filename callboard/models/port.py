@@ -42,6 +42,11 @@ class Usage:
     cost_usd_micros: int = 0
     written_tokens: int = 0
 
+    @property
+    def prompt_tokens(self) -> int:
+        """The whole input."""
+        return self.input_tokens + self.cached_tokens + self.written_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class UserText:
@@ -127,6 +132,16 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What the provider has counted so far, in the middle of an answer: its prompt, and what it said before this.
+
+    A prompt, or an output, of no tokens is none that it has counted.
+    """
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class ChatReply:
     """The one terminal item of a stream. Without ``tool_calls`` it is the agent's answer.
 
@@ -143,7 +158,7 @@ class ChatReply:
     limits: Mapping[str, str] = field(default_factory=lambda: _NONE)
 
 
-Delta: TypeAlias = TextDelta | Unseen
+Delta: TypeAlias = TextDelta | Unseen | Counted
 
 
 class ChatModel(Protocol):

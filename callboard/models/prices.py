@@ -12,7 +12,7 @@ from callboard.models.port import ChatRequest, Usage
 from callboard.models.tokens import most_input, most_tokens
 
 _MILLION: Final = 1_000_000
-
+_UNCOUNTED: Final = Usage()
 
 _WRITING: Final = {"anthropic": 1.25, "openai": 1.25}
 """What writing to a cache costs, times the input; elsewhere it is input like any other."""
@@ -67,7 +67,7 @@ def cost(tariff: Tariff, usage: Usage) -> int:
     """What a call with this usage costs. What the provider says it costs counts before its tokens."""
     if usage.cost_usd_micros:
         return usage.cost_usd_micros
-    at = tariff.reached(usage.input_tokens + usage.cached_tokens + usage.written_tokens)[-1]
+    at = tariff.reached(usage.prompt_tokens)[-1]
     prompt = usage.input_tokens * at.input + usage.cached_tokens * at.cached + usage.written_tokens * at.written
     return _micros(prompt + usage.output_tokens * at.output)
 
@@ -100,9 +100,16 @@ def worst_case(request: ChatRequest, last: int | None) -> Usage:
     return _bounded(request, most_input(request, last), request.model.max_output)
 
 
-def cut_off(request: ChatRequest, last: int | None, *, said: int) -> Usage:
-    """What a call has used at most that was cut off after it had ``said`` so many bytes: its input in any case."""
-    output = min(most_tokens(said), request.model.max_output)
+def cut_off(request: ChatRequest, last: int | None, *, said: int, counted: Usage = _UNCOUNTED) -> Usage:
+    """What a call has used that was cut off: its input in any case.
+
+    What its provider has ``counted`` is exact. The rest is the most that it can be: of the input, if it has not
+    counted that, and of the output what it ``said`` since it counted, in bytes.
+    """
+    so_far = counted.output_tokens
+    output = max(so_far, min(so_far + most_tokens(said), request.model.max_output))
+    if counted.prompt_tokens:
+        return priced(request.model, replace(counted, output_tokens=output))
     return _bounded(request, most_input(request, last), output)
 
 

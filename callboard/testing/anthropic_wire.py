@@ -24,8 +24,9 @@ _STOP: Final[Mapping[Stop, str]] = {
 def stream(answer: Answer) -> Iterator[Frame]:
     """Its events, in order."""
     said = 0
-    start = _message(answer, content=[], stop=None) | {"usage": usage(answer.tokens) | {"output_tokens": 1}}
-    yield _frame("message_start", said, message=start)
+    first = min(1, answer.tokens.output)
+    start = _message(answer, content=[], stop=None) | {"usage": usage(replace(answer.tokens, output=first))}
+    yield replace(_frame("message_start", said, message=start), counted=first)
     yield _frame("ping", said)
     for index, (block, deltas) in enumerate(_blocks(answer)):
         yield _frame("content_block_start", said, index=index, content_block=block)
@@ -34,7 +35,8 @@ def stream(answer: Answer) -> Iterator[Frame]:
             yield _frame("content_block_delta", said, index=index, delta=delta)
         yield _frame("content_block_stop", said, index=index)
     stop = {"stop_reason": _STOP[answer.reply.why], "stop_sequence": None, "stop_details": _details(answer)}
-    yield _frame("message_delta", said, delta=stop, usage=_end_usage(answer.tokens))
+    end = _frame("message_delta", said, delta=stop, usage=_end_usage(answer.tokens))
+    yield replace(end, counted=answer.tokens.output)
     yield replace(_frame("message_stop", said), terminal=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from callboard.testing.script import Answer, Frame, Stop, Tokens, pieces
+from callboard.testing.script import Answer, Frame, Stop, Tokens, pieces, tokens_in
 
 _FINISH: Final[Mapping[Stop, str]] = {
     "end": "stop",
@@ -23,16 +23,21 @@ _FINISH: Final[Mapping[Stop, str]] = {
 def stream(answer: Answer, body: Mapping[str, Any]) -> Iterator[Frame]:
     """Its chunks, in order. ``body``: of the request, which says whether usage is wanted."""
     options: Mapping[str, Any] = body.get("stream_options") or {}
-    usage_wanted = bool(options.get("include_usage"))
-    nothing: dict[str, Any] = {"usage": None} if usage_wanted else {}
+    usage_wanted, output = bool(options.get("include_usage")), answer.tokens.output
+    always = usage_wanted and bool(options.get("continuous_usage_stats"))  # vLLM and SGLang can
     said = 0
+
+    def chunk(choice: dict[str, Any], spoken: int) -> Frame:
+        told = usage(replace(answer.tokens, output=spoken)) if always else None
+        counted: dict[str, Any] = {"usage": told} if usage_wanted else {}
+        return replace(_frame(_chunk(answer, [choice]) | counted, said), counted=spoken if always else 0)
+
     for delta in _deltas(answer):
         said += _size(delta)
-        yield _frame(_chunk(answer, [_choice(delta, None)]) | nothing, said)
-    finish = _choice({}, _FINISH[answer.reply.why])
-    yield replace(_frame(_chunk(answer, [finish]) | nothing, said), terminal=True)
+        yield chunk(_choice(delta, None), min(tokens_in(said), output))
+    yield replace(chunk(_choice({}, _FINISH[answer.reply.why]), output), terminal=True)
     if usage_wanted:
-        yield _frame(_chunk(answer, []) | {"usage": usage(answer.tokens)}, said)
+        yield replace(_frame(_chunk(answer, []) | {"usage": usage(answer.tokens)}, said), counted=output)
     yield Frame("[DONE]", "", said)
 
 

@@ -24,9 +24,9 @@ class Closed(Exception):
 
 @dataclass(slots=True)
 class Exchange:
-    """Sends what is planned. ``said``: bytes of the model that are out. ``tell`` is called at each step.
+    """Sends what is planned. ``said``: bytes of the model that are out. ``counted``: the output tokens that were told.
 
-    ``answered``: something of the answer was sent.
+    ``tell`` is called at each step. ``answered``: something of the answer was sent.
     """
 
     connection: Connection
@@ -36,8 +36,9 @@ class Exchange:
     now: Callable[[], float]
     tell: Callable[[], None]
     began: Callable[[], None]
-    settle: Callable[[int], None]
+    settle: Callable[[int, int], None]
     said: int = 0
+    counted: int = 0
     answered: bool = False
     gone: bool = False
 
@@ -87,13 +88,13 @@ class Exchange:
 
     def _next(self, frame: Frame, plan: Plan) -> None:
         """Before it is sent: who has read the end of an answer finds it on the bill."""
-        self.said = frame.said
+        self.said, self.counted = frame.said, max(self.counted, frame.counted)
         self.answered = self.answered or not frame.error
         self.request.chunks += 1
         if self.request.chunks == len(plan.frames) and plan.ending != "stall":
             self.request.done = self.now() if plan.whole else None
             if self.answered:
-                self.settle(self.said)
+                self.settle(self.said, self.counted)
         self.tell()
 
     def _left(self) -> None:

@@ -88,8 +88,8 @@ class Request:
     """A request as the server saw it. Instants are seconds of ``time.monotonic()``.
 
     ``headers`` are in lower case and without keys. ``left``: when the client closed the connection before it had the
-    whole answer. ``done``: when the whole answer was sent. ``fault``: what was done to it on purpose. ``usd_micros``:
-    what it costs, once it is ``billed``.
+    whole answer. ``done``: when the whole answer was sent. ``fault``: what was done to it on purpose. ``tokens``: of
+    the whole answer; once it is ``billed``, those that it costs ``usd_micros`` for.
     """
 
     number: int
@@ -168,13 +168,14 @@ class Answer:
 class Frame:
     """One server-sent event. ``event`` may be empty.
 
-    ``said``: bytes that the model has said when it is out. ``terminal``: it says that the answer is whole.
-    ``error``: it is no part of the answer.
+    ``said``: bytes that the model has said when it is out. ``counted``: the tokens of output that it tells.
+    ``terminal``: it says that the answer is whole. ``error``: it is no part of the answer.
     """
 
     data: str
     event: str = ""
     said: int = 0
+    counted: int = 0
     terminal: bool = False
     error: bool = False
 

@@ -158,23 +158,27 @@ class FakeProvider:
             now=self._clock.monotonic,
             tell=self._tell,
             began=lambda: self._cache.keep(found, self._clock.monotonic()),
-            settle=lambda said: self._settle(request, said),
+            settle=lambda said, counted: self._settle(request, said, counted=counted),
         )
         try:
             await exchange.send(plan(answer, request, fault))
         finally:
             if exchange.answered:
-                self._settle(request, exchange.said)
+                self._settle(request, exchange.said, counted=exchange.counted)
             self._tell()
             if request.done is None and not callable(self._replies):
                 self._queue.insert(0, reply)
 
-    def _settle(self, request: Request, said: int) -> None:
-        """Once for each answer of which something was sent. Who leaves pays the input and what was said until then."""
+    def _settle(self, request: Request, said: int, *, counted: int) -> None:
+        """Once for each answer of which something was sent. Who leaves pays the input and what was said until then.
+
+        That is never less than what the client was told that it was ``counted``.
+        """
         if not request.billed:
             whole = request.done is not None
-            spoken = request.tokens.output if whole else min(tokens_in(said), request.tokens.output)
-            request.usd_micros = self._ledger.charge(request.model, replace(request.tokens, output=spoken))
+            spoken = request.tokens.output if whole else max(counted, min(tokens_in(said), request.tokens.output))
+            request.tokens = replace(request.tokens, output=spoken)
+            request.usd_micros = self._ledger.charge(request.model, request.tokens)
             request.billed = True
 
     def _limits(self, request: Request) -> dict[str, str]:

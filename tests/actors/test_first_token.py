@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator
 import anyio
 import pytest
 
-from callboard.actors.replies import Heard, reply_of
+from callboard.actors.heard import Heard
+from callboard.actors.replies import reply_of
 from callboard.bus.messages import ModelFailed
 from callboard.config.spec import ModelChoice
 from callboard.errors import ModelError
-from callboard.models.port import ChatReply, ChatRequest, TextDelta, Unseen, Usage
+from callboard.models.port import ChatReply, ChatRequest, Counted, TextDelta, Unseen, Usage
 from tests.support.fleet import fleet, scripted
 
 REPLY = ChatReply("ab", (), Usage(), "end")
@@ -74,8 +75,28 @@ async def test_what_is_said_beside_the_text_is_a_first_token():
 
 def test_what_was_heard_has_the_bytes_of_all_that_was_said():
     heard = Heard()
-    assert (heard.begun, heard.size, heard.take(Unseen()), heard.begun) == (False, 0, False, True)
-    assert (heard.take(Unseen(3)), heard.take(TextDelta("hé")), heard.size) == (True, True, 6)
+    assert (heard.begun, heard.since_count, heard.take(Unseen()), heard.begun) == (False, 0, False, True)
+    assert (heard.take(Unseen(3)), heard.take(TextDelta("hé")), heard.since_count) == (True, True, 6)
+
+
+def test_what_was_heard_has_the_latest_counts_and_the_bytes_since_its_output_was_counted():
+    heard = Heard()
+    assert (heard.take(Counted(Usage(7, 1, 20))), heard.begun, heard.counted) == (False, True, Usage(7, 1, 20))
+    for piece in (TextDelta("four"), Unseen(3), Counted(Usage(8, 3, 20)), Unseen(2), TextDelta("hé")):
+        heard.take(piece)
+    assert (heard.counted, heard.since_count) == (Usage(8, 3, 20), 5)
+
+
+def test_a_count_that_says_less_than_the_one_before_takes_nothing_back():
+    heard = Heard()
+    for piece in (Counted(Usage(7, 5, 20)), TextDelta("four"), Counted(Usage(0, 4)), Counted(Usage(9))):
+        heard.take(piece)
+    assert (heard.counted, heard.since_count) == (Usage(9, 5), 4)
+
+
+async def test_what_a_provider_counts_is_no_first_token():
+    error = await error_of(Model(Counted(Usage(7, 1)), 30.0, REPLY))
+    assert "no first token within 100 ms" in str(error)
 
 
 async def test_a_stream_that_has_begun_may_take_longer():

@@ -12,8 +12,9 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callboard.actors.heard import Heard
 from callboard.actors.leading import LIFETIME, Leaders
-from callboard.actors.replies import Heard, reply_of
+from callboard.actors.replies import reply_of
 from callboard.config.spec import ModelChoice
 from callboard.models.port import ChatReply, ChatRequest, Usage
 

@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from callboard.actors.replies import Heard, reply_of
+from callboard.actors.heard import Heard
+from callboard.actors.replies import reply_of
 from callboard.config.spec import ModelChoice, ToolSpec
 from callboard.errors import ConfigError, ModelError
 from callboard.models.anthropic import adapter as module
@@ -21,11 +22,11 @@ from callboard.models.port import (
     ChatMessage,
     ChatReply,
     ChatRequest,
+    Counted,
     Delta,
     SteerNote,
     ToolCall,
     ToolOutcome,
-    Unseen,
     Usage,
     UserText,
 )
@@ -188,7 +189,7 @@ async def test_an_endless_answer_ends_at_the_deadline_too() -> None:
 
 
 async def begun(stream: AsyncGenerator[Delta | ChatReply, None]) -> None:
-    assert isinstance(await anext(stream), Unseen)
+    assert isinstance(await anext(stream), Counted)
 
 
 async def test_the_server_sees_a_cancelled_call_end() -> None:

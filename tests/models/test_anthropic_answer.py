@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.answer import Answer
-from callboard.models.port import ChatReply, Delta, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.port import ChatReply, Counted, Delta, TextDelta, ToolCall, Unseen, Usage
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {}}
 
@@ -60,7 +60,8 @@ def test_a_reply_is_its_text_calls_usage_and_stop() -> None:
         *called('{"a"', ": 1}", index=1),
         *end("tool_use", output_tokens=9, input_tokens=None),
     )
-    assert said[0] == Unseen()
+    assert said[0] == Counted(Usage(7, 1, 20, written_tokens=3))
+    assert said[-2:] == [Counted(Usage(7, 9, 20, written_tokens=3)), None]
     assert [piece.text for piece in said if isinstance(piece, TextDelta)] == ["Hel", "lo"]
     limits = {"anthropic-ratelimit-requests-limit": "50"}
     assert answer.reply(limits) == ChatReply(
@@ -70,6 +71,12 @@ def test_a_reply_is_its_text_calls_usage_and_stop() -> None:
         "tool_use",
         limits=limits,
     )
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"input_tokens": 0, "output_tokens": 0}])
+def test_an_answer_that_counts_nothing_begins_without_a_count(usage: Any) -> None:
+    said, _ = heard({"type": "message_start", "message": {"usage": usage}}, *end())
+    assert said == [Unseen(), None, None]
 
 
 def test_an_answer_is_complete_with_its_terminal_event_only() -> None:

@@ -12,7 +12,7 @@ from callboard.errors import ModelError
 from callboard.models.openai.chat_reply import ChatReading
 from callboard.models.openai.reading import END, arguments, text
 from callboard.models.openai.responses_reply import ResponseReading
-from callboard.models.port import ChatReply, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.port import ChatReply, Counted, TextDelta, ToolCall, Unseen, Usage
 
 LIMITS = {"x-ratelimit-remaining-requests": "9"}
 BODY: dict[str, Any] = {"input": "x" * 88}
@@ -136,6 +136,20 @@ def test_a_response_that_failed_is_an_error(error: Any) -> None:
     assert (found.kind, found.retryable, found.limits) == ("overload", True, LIMITS)
 
 
+def test_what_a_response_that_failed_has_used_is_passed_on_before_its_error() -> None:
+    read = iter(ResponseReading(BODY, LIMITS).read(ended(how="failed", error={"code": "server_error"})))
+    assert next(read) == Counted(Usage(30, 7, 60, written_tokens=10))
+    with pytest.raises(ModelError, match="server_error"):
+        next(read)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"input_tokens": 0, "output_tokens": 0}, "x"])
+def test_a_response_that_failed_and_counts_nothing_is_its_error_alone(usage: Any) -> None:
+    read = iter(ResponseReading(BODY, LIMITS).read(ended(how="failed", usage=usage, error={"code": "server_error"})))
+    with pytest.raises(ModelError, match="server_error"):
+        next(read)
+
+
 def test_an_error_event_is_an_error() -> None:
     event = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down"}
     assert failure(ResponseReading(BODY, LIMITS), delta("Hel"), event).kind == "rate"
@@ -230,6 +244,14 @@ def test_what_is_said_beside_the_text_of_a_chat_is_a_sign_of_life_and_has_its_si
     assert reading.read(chunk(reasoning="hm", content="x")) == [Unseen(2), TextDelta("x")]
     assert reading.read(chunk(tool_calls=[{"index": 0, "function": function}])) == [Unseen(3), Unseen(4)]
     assert reading.read(chunk(tool_calls=[{"index": 0, "function": {"arguments": {"a": 1}}}])) == [Unseen(7)]
+
+
+def test_what_a_server_counts_in_a_chunk_is_passed_on_behind_what_the_chunk_says() -> None:
+    reading = ChatReading(BODY, LIMITS)
+    usage = {"prompt_tokens": 20, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 12}}
+    assert reading.read(chunk(content="x", usage=usage)) == [TextDelta("x"), Counted(Usage(8, 2, 12))]
+    for nothing in (None, {}, {"prompt_tokens": 0, "completion_tokens": 0}):
+        assert reading.read(chunk(content="x", usage=nothing)) == [TextDelta("x")]
 
 
 def test_a_chat_is_read_from_its_chunks() -> None:

@@ -279,6 +279,13 @@ def test_a_wrong_setting_is_refused_with_those_that_are_allowed(given: Any, allo
     assert (raised.value.kind, raised.value.retryable) == ("bad_request", False)
 
 
+@pytest.mark.parametrize("given", [{}, {"continuous_usage_stats": False}, {"continuous_usage_stats": True}])
+def test_a_server_is_asked_to_count_at_the_end_or_with_every_chunk(given: dict[str, Any]) -> None:
+    body = chat_wire.request_body(asked(settings=given), at_openai=False)
+    assert body["stream_options"] == {"include_usage": True} | {name: on for name, on in given.items() if on}
+    assert "continuous_usage_stats" not in body
+
+
 def test_right_settings_have_no_problem() -> None:
     assert problem({"stop": "END", "temperature": 0, "seed": 1, "frequency_penalty": -2}, CHAT) is None
     assert problem({"stop": ["a", "b"]}, CHAT) is None

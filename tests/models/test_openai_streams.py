@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from callboard.actors.replies import Heard, reply_of
+from callboard.actors.heard import Heard
+from callboard.actors.replies import reply_of
 from callboard.errors import ModelError
 from callboard.models.openai.chat import ChatCompletionsModel
 from callboard.models.openai.responses import ResponsesModel

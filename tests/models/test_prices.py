@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +80,29 @@ def test_what_is_reserved_is_enough_for_every_usage_within_its_tokens(price, pro
     tariff = price_of(choice)
     assert cost(tariff, Usage(fresh, output, cached, written_tokens=written)) <= most.cost_usd_micros
     assert cut_off(request, None, said=2 * output).cost_usd_micros <= most.cost_usd_micros
+
+
+COUNTS = st.builds(Usage, TOKENS, TOKENS, TOKENS, written_tokens=TOKENS)
+
+
+@given(PRICES, COUNTS, st.integers(0, 200), st.integers(1, 100))
+def test_a_cut_answer_costs_what_its_provider_has_counted_and_what_was_said_since(price, counted, said, room):
+    choice = ModelChoice(provider="anthropic", price=price, max_output=room)
+    request = ChatRequest(choice, "", (UserText("x" * 99),), (), 1, "m1", "r", "", 60.0)
+    used = cut_off(request, None, said=said, counted=counted)
+    so_far = counted.output_tokens
+    assert used.output_tokens == max(so_far, min(so_far + (said + 1) // 2, room))
+    if counted.prompt_tokens:
+        assert used == priced(choice, replace(counted, output_tokens=used.output_tokens))
+    else:
+        assert (used.input_tokens, used.cached_tokens, used.written_tokens) == (50, 0, 0)
+
+
+def test_a_count_of_the_output_alone_does_not_make_the_input_free():
+    request = ChatRequest(CHOICE, "", (UserText("x" * 300),), (), 1, "m1", "r", "", 60.0)
+    known = cut_off(request, None, said=20)
+    assert cut_off(request, None, said=0, counted=Usage(output_tokens=10)) == known
+    assert known.input_tokens == 150
 
 
 def test_what_is_reserved_is_no_more_than_the_dearest_call_costs():

@@ -11,19 +11,22 @@ import anyio
 import pytest
 
 from callboard.app.guards import Guarding
+from callboard.bus.messages import Usage
 from callboard.config.guards import Breaker
 from callboard.testing import Call, FakeProvider, Fault, Reply, Request, fake_provider
 from callboard.testing.faults import InStream, Other, Refusal
 from callboard.testing.loose import mapping
 from callboard.tools.tool import tool
 from tests.support.fleet import Fleet
-from tests.support.provided import PRICES, WIRES, Told, charged, codes, told, working
+from tests.support.provided import PRICE, PRICES, WIRES, Told, charged, codes, told, working
 
 SYSTEM = "You know where things are. " * 300
 """Long enough for the prompt cache."""
 GUARDING = Guarding(hosted=(), breaker=Breaker(mode="shadow"))
 """So much goes wrong here that every circuit would open."""
 LOOK = Call("look", {"what": "the lamp on the table"})
+NO_TEXT = 80
+"""Tokens that an estimate may be too high by in a short answer."""
 ANSWER = "It is on the table, where it always was, and it is on."
 
 
@@ -174,7 +177,36 @@ async def wrong(play: Play, run: Told, board: Fleet, server: FakeProvider) -> An
     if any(bill > held for bill, held in zip(bills, most, strict=True)):
         yield f"it reserves {most}, the provider bills {bills}"
     over = cost - sum(bills)
-    if over if not case.cut else not 0 <= over <= most[1] - bills[1]:
+    if case.cut:
+        for each in wrong_of_cut(play, run.failed[0].usage, requests[1], over=over, most=most[1]):
+            yield each
+    elif over:
         yield f"it costs {cost}, the provider bills {bills}"
-    if case.cut and not bills[1]:
+
+
+def wrong_of_cut(play: Play, used: Usage, request: Request, *, over: int, most: int) -> Iterator[str]:
+    """Of the attempt that was cut off; all others are charged what is billed.
+
+    The input is exact where the provider tells it when it begins (Anthropic), and so is the output once it tells that
+    (all but the end had come). What it said since it told its output is an estimate, a token for two bytes: never less
+    than what is billed, and not twice as much but for the names, the seals and the frames of blocks, which are no text.
+    Behind a broken chunk the provider speaks on, until it sees that nobody listens: that cannot be known.
+    """
+    billed, speaks_on = request.tokens, play.case.fault.kind == "garble"
+    if not request.usd_micros:
         yield "the answer had not begun"
+    if over > most - request.usd_micros:
+        yield f"it is charged {over} more than the provider bills, {most} were reserved"
+    if play.agent != "claude":
+        if over < 0:
+            yield f"it is charged {-over} less than the provider bills"
+        return
+    counted = (used.input_tokens, used.cached_tokens, used.written_tokens)
+    if counted != (billed.input, billed.cached, billed.written):
+        yield f"its input is charged as {counted}, the provider bills {billed}"
+    if play.case.fault.after is None and play.case.fault.kind != "stall" and over:
+        yield f"it is charged {over} more than the provider, who has told all of it"
+    if not (speaks_on or billed.output <= used.output_tokens) or used.output_tokens > 2 * billed.output + NO_TEXT:
+        yield f"its output is charged as {used.output_tokens}, the provider bills {billed}"
+    if over != (used.output_tokens - billed.output) * PRICE.output:
+        yield f"it is charged {over} more than the provider bills, which is not for its output"

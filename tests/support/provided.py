@@ -66,13 +66,22 @@ def providers(url: str, *, stall: float = 60.0) -> Providers:
     })  # fmt: skip
 
 
-def codes(tools: Sequence[AnyTool] = (), *, system: str = "", **limits: Any) -> dict[str, AgentCode]:
-    """An agent for each wire."""
+def codes(
+    tools: Sequence[AnyTool] = (), *, system: str = "", settings: Mapping[str, Mapping[str, Any]] = {}, **limits: Any
+) -> dict[str, AgentCode]:
+    """An agent for each wire; ``settings`` of their models."""
     by_name = {tool.spec.name: tool for tool in tools}
     specs = tuple(tool.spec for tool in tools)
     return {
         name: AgentCode(
-            AgentSpec(name=name, model=choice(name), system=system, tools=specs, limits=Limits(**limits)), by_name
+            AgentSpec(
+                name=name,
+                model=choice(name, settings=settings.get(name, {})),
+                system=system,
+                tools=specs,
+                limits=Limits(**limits),
+            ),
+            by_name,
         )
         for name in WIRES
     }
@@ -92,20 +101,22 @@ async def working(
     async with fleet(*agents.values(), workers=0) as board, AsyncExitStack() as stack:
         for number in range(workers):
             one = _worker(board, known, guarding, name=f"w{number}")
-            await stack.enter_async_context(one)
+            board.workers.append(await stack.enter_async_context(one))
         yield board
 
 
 @asynccontextmanager
-async def _worker(board: Fleet, there: Providers, guarding: Guarding, *, name: str) -> AsyncGenerator[None]:
+async def _worker(board: Fleet, there: Providers, guarding: Guarding, *, name: str) -> AsyncGenerator[Worker]:
     choices = [each for code in board.agents.values() for each in code.spec.every_model]
     async with (
         open_bus(bus_url(), subjects=board.subjects, name=name) as bus,
         worker_gates(bus, guarding, worker=name) as gates,
         opened_models(there, choices) as models,
-        Worker(board.agents, replace(ports(bus), gates=gates), name=name, open_model=models.open),
+        Worker(
+            board.agents, replace(ports(bus), gates=gates, tokens=bus.tokens), name=name, open_model=models.open
+        ) as worker,
     ):
-        yield
+        yield worker
 
 
 async def told(board: Fleet, key: RunKey, *, within: float = 30) -> Told:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -97,7 +98,7 @@ async def test_a_stall_lasts_until_the_client_leaves() -> None:
                 await client.post("/v1/messages", json=body("anthropic"), timeout=0.2)
             await server.until(lambda: server.requests[-1].left is not None)
         await server.until(lambda: server.total.calls == 1)
-        assert server.bill["m"].output_tokens == 0
+        assert server.bill["m"].output_tokens == 1, "as the server has told"
         assert [request.status for request in server.requests] == [0, 200]
 
 
@@ -141,11 +142,28 @@ async def test_an_error_event_may_be_the_first_and_then_nothing_is_billed() -> N
 
 
 async def test_each_request_says_what_it_costs() -> None:
-    async with serving([REPLY], Fault("truncate", at=1, after=1), prices={"m": Rate(3, 15)}) as (server, client):
-        for _ in range(2):
+    faults = Fault("truncate", at=1, after=1), Fault("truncate", at=2)
+    async with serving([REPLY], *faults, prices={"m": Rate(3, 15)}) as (server, client):
+        for _ in range(3):
             await client.post("/v1/messages", json=body("anthropic"))
-    assert [request.usd_micros for request in server.requests] == [30, 150]
-    assert server.total.usd_micros == 180
+    told, all_but_the_end, whole = server.requests
+    assert [request.usd_micros for request in server.requests] == [45, 150, 150]
+    assert [request.tokens.output for request in server.requests] == [1, 8, 8]
+    assert told.tokens == replace(whole.tokens, output=1), "what was told is billed, also of an answer that broke"
+    assert all_but_the_end.done is None
+    assert server.total.usd_micros == 345
+
+
+async def test_a_compatible_server_counts_in_every_chunk_if_it_is_asked_to_and_bills_no_less() -> None:
+    asked = body("openai-chat") | {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    async with serving([REPLY], Fault("truncate", at=1, after=2)) as (server, client):
+        for _ in range(2):
+            answer = await client.post("/v1/chat/completions", json=asked)
+    told = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
+    counts = [chunk["usage"]["completion_tokens"] for chunk in told]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, REPLY.tokens.output)
+    assert server.requests[0].tokens.output == counts[1] > 0
 
 
 @pytest.mark.parametrize(

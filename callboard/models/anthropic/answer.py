@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from callboard.errors import ModelError
 from callboard.models.anthropic.history import Block, as_object
-from callboard.models.port import MOST_TOKENS, ChatReply, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
+from callboard.models.port import MOST_TOKENS, ChatReply, Counted, Delta, Stop, TextDelta, ToolCall, Unseen, Usage
 from callboard.models.uncounted import estimated
 from callboard.models.written import json_in
 
@@ -93,9 +93,19 @@ class Answer:
 
     def _counted(self, blocks: Sequence[_Growing]) -> Usage:
         """The usage as it was told. Some compatible servers tell none, or 0: an estimate then."""
+        return self._told() or estimated(
+            self._body, "".join(block.text(name) for block in blocks for name in _GROWING.values())
+        )
+
+    def _told(self) -> Usage | None:
+        """The usage as far as it was told; None: no token of it."""
         if any(self._usage.values()):
             return Usage(**{_TOKENS[name]: count for name, count in self._usage.items()})
-        return estimated(self._body, "".join(block.text(name) for block in blocks for name in _GROWING.values()))
+        return None
+
+    def _count(self, usage: Any) -> Counted | None:
+        self._usage.update(_counts(usage))
+        return None if (told := self._told()) is None else Counted(told)
 
     def _hear(self, event: Any) -> Delta | None:
         kind = event["type"]
@@ -104,11 +114,10 @@ class Answer:
         if kind == "content_block_start":
             return self._begin(event["index"], dict(event["content_block"]))
         if kind == "message_start":
-            self._usage.update(_counts(event["message"].get("usage")))
-            return Unseen()
+            return self._count(event["message"].get("usage")) or Unseen()
         if kind == "message_delta":
             self._stop = event["delta"].get("stop_reason") or self._stop
-            self._usage.update(_counts(event.get("usage")))
+            return self._count(event.get("usage"))
         if kind == "message_stop":
             if self._stop is None:
                 raise ValueError("it stops without a reason")

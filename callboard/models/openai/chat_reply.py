@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from callboard.models.openai.chat_calls import GrowingCalls
 from callboard.models.openai.failures import reported, truncated
 from callboard.models.openai.reading import END, mapping, sequence, text, unseen, usage
-from callboard.models.port import ChatReply, Delta, Stop, TextDelta, Usage
+from callboard.models.port import ChatReply, Counted, Delta, Stop, TextDelta, Usage
 from callboard.models.uncounted import estimated
 
 _STOPS: Final[Mapping[str, Stop]] = {"length": "max_tokens", "content_filter": "content_filter"}
@@ -42,7 +42,6 @@ class ChatReading:
         chunk = mapping(event)
         if chunk.get("error"):
             raise reported(chunk["error"], self._limits)
-        self._counted = mapping(chunk.get("usage")) or self._counted
         pieces: list[Delta] = []
         for choice in _first(chunk.get("choices")):
             delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
@@ -56,6 +55,9 @@ class ChatReading:
             pieces += (TextDelta(said) for name in ("content", "refusal") if (said := _text(delta.get(name))))
             self._finish = text(choice.get("finish_reason")) or self._finish
         self._said += [piece.text for piece in pieces if isinstance(piece, TextDelta)]
+        if counted := mapping(chunk.get("usage")):  # of all that was said until now, this chunk included
+            self._counted = counted
+            pieces += (Counted(told) for told in (self._told(),) if told is not None)
         return pieces
 
     def _end(self) -> Sequence[ChatReply]:
@@ -71,18 +73,18 @@ class ChatReading:
             ChatReply(
                 text="".join(self._said),
                 tool_calls=calls,
-                usage=self._usage(),
+                usage=self._told() or estimated(self._body, "".join([*self._said, self._calls.written])),
                 stop=_STOPS.get(self._finish, stop),
                 limits=self._limits,
             ),
         )
 
-    def _usage(self) -> Usage:
+    def _told(self) -> Usage | None:
+        """As the server counts; None: it has not."""
         fields = self._counted
         of = mapping(fields.get("prompt_tokens_details"))
         total, output = fields.get("prompt_tokens"), fields.get("completion_tokens")
-        told = usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
-        return told or estimated(self._body, "".join([*self._said, self._calls.written]))
+        return usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
 
 
 def _first(choices: object) -> Sequence[Mapping[str, object]]:

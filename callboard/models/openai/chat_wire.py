@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -14,6 +15,9 @@ from callboard.models.port import AssistantTurn, ChatMessage, ChatRequest, ToolO
 from callboard.models.settings import checked
 from callboard.models.structured import SETTING
 
+_COUNTING: Final = "continuous_usage_stats"
+"""vLLM and SGLang tell the usage with every chunk then; OpenAI does not know it."""
+
 
 def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValue]:
     """The body of ``POST /chat/completions``. Raises ``ModelError`` for settings that do not exist.
@@ -23,12 +27,15 @@ def request_body(request: ChatRequest, *, at_openai: bool) -> dict[str, JsonValu
     choice = request.model
     settings = checked(choice.settings, CHAT)
     settings.pop(SETTING, None)
+    streamed: dict[str, JsonValue] = {"include_usage": True}
+    if settings.pop(_COUNTING, False):
+        streamed[_COUNTING] = True
     body: dict[str, JsonValue] = {
         "model": choice.name,
         "messages": _messages(instructions(request), request.messages),
         "max_completion_tokens" if at_openai else "max_tokens": choice.max_output,
         "stream": True,
-        "stream_options": {"include_usage": True},
+        "stream_options": streamed,
     }
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from pydantic import JsonValue
@@ -20,8 +20,11 @@ class Reading(Protocol):
 
     over: bool
 
-    def read(self, event: object) -> Sequence[Delta | ChatReply]:
-        """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
+    def read(self, event: object) -> Iterable[Delta | ChatReply]:
+        """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call.
+
+        Also when it is iterated: what the failure counts comes before it.
+        """
         ...
 
 

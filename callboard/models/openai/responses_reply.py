@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from pydantic import JsonValue
@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from callboard.models.openai.failures import reported, truncated
 from callboard.models.openai.reading import END, arguments, mapping, sequence, text, unseen, usage
-from callboard.models.port import ChatReply, Delta, Stop, TextDelta, ToolCall, Usage
+from callboard.models.port import ChatReply, Counted, Delta, Stop, TextDelta, ToolCall, Usage
 from callboard.models.uncounted import estimated
 
 _TEXT: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
@@ -36,7 +36,7 @@ class ResponseReading:
         self._said: list[str] = []
         self._items: list[object] = []
 
-    def read(self, event: object) -> Sequence[Delta | ChatReply]:
+    def read(self, event: object) -> Iterable[Delta | ChatReply]:
         """What this event adds. Raises ``ModelError`` if it says, or is, the failure of the call."""
         if event is END:
             raise truncated("the stream ended without response.completed or response.incomplete", self._limits)
@@ -53,10 +53,15 @@ class ResponseReading:
             response = mapping(fields.get("response"))  # some servers say "completed" of what they cut off
             return self._end(response, complete=kind == "response.completed" and response.get("status") != "incomplete")
         if kind == "response.failed":
-            raise reported(mapping(fields.get("response")).get("error"), self._limits)
+            return self._fail(mapping(fields.get("response")))
         if kind == "error":
             raise reported(fields, self._limits)
         return ()
+
+    def _fail(self, response: Mapping[str, object]) -> Iterator[Counted]:
+        if (told := _told(response.get("usage"))) is not None:
+            yield Counted(told)  # what failed is paid for
+        raise reported(response.get("error"), self._limits)
 
     def _more(self, delta: str) -> Sequence[TextDelta]:
         if not delta:
@@ -81,11 +86,16 @@ class ResponseReading:
         return (*unsaid, reply)
 
     def _usage(self, counted: object, calls: Sequence[ToolCall]) -> Usage:
-        fields = mapping(counted)
-        of = mapping(fields.get("input_tokens_details"))
-        total, output = fields.get("input_tokens"), fields.get("output_tokens")
-        told = usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
-        return told or estimated(self._body, "".join([*self._said, *(str(call.arguments) for call in calls)]))
+        written = (str(call.arguments) for call in calls)
+        return _told(counted) or estimated(self._body, "".join([*self._said, *written]))
+
+
+def _told(counted: object) -> Usage | None:
+    """As the provider counts; None: it has not."""
+    fields = mapping(counted)
+    of = mapping(fields.get("input_tokens_details"))
+    total, output = fields.get("input_tokens"), fields.get("output_tokens")
+    return usage(total, of.get("cached_tokens"), of.get("cache_write_tokens"), output=output)
 
 
 def _parts(items: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:

@@ -13,6 +13,7 @@ from callboard.actors.accounts import UNITS, ZERO, Accounts, Tally, tally
 from callboard.actors.allowance import Bounds, caps_of, kept, slice_of, sliced
 from callboard.actors.charges import answered, cut_short, failed, interrupted, late_facts, most, unborn, unstarted
 from callboard.actors.fold import fold, replay
+from callboard.actors.heard import Heard
 from callboard.actors.history import check
 from callboard.actors.state import RunState
 from callboard.bus.messages import (
@@ -304,12 +305,19 @@ def test_what_is_charged_for_failures_and_for_what_the_end_cut_off():
     state = state_of()
     request = request_of(state)
     turned_away = ModelError("rate", "x", retryable=True)
-    assert failed(request, state, turned_away, said=None, seconds=1) == Usage()
-    assert failed(request, state, turned_away, said=4, seconds=1).output_tokens == 2
-    assert failed(request, state, turned_away, said=0, seconds=1).input_tokens == 10
-    assert failed(request, state, ModelError("network", "x", retryable=True), said=None, seconds=60).input_tokens == 10
-    assert failed(request, state, ModelError("refusal", "x", retryable=False), said=None, seconds=1).input_tokens == 10
-    assert interrupted(request, state, said=0).cost_usd_micros == 10
+    silent, begun, heard = Heard(), Heard(begun=True), Heard(begun=True, texts=["x"], unseen=3)
+    assert failed(request, state, turned_away, heard=silent, seconds=1) == Usage()
+    assert failed(request, state, turned_away, heard=heard, seconds=1).output_tokens == 2
+    assert failed(request, state, turned_away, heard=begun, seconds=1).input_tokens == 10
+    lost, refused = (ModelError(kind, "x", retryable=False) for kind in ("network", "refusal"))
+    assert failed(request, state, lost, heard=silent, seconds=60).input_tokens == 10
+    assert failed(request, state, refused, heard=silent, seconds=1).input_tokens == 10
+    assert interrupted(request, state, silent).cost_usd_micros == 10
+    heard.take(port.Counted(port.Usage(3, 1, 4, written_tokens=2)))
+    heard.take(port.TextDelta("more"))
+    counted = Usage(input_tokens=3, output_tokens=3, cached_tokens=4, written_tokens=2, cost_usd_micros=37)
+    assert failed(request, state, turned_away, heard=heard, seconds=1) == counted
+    assert interrupted(request, state, heard) == counted
     assert answered(MODEL, port.Usage(1, 2, 4)).cost_usd_micros == 23
     assert most(request, state) == Amount(usd_micros=1_010, input_tokens=10, output_tokens=100, model_calls=1)
     pending = replay(journal(claimed(), *(ModelRequested(call=f"m{n}", attempt=n) for n in (1, 2, 3))))

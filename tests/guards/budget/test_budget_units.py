@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from callboard.actors.accounts import Tally
+from callboard.actors.charges import interrupted
 from callboard.actors.fold import replay
 from callboard.actors.function import worker
+from callboard.actors.heard import Heard
 from callboard.actors.run_context import RunContext
 from callboard.actors.state import RunState
 from callboard.bus.messages import Caps, ChildFinished, ChildSpawned, ModelRequested, ModelResponded, RunKilled, Usage
@@ -21,7 +23,7 @@ from callboard.models import port
 from callboard.models.prices import cost, price_of
 from callboard.models.registry import open_model
 from callboard.tools.tool import tool
-from tests.guards.budget.asks import KEY, MODEL, ask, spec_of, state_of
+from tests.guards.budget.asks import KEY, MODEL, ask, request_of, spec_of, state_of
 from tests.guards.budget.house import house, spender, turn, uses
 from tests.guards.budget.test_budget_children import delegates
 from tests.guards.budget.test_budget_pure import reserved
@@ -155,6 +157,26 @@ async def test_cut_off():
     ) as board:
         spent = (await board.run("slow", "x" * 100)).accounts.own
         assert (spent.input_tokens, spent.output_tokens, spent.usd_micros) == (50, 50, 550)
+
+
+def test_what_was_counted():
+    """Of such an attempt what the provider has counted is exact, and what it said since then is a token for every two
+    bytes."""
+    heard = Heard()
+    for piece in (port.TextDelta("x" * 99), port.Counted(port.Usage(7, 3, 20, written_tokens=5)), port.Unseen(4)):
+        heard.take(piece)
+    charged = interrupted(request_of(state_of()), state_of(), heard)
+    assert (charged.input_tokens, charged.cached_tokens, charged.written_tokens) == (7, 20, 5)
+    assert charged.output_tokens == 3 + 2
+
+
+def test_what_was_not_counted():
+    """Where the provider has not counted the input, or counts nothing, it is reckoned as before the call."""
+    for counted in (port.Usage(), port.Usage(output_tokens=3)):
+        heard = Heard()
+        heard.take(port.Counted(counted))
+        charged = interrupted(request_of(state_of()), state_of(), heard)
+        assert (charged.input_tokens, charged.output_tokens) == (10, counted.output_tokens)
 
 
 async def test_overruns():
