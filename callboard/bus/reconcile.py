@@ -60,12 +60,27 @@ class _ApiError(Exception):
 async def reconcile(connection: Connection, specs: Iterable[StreamSpec]) -> tuple[Change, ...]:
     """Create the streams that are missing, update those that differ. Several processes may do it at the same time.
 
-    The limits of a stream that exists are its operator's: they stay as they are.
+    The limits of a stream that exists are its operator's: they stay as they are. All streams are seen to at once: who
+    starts waits for a round trip, not for one for each of them.
 
     Raises ``BusRefused`` with stream, setting, value found and value wanted if a difference may not be changed.
     """
-    changes = [await _reconcile_stream(connection, spec) for spec in specs]
-    return tuple(change for change in changes if change is not None)
+    changes: list[Change] = []
+    failure: BaseException | None = None
+
+    async def one(spec: StreamSpec) -> None:
+        if (change := await _reconcile_stream(connection, spec)) is not None:
+            changes.append(change)
+
+    try:
+        async with anyio.create_task_group() as together:
+            for spec in specs:
+                together.start_soon(one, spec)
+    except BaseExceptionGroup as group:
+        failure = group.exceptions[0]
+    if failure is not None:
+        raise failure
+    return tuple(changes)
 
 
 async def ensure_consumer(connection: Connection, stream: str, spec: ConsumerSpec) -> None:

@@ -10,6 +10,7 @@ from callboard.bus.topology import ConsumerSpec, QueueLimits, StreamSpec, due_co
 from callboard.bus.topology import topology as streams_of
 from callboard.errors import BusRefused
 from tests.support.bus import bus_url, fresh_bus
+from tests.support.wire import answering_late
 
 
 async def test_a_fresh_server_gets_every_stream_as_it_is_wanted():
@@ -26,6 +27,14 @@ async def test_a_fresh_server_gets_every_stream_as_it_is_wanted():
 async def test_reconciling_again_changes_nothing():
     async with fresh_bus() as bus:
         assert await reconcile(bus, streams_of(bus.subjects)) == ()
+
+
+async def test_all_streams_are_asked_for_at_once():
+    async with fresh_bus() as bus:
+        specs = streams_of(bus.subjects)
+        questions = [f"$JS.API.STREAM.INFO.{spec.name} " for spec in specs]
+        async with answering_late(bus_url(), until=questions) as url, connect(url, name="new") as new:
+            assert await reconcile(new, specs) == ()
 
 
 async def test_a_setting_that_may_change_is_updated_and_the_messages_stay():
