@@ -179,6 +179,12 @@ class MendedClient(Client):
         if self.is_connected:
             self._write()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - nats-py's signature
+        """Upstream writes what is unsent to a server that is gone, and raises before it has closed anything."""
+        await self._flush_pending()
+        self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
+
     async def _process_pong(self) -> None:
         """Upstream sets the result of a future that may be cancelled, which ends the read loop."""
         if self._pongs:

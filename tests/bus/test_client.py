@@ -395,6 +395,24 @@ async def gone(connection: Connection) -> None:
             await anyio.lowlevel.checkpoint()
 
 
+async def test_closing_with_something_unsent_while_the_server_is_away_is_silent(tmp_path):
+    async with own_server(tmp_path) as (server, connection):
+        await server.kill()
+        await gone(connection)
+        await connection.publish("a", b"kept for it")
+    with pytest.raises(BusUnreachable):
+        await connection.publish("a", b"")
+
+
+async def test_what_was_published_last_is_sent_before_the_connection_closes():
+    inbox = Inbox()
+    async with connect(bus_url(), name="hears") as hears, hears.subscribe("said.last", inbox.deliver):
+        await hears.barrier()
+        async with connect(bus_url(), name="says") as says:
+            await says.publish("said.last", b"x" * 100_000)
+        assert len((await inbox.wait_for(1))[0].payload) == 100_000
+
+
 async def test_a_subscription_made_while_the_server_is_away_works_when_it_is_back(tmp_path):
     async with own_server(tmp_path) as (server, connection):
         await server.kill()
