@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -31,6 +32,15 @@ def _not_a_bool(value: object) -> object:
 
 NOT_A_BOOL: Final = BeforeValidator(_not_a_bool)
 """``true`` is not 1. Stands last, so that the bounds before it stay in the JSON schema."""
+
+
+def _switched(value: object) -> object:
+    """A text as it comes out of a variable; every other one is no switch: ``yes`` is a text, and would be true."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, pydantic.Strict(), BeforeValidator(_switched)]
+"""``true`` or ``false``, and nothing that might stand for them."""
 Seconds = Annotated[
     float, BeforeValidator(parse_duration), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
 ]

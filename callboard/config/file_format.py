@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from callboard.config.alerts import Alerts
-from callboard.config.base import NOT_A_BOOL, Address, FamilyName, ModelName, Name, Seconds, Strict
+from callboard.config.base import NOT_A_BOOL, Address, FamilyName, ModelName, Name, Seconds, Strict, Switch
 from callboard.config.guards import Breaker, GuardSettings, Price, RateLimit
 from callboard.config.script import Turns
 from callboard.config.spec import Limits, Prefer
@@ -55,7 +55,7 @@ class ModelEntry(Strict):
         Turns | None,
         Field(description="One turn for each answer; a list of turns: the first whose 'when' matches."),
     ] = None
-    loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
+    loop: Annotated[Switch, Field(description="After the last turn, play from the first one again.")] = False
     price: Annotated[Price | None, Field(description="Without it, what 'prices' says.")] = None
     max_output: Annotated[int, Field(ge=1, le=10_000_000, description="Tokens of one answer at most."), NOT_A_BOOL] = (
         4096
@@ -66,7 +66,7 @@ class ModelEntry(Strict):
         NOT_A_BOOL,
     ] = None
     warm: Annotated[
-        bool,
+        Switch,
         Field(
             description="Fill the provider's prompt cache when workers start, and let the first of calls that begin "
             "alike go ahead."

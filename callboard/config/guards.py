@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
+from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict, Switch
 
 Mode: TypeAlias = Annotated[
     Literal["shadow", "warn", "enforce"],
@@ -58,7 +58,7 @@ class BudgetSettings(Strict):
     agent: Annotated[SharedBudget | None, Field(description="All runs of the agent, of one tenant.")] = None
     tenant: Annotated[SharedBudget | None, Field(description="All runs of the tenant.")] = None
     everybody: Annotated[SharedBudget | None, Field(alias="global", description="All runs of the deployment.")] = None
-    hard: Annotated[bool, Field(description="Kill at 100 %, without a turn to wrap up.")] = False
+    hard: Annotated[Switch, Field(description="Kill at 100 %, without a turn to wrap up.")] = False
     warn_at: Annotated[tuple[Share, ...], Field(description="Shares of a cap at which to warn.")] = (0.5, 0.8)
     steer_at: Annotated[Share, Field(description="Share of a cap at which the model is told what is left.")] = 0.8
     wrap_up: Annotated[Share, Field(description="Share of a cap that is kept for the turn that wraps up.")] = 0.1

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from callboard.clock import SystemClock
 from callboard.config.chains import chain_of, chain_problems, model_paths, prefer_of, summary_of
+from callboard.config.contradictions import contradictions
 from callboard.config.expectations import problems_of
 from callboard.config.file_format import ConfigFile, DefaultsEntry, ModelEntry
 from callboard.config.interpolation import Interpolation
@@ -90,6 +91,7 @@ class _Loading:
             return None
         self._check_models(file, root)
         self.problems += provider_problems(file, root)
+        self.problems += contradictions(file, root)
         self._check_guards(file, guards)
         self.problems += output_problems(file, root)
         if self.problems:

@@ -132,7 +132,7 @@ def _model_problems(model: ModelEntry | str, file: ConfigFile, spot: Spot) -> It
 
 
 def _setting_problems(model: ModelEntry, file: ConfigFile, root: Node, path: Where) -> Iterator[Problem]:
-    kind, _ = _named(model.provider, file)
+    kind = kind_of(model, file)
     if kind not in ALLOWED:
         return  # another complaint is about that
     for name, value in model.settings.items():
@@ -149,6 +149,11 @@ def _setting_problems(model: ModelEntry, file: ConfigFile, root: Node, path: Whe
 def owner_of(model: ModelEntry | str) -> str:
     """The entry that a model of the file names."""
     return model.partition("/")[0] if isinstance(model, str) else model.provider
+
+
+def kind_of(model: ModelEntry | str, file: ConfigFile) -> str:
+    """What the entry that a model of the file names speaks."""
+    return _named(owner_of(model), file)[0]
 
 
 def entry_of(choice: ModelChoice) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
-from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict
+from callboard.config.base import NOT_A_BOOL, Name, Seconds, Strict, Switch
 from callboard.errors import ModelErrorKind
 
 
@@ -94,4 +94,4 @@ class Script(Strict):
     """The turns in their order. ``loop`` plays them for ever."""
 
     turns: Turns
-    loop: Annotated[bool, Field(description="After the last turn, play from the first one again.")] = False
+    loop: Annotated[Switch, Field(description="After the last turn, play from the first one again.")] = False

@@ -89,8 +89,10 @@ def test_what_was_heard_has_the_latest_counts_and_the_bytes_since_its_output_was
 
 def test_a_count_that_says_less_than_the_one_before_takes_nothing_back():
     heard = Heard()
-    for piece in (Counted(Usage(7, 5, 20)), TextDelta("four"), Counted(Usage(0, 4)), Counted(Usage(9))):
+    for piece in (Counted(Usage(7, 5, 20)), TextDelta("four"), Counted(Usage(0, 4))):
         heard.take(piece)
+    assert (heard.counted, heard.since_count) == (Usage(7, 5, 20), 4)
+    heard.take(Counted(Usage(9)))
     assert (heard.counted, heard.since_count) == (Usage(9, 5), 4)
 
 
