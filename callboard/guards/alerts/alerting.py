@@ -46,7 +46,7 @@ def alerts_child(
 
     async def one(name: str, webhook: Webhook, feed: JetStreamGuardFeed) -> None:
         async with posting(webhook, bus.clock) as post:
-            alerting = _Alerting(feed, post, webhook, backoff=backoff, prefix=subjects.prefix)
+            alerting = _Alerting(name, feed, post, webhook=webhook, backoff=backoff, prefix=subjects.prefix)
             with bound(webhook=name):
                 await alerting.run(bus.graveyard, beat=ack_wait / _BEATS)
 
@@ -66,8 +66,9 @@ class _Alerting:
     """The events of one webhook that this process holds."""
 
     def __init__(
-        self, feed: JetStreamGuardFeed, post: Post, webhook: Webhook, *, backoff: Backoff, prefix: str
+        self, name: str, feed: JetStreamGuardFeed, post: Post, *, webhook: Webhook, backoff: Backoff, prefix: str
     ) -> None:
+        self._name = name
         self._feed = feed
         self._post = post
         self._webhook = webhook
@@ -120,7 +121,7 @@ class _Alerting:
             answer = await self._post(told)
             refusals += answer.kind == "refused"
             given_up = refusals >= self._backoff.refusals
-            if answer.kind == "taken" or (given_up and await _buried(graveyard, told, answer.why)):
+            if answer.kind == "taken" or (given_up and await self._buried(graveyard, told, answer.why)):
                 break
             pause = self._backoff.pause(attempt, told.id, retry_after=answer.retry_after)
             log.warning("an alert was not taken", id=told.id, why=answer.why, attempt=attempt, again_in=round(pause, 1))
@@ -133,6 +134,16 @@ class _Alerting:
         await _each(events, HeldEvent.acknowledge)
         while len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
+
+    async def _buried(self, graveyard: Graveyard, told: Digest, why: str) -> bool:
+        log.error("alerts were refused and are given up", id=told.id, alerts=told.count, why=why)
+        message = f"the webhook {self._name!r} answered with {why}"
+        try:
+            await graveyard.bury(("-", "-"), told.id, "alert_refused", message, told.body)
+        except BusError as error:
+            log.warning("cannot keep what was refused, trying again", error=str(error))
+            return False
+        return True
 
     async def _heartbeat(self, every: float) -> None:
         while True:
@@ -151,13 +162,3 @@ async def _each(events: Sequence[HeldEvent], do: Callable[[HeldEvent], Awaitable
             await do(event)
     except BusError as error:
         log.warning("the bus is away, alerts may come twice", error=str(error))
-
-
-async def _buried(graveyard: Graveyard, told: Digest, why: str) -> bool:
-    log.error("alerts were refused and are given up", id=told.id, alerts=told.count, why=why)
-    try:
-        await graveyard.bury(("-", "-"), told.id, "alert_refused", f"a webhook answered with {why}", told.body)
-    except BusError as error:
-        log.warning("cannot keep what was refused, trying again", error=str(error))
-        return False
-    return True

@@ -112,7 +112,7 @@ async def test_a_refused_alert_is_given_up_logged_and_kept_in_the_graveyard(capl
         (letter,) = await bus.graveyard.letters()
     assert [post.id for post in receiver.posts] == ["acme.loop.k1"] * 3 + ["acme.loop.k2"]
     assert (letter.reason, letter.subject, letter.message) == (
-        "alert_refused", "acme.loop.k1", "a webhook answered with status 302",
+        "alert_refused", "acme.loop.k1", "the webhook 'ops' answered with status 302",
     )  # fmt: skip
     assert "alerts were refused and are given up" in caplog.text
     assert SECRET not in caplog.text
