@@ -18,9 +18,10 @@ from bench.code import agents
 from bench.guards import HOSTED
 from callboard.actors.actor import running
 from callboard.actors.worker import Worker
+from callboard.app.bus_at import BusAt
 from callboard.app.guarding import guard_child
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt, WorkerSettings, ports, supervisor_child, worker_child
+from callboard.app.node import WorkerSettings, ports, supervisor_child, worker_child
 from callboard.app.process import spare_collections
 from callboard.bus.bus import open_bus
 from callboard.bus.subjects import Subjects

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from callboard.app.node import BusAt
+from callboard.app.bus_at import BusAt
 from callboard.app.queued import is_known
 from callboard.app.run import Run
 from callboard.app.run_event import RunEvent

@@ -13,9 +13,10 @@ import anyio
 from callboard.actors.actor import Run, running
 from callboard.actors.code import AgentCode
 from callboard.app.board import Board, open_board
+from callboard.app.bus_at import BusAt
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.node import WorkerSettings, supervisor_child, worker_child
 from callboard.app.process import process_name
 from callboard.app.server import DATA_DIR, kept_server
 from callboard.bus.client import DEFAULT_SUBJECTS

@@ -8,8 +8,9 @@ from importlib.metadata import version
 import anyio
 
 from callboard.actors.actor import Run
+from callboard.app.bus_at import BusAt
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt, fail_when_closed
+from callboard.app.node import fail_when_closed
 from callboard.app.process import probe, process_name, serve
 from callboard.bus.bus import open_bus
 from callboard.bus.service import Service, announced

@@ -13,6 +13,7 @@ import anyio
 from callboard.actors.actor import Run, group_of_one, living
 from callboard.actors.code import AgentCode, Ports
 from callboard.actors.worker import Drain, Worker
+from callboard.app.bus_at import BusAt
 from callboard.app.gates import worker_gates
 from callboard.app.guards import Guarding, guards_of
 from callboard.app.warm import warm_caches
@@ -21,7 +22,7 @@ from callboard.bus.client import Connection
 from callboard.bus.doorman import turn_away
 from callboard.bus.messages import TERMINAL
 from callboard.bus.service import Service, announced
-from callboard.bus.subjects import RunKey, Subjects
+from callboard.bus.subjects import RunKey
 from callboard.config.providers import NO_PROVIDERS, Providers
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import BusUnreachable
@@ -34,14 +35,6 @@ from callboard.supervisors.tree import ChildSpec, SupervisorSpec
 SLOTS: Final = 100
 _DEFAULT_GUARDING: Final = Guarding()
 _SETTLED: Final = frozenset({*TERMINAL, "run.settled"})
-
-
-@dataclass(frozen=True, slots=True)
-class BusAt:
-    """Where the bus is: the servers' urls, and the prefix of the deployment."""
-
-    urls: tuple[str, ...]
-    subjects: Subjects = Subjects()
 
 
 @dataclass(frozen=True, slots=True)

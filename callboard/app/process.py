@@ -13,8 +13,9 @@ import anyio
 
 from callboard.actors.actor import Run
 from callboard.actors.code import AgentCode
+from callboard.app.bus_at import BusAt
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.node import WorkerSettings, supervisor_child, worker_child
 from callboard.bus.bus import open_bus
 from callboard.config.providers import Providers
 from callboard.log import get_logger

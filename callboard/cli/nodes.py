@@ -19,7 +19,7 @@ Drain = Annotated[float, typer.Option("--drain", help="Seconds that steps under 
 
 
 if TYPE_CHECKING:
-    from callboard.app.node import BusAt
+    from callboard.app.bus_at import BusAt
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ async def up(
     ] = "always",
 ) -> int:
     """Start a deployment here: bus (unless --url names one), supervisor, guards, workers. Ctrl-C or SIGTERM ends it."""
-    from callboard.app.node import BusAt
+    from callboard.app.bus_at import BusAt
     from callboard.app.process import up as run_up
     from callboard.app.server import kept_server
     from callboard.bus.subjects import Subjects

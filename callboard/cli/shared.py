@@ -17,7 +17,7 @@ from callboard.errors import BusError, CallboardError, ConfigError, InvalidMessa
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from callboard.app.node import BusAt
+    from callboard.app.bus_at import BusAt
 
 P = ParamSpec("P")
 

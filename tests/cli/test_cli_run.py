@@ -166,6 +166,16 @@ finally:
     assert told.stderr == f"{loads}\n"
 
 
+def test_a_client_loads_no_worker_no_supervisor_and_no_guard() -> None:
+    program = """
+import sys
+import callboard.app.board, callboard.app.serving, callboard.cli.outcome, callboard.cli.screen
+others = "app.node actors.worker actors.attempt supervisors guards.catalogue guards.sidecar guards.chain"
+print(*(name for name in others.split() if f"callboard.{name}" in sys.modules))
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
 def test_help_says_what_each_command_does_in_full() -> None:
     told = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
     assert "supervisor, guards and worker are started, and ended, for you. Prints the result. up" in told

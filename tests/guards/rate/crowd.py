@@ -21,10 +21,10 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from callboard.actors.worker import Worker
+from callboard.app.bus_at import BusAt
 from callboard.app.gates import worker_gates
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt
 from callboard.bus.bus import open_bus
 from callboard.bus.client import Reply
 from callboard.bus.subjects import Subjects

@@ -8,10 +8,10 @@ import anyio
 
 from callboard.actors.actor import running
 from callboard.actors.passage import answer_of, ended
+from callboard.app.bus_at import BusAt
 from callboard.app.gates import worker_gates
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt
 from callboard.bus.bus import open_bus
 from callboard.config.guards import RateLimit
 from tests.guards.rate.stage import ASK, GOOD, LABEL

@@ -6,9 +6,9 @@ import sys
 
 import anyio
 
+from callboard.app.bus_at import BusAt
 from callboard.app.guarding import run_guard
 from callboard.app.guards import Guarding
-from callboard.app.node import BusAt
 from callboard.bus.subjects import Subjects
 from tests.guards.sidecar.watchers import hosted, strict
 

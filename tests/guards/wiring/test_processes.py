@@ -13,11 +13,12 @@ import pytest
 
 from callboard.actors.actor import running
 from callboard.actors.code import AgentCode
+from callboard.app.bus_at import BusAt
 from callboard.app.doctor import _guards, examine
 from callboard.app.finding import Finding
 from callboard.app.guarding import guards_child
 from callboard.app.guards import Guarding, guards_of
-from callboard.app.node import BusAt, WorkerSettings, supervisor_child, worker_child
+from callboard.app.node import WorkerSettings, supervisor_child, worker_child
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.client import connect
 from callboard.config.guards import CustomGuard, GuardSettings
