@@ -73,12 +73,28 @@ def test_a_refusal_is_classified(status: int, body: Any, kind: str, *, retryable
     assert (got.kind, got.retryable) == (kind, retryable)
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (529, error("overloaded_error", "Overloaded"), "the provider answers 529 overloaded_error: Overloaded"),
+        (200, error("overloaded_error", "Overloaded"), "the provider reports overloaded_error: Overloaded"),
+        (200, "no json", "the provider reports an error: no json"),
+        (400, error("400", "no"), "the provider answers 400: no"),
+        (502, None, "the provider answers 502: no reason given"),
+    ],
+)
+def test_a_status_that_says_something_is_told_once_with_the_words_of_the_provider(
+    status: int, body: Any, told: str
+) -> None:
+    assert str(refused(status, body)) == told
+
+
 def test_the_real_sdk_makes_the_errors_that_are_classified() -> None:
     client = anthropic.Anthropic(api_key=KEY, base_url="http://127.0.0.1", max_retries=0)
     with client:
         response = httpx2.Response(429, text=json.dumps(error("rate_limit_error", "slow down")), request=REQUEST)
         got = meant(client._make_status_error_from_response(response))
-    assert (got.kind, str(got)) == ("rate", "429 rate_limit_error: slow down")
+    assert (got.kind, str(got)) == ("rate", "the provider answers 429 rate_limit_error: slow down")
 
 
 def test_the_provider_may_ask_not_to_be_asked_again_and_never_the_other_way_round() -> None:

@@ -142,6 +142,13 @@ def test_an_error_says_what_to_do_next() -> None:
     assert "add credit" in str(refusal(429, error("insufficient_quota")))
 
 
+@pytest.mark.parametrize("code", [400, "400"])
+def test_a_status_that_is_the_code_too_is_told_once(code: Any) -> None:
+    assert str(refusal(400, error(code, "BadRequestError", "no"))) == "the provider answers 400 BadRequestError: no"
+    assert str(reported(error(code, "BadRequestError", "no"))) == "the provider reports 400 BadRequestError: no"
+    assert str(refusal(500, error(code, "400", "no"))) == "the provider answers 500 400: no"
+
+
 def test_what_a_provider_says_about_a_wrong_key_is_not_repeated() -> None:
     assert "qwerty" not in str(refusal(401, error("invalid_api_key", message="Incorrect API key: qwerty")))
     assert "qwerty" not in str(reported(error("invalid_api_key", message="Incorrect API key: qwerty")))

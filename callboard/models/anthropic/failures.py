@@ -120,7 +120,7 @@ def _said(
     """The failure that an ``error`` means which came with this status."""
     kind = _kind(status, error)
     wants_no_retry = headers.get("x-should-retry", "").strip().lower() == "false"
-    told = f"{status} {error.get('type', '')}".strip() + f": {error.get('message') or 'no reason given'}"
+    told = f"the provider {_named(status, error.get('type', ''))}: {error.get('message') or 'no reason given'}"
     gone = status == HTTPStatus.NOT_FOUND or error.get("type") == "not_found_error"
     hint = _GONE.format(model) if gone else _HINTS.get(kind, "")
     message = told[:_LONGEST]
@@ -131,6 +131,13 @@ def _said(
         retry_after=retry_after(headers, now=now),
         limits=limits_of(headers),
     )
+
+
+def _named(status: int, kind: str) -> str:
+    """What it answers; an error in the stream of an answer has a good status, which says nothing."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return f"reports {kind or 'an error'}"
+    return f"answers {status}" if kind in {"", str(status)} else f"answers {status} {kind}"
 
 
 def _kind(status: int, error: Mapping[str, str]) -> ModelErrorKind:

@@ -64,7 +64,8 @@ def refused(status: int, headers: Mapping[str, str], body: object, *, model: str
     kind = _kind(status, " ".join(codes).lower(), message)
     hint = _NO_MODEL.format(model) if status == 404 else _HINTS.get(kind, "")  # noqa: PLR2004 - a known status
     # what providers say about a wrong key quotes it
-    told = [f"the provider answers {' '.join([str(status), *codes])}", "" if kind == "auth" else message, hint]
+    known = dict.fromkeys((str(status), *codes))  # compatible servers have the status as their code
+    told = [f"the provider answers {' '.join(known)}", "" if kind == "auth" else message, hint]
     return ModelError(
         kind,
         ": ".join(part for part in told if part),
