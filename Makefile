@@ -3,13 +3,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := -m pytest -n 2 --dist worksteal -m "not cluster"
 PROOFS := tests/model/ tests/simulation/ \
+  tests/guards/loop/test_loop_forms.py \
+  tests/guards/loop/test_loop_properties.py::test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught \
   tests/actors/test_relieving.py::test_ten_thousand_histories_more \
   tests/models/test_anthropic_wire.py::test_the_api_accepts_a_request_of_any_of_many_histories
 
 # Hundreds of processes start in the tests: compiling every module anew in each of them doubles what it costs to start one.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo runaway test check bench fmt docs chaos cluster clean
+.PHONY: help demo runaway test proofs check bench fmt docs chaos cluster clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,14 +22,16 @@ demo: $(READY) ## See a run survive its worker, and another one be killed
 runaway: $(READY) ## See three agents misbehave, and what stops each of them
 	@$(BIN)/python -m examples.runaway
 
-test: $(READY) ## Run the tests (COVERAGE=1 measures them)
-ifdef COVERAGE # what these proofs run is covered by others, and measuring them takes minutes
+test: $(READY) ## Run the tests (COVERAGE=1 measures all but the proofs)
+ifdef COVERAGE # what the proofs run is covered by others, and measuring them takes minutes
 	@$(BIN)/coverage erase
-	@$(BIN)/python $(PYTEST) $(PROOFS)
 	@$(BIN)/coverage run $(PYTEST) $(addprefix --deselect=,$(PROOFS))
 else
 	@$(BIN)/python $(PYTEST)
 endif
+
+proofs: $(READY) ## Run the tests that prove by the thousand; they may take their time
+	@$(BIN)/python $(PYTEST) --timeout=900 $(PROOFS)
 
 check: $(READY) ## Run all that CI runs: static checks, docs, tests, coverage
 	@$(BIN)/python scripts/check.py

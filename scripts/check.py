@@ -1,4 +1,4 @@
-"""Shell: everything that CI runs, with a table at the end: the quiet steps two at a time, then the live ones.
+"""Shell: everything that CI runs, with a table at the end: quick steps, then live ones with the long ones beside them.
 
 ``python scripts/check.py [STEP …]`` runs all steps, or those named. Pytest's closing line is printed once more as the
 very last line, because that is what CI reads.
@@ -21,18 +21,22 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sysconfig.get_path("scripts"))
 AT_ONCE: Final = 2
-"""Most of the quiet steps keep one core busy."""
+"""Most of the steps that are not live keep one core busy."""
 WATCHED: Final = sys.stdout.isatty()
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command. The output of a live step is shown while it runs, that of a quiet one only if it fails."""
+    """One command. The output of a live step is shown while it runs, that of another one only if it fails.
+
+    A long step only computes: it runs beside the live ones, on what they leave idle while they wait.
+    """
 
     name: str
     command: tuple[str, ...]
     live: bool = False
+    long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ def tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(BIN / name), *arguments)
 
 
+def behind(*command: str) -> tuple[str, ...]:
+    """A command that gives way to every other."""
+    return ("nice", "-n", "19", *command)
+
+
 def own(name: str, *arguments: str) -> tuple[str, ...]:
     """A program of this directory."""
     return (sys.executable, str(ROOT / "scripts" / name), *arguments)
@@ -58,8 +67,8 @@ def own(name: str, *arguments: str) -> tuple[str, ...]:
 STEPS: Final = (
     Step("format", tool("ruff", "format", "--check")),
     Step("lint", tool("ruff", "check")),
-    Step("mypy", tool("mypy")),
-    Step("pyright", tool("pyright")),
+    Step("mypy", behind(*tool("mypy")), long=True),
+    Step("pyright", behind(*tool("pyright")), long=True),
     Step("layers", tool("lint-imports", "--no-cache", "--no-logo")),
     Step("pure modules", own("pure.py")),
     Step("sizes", own("sizes.py")),
@@ -67,6 +76,7 @@ STEPS: Final = (
     Step("lock file", (str(ROOT / ".uv/bin/uv"), "lock", "--check", "--offline")),
     Step("compose file", tool("docker-compose", "config", "--quiet")),
     Step("node library", own("node_library.py")),
+    Step("proofs", behind("make", "--no-print-directory", "proofs"), long=True),
     Step("tests", ("make", "--no-print-directory", "test", "COVERAGE=1"), live=True),
     Step("coverage", own("coverage_gate.py"), live=True),
 )
@@ -128,9 +138,12 @@ def main(names: Sequence[str]) -> int:
         return 2
     started = time.monotonic()
     wanted = [step for step in STEPS if not names or step.name in names]
-    with ThreadPoolExecutor(AT_ONCE) as quiet:
-        results = [told(each) for each in quiet.map(run, (step for step in wanted if not step.live))]
-    results += [told(run(step)) for step in wanted if step.live]
+    with ThreadPoolExecutor(AT_ONCE) as others:
+        results = [told(each) for each in others.map(run, (step for step in wanted if not (step.live or step.long)))]
+        long = others.map(lambda step: told(run(step)), [step for step in wanted if step.long])
+        results += [told(run(step)) for step in wanted if step.live]
+        results += long
+    results.sort(key=lambda result: STEPS.index(result.step))
     return report(results, time.monotonic() - started)
 
 

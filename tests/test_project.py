@@ -17,7 +17,7 @@ from scripts import check, coverage_gate, pure, sizes
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = MappingProxyType(tomllib.loads((ROOT / "pyproject.toml").read_text()))
-TARGETS = ("demo", "runaway", "test", "check", "bench", "fmt", "docs", "chaos", "cluster", "clean")
+TARGETS = ("demo", "runaway", "test", "proofs", "check", "bench", "fmt", "docs", "chaos", "cluster", "clean")
 SOURCES = tuple(
     path
     for folder in ("callboard", "scripts", "bench", "examples", "tests")
@@ -127,6 +127,23 @@ def test_the_check_fails_and_shows_the_output_when_a_step_fails(capsys: pytest.C
     assert "    why" in shown
     assert "silent" not in shown
     assert re.search(r"^bad +\d+\.\d s  FAILED$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_long_step_runs_beside_the_live_ones_gives_way_to_them_and_counts(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = tmp_path / "begun"
+    priority = "import os; print('priority', os.getpriority(os.PRIO_PROCESS, 0)); "
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(begun)!r}).exists(): time.sleep(0.01)"
+    goes = f"{priority}import pathlib, sys; pathlib.Path({str(begun)!r}).touch(); sys.exit({code})"
+    long = check.Step("long", check.behind(sys.executable, "-c", goes), long=True)
+    monkeypatch.setattr(check, "STEPS", (long, check.Step("live", (sys.executable, "-c", waits), live=True)))
+    assert check.main([]) == code
+    shown = capsys.readouterr().out
+    assert ("priority 19" in shown) == bool(code)
+    table = shown.partition("\n\n")[2]
+    assert re.match(r"long .*\nlive .* ok\nall ", table)
 
 
 def test_every_command_of_the_readme_is_a_target() -> None:
