@@ -12,7 +12,7 @@ from callboard.actors.fold import replay
 from callboard.actors.kill import Killer
 from callboard.actors.worker import Worker
 from callboard.bus.bus import open_bus
-from callboard.bus.messages import Record, RunKilled, Task
+from callboard.bus.messages import ModelRequested, Record, RunClaimed, RunCreated, RunKilled, Task
 from callboard.bus.ports import Stored
 from callboard.bus.server import embedded_server
 from callboard.bus.subjects import RunKey, TaskAddress
@@ -57,10 +57,10 @@ class WatchOfALostBus:
 
 
 async def test_a_kill_that_was_accepted_has_a_receipt_although_the_bus_goes_away_behind_it() -> None:
-    async with fleet(scripted("slow", {"text": "late", "delay": 30})) as board:
-        key = await board.submit("slow", "x")
-        await board.until(key, lambda state: state.calls)
-        receipt = await Killer(board.bus.journals, WatchOfALostBus(), CLOCK).kill(key, reason="test", by="test")
+    async with fleet(scripted("slow", {"text": "late"})) as board:
+        events = (RunCreated(agent="slow", at=CLOCK.now()), RunClaimed(task=1, worker="w"), ModelRequested(call="m1"))
+        await board.bus.journals.append(KEY, Record(id="a", owner="silent", events=events), expect=0)
+        receipt = await Killer(board.bus.journals, WatchOfALostBus(), CLOCK).kill(KEY, reason="test", by="test")
         assert receipt.killed
         assert receipt.settled_by == "window"
         assert receipt.settled_at is not None

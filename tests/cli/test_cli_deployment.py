@@ -37,6 +37,8 @@ def once(folder: str, seconds: float) -> int:
     with (Path(folder) / "starts").open("a") as file:
         file.write(f"{os.getpid()}\\n")
     time.sleep(seconds)
+    while (Path(folder) / "hold").exists():
+        time.sleep(0.01)
     return os.getpid()
 
 def note(folder: str) -> str:
@@ -224,11 +226,13 @@ def test_a_run_that_is_queued_can_be_paused_and_is_held_when_it_comes(up: Up) ->
 
 
 def test_a_run_is_paused_before_its_next_step_and_goes_on_when_it_is_resumed(up: Up, tmp_path: Path) -> None:
-    run = up.submit("job", json.dumps({"folder": str(tmp_path), "seconds": 1}), "--input-json")
+    (tmp_path / "hold").touch()
+    run = up.submit("job", json.dumps({"folder": str(tmp_path), "seconds": 0}), "--input-json")
     wait_until((tmp_path / "starts").exists)
     held = up.submit("waiter", "x")
     assert up.ask("pause", held, "--reason", "let me look")["status"] == "paused"
     assert up.do("pause", run).exit_code == 0
+    (tmp_path / "hold").unlink()
     assert "let me look" in up.do("runs", "show", held).stdout
     assert up.ask("resume", held)["status"] == "resumed"
     assert up.do("resume", held).exit_code == 2

@@ -166,7 +166,7 @@ async def test_who_is_alive_and_how_far_they_are(capsys: pytest.CaptureFixture[s
                 group.start_soon(_pulse, bus)
                 alive = await guards_alive(bus, listens=0.5)
                 group.cancel_scope.cancel()
-            empty = await guards_alive(bus, listens=0.1)
+            empty = await guards_alive(bus, listens=0.5)
     finally:
         await delete_streams(Subjects(name))
     (loop,) = alive.processes

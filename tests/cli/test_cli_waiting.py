@@ -24,7 +24,7 @@ from tests.support.program import command, environment, started, wait_until
 CONFIG = """
 agents:
   clerk:
-    tools: [list_files]
+    tools: [list_files, "own_tools.py:stay"]
     model:
       provider: scripted
       turns: [TURNS, {text: done}]
@@ -33,6 +33,17 @@ guards:
   custom: {careful: {use: "own_guards.py:Careful"}}
 """
 TURN = "{tools: [{name: list_files, args: {}}], delay: 0.4}"
+STAY = "{tools: [{name: stay, args: {}}]}"
+TOOLS = """
+import time
+from pathlib import Path
+from callboard import tool
+@tool(effect="pure")
+def stay() -> str:
+    while Path("hold").exists():
+        time.sleep(0.01)
+    return "on we go"
+"""
 GUARDS = """
 from callboard.guards.kit import Guard
 class Careful(Guard[int]):
@@ -61,7 +72,9 @@ class Here:
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Here]:
     prefix = f"t{secrets.token_hex(6)}"
-    (tmp_path / "agents.yaml").write_text(CONFIG.replace("TURNS", ", ".join([TURN] * 11)))
+    (tmp_path / "agents.yaml").write_text(CONFIG.replace("TURNS", ", ".join([*[TURN] * 3, STAY, *[TURN] * 7])))
+    (tmp_path / "own_tools.py").write_text(TOOLS)
+    (tmp_path / "hold").touch()
     (tmp_path / "own_guards.py").write_text(GUARDS)
     yield Here(tmp_path, ("--url", bus_url(), "--prefix", prefix))
     anyio.run(delete_streams, Subjects(prefix))
@@ -98,6 +111,7 @@ def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_the
             assert _row(here, "careful")[1] == "alive"
             os.kill(first.pid, signal.SIGKILL)
             first.wait(10)
+            (here.cwd / "hold").unlink()
             wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run), within=30)
         stopped = here.turns(run)
         assert _row(here, "careful")[1] == "missing"

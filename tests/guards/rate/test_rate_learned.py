@@ -60,6 +60,7 @@ async def test_what_stands_beside_an_answer_or_a_failure_of_the_model_holds_for_
         await here.shared()
         assert (await ask(here)).status == "granted"
         await play(here, turn, calls=1)
+        await here.buses[0].connection.barrier()
         answer = await ask(here)
         assert answer.status == "queued"
         assert answer.wait > 3_000
@@ -69,6 +70,7 @@ async def test_a_limit_of_the_provider_holds_where_none_is_configured_and_only_i
     async with board(RateLimit()) as here, here.limiter():
         await here.shared()
         await play(here, {"text": "x", "limits": SMALL}, calls=1)
+        await here.buses[0].connection.barrier()
         first, second = await ask(here), await ask(here)
         assert (first.status, second.status) == ("granted", "granted"), "what never started is given back"
         grant = await here.gates[0].admit(of())
