@@ -49,7 +49,7 @@ from callboard.log import bound, get_logger
 from callboard.tools.threads import still_running
 
 log = get_logger(__name__)
-_NEWER_VERSION_SECONDS: Final = 5.0
+_LATER_SECONDS: Final = 5.0
 _BOUNDARY_SECONDS: Final = 0.02
 _STOP_SECONDS: Final = 0.1
 """What a stopped effect gets to end before its run is given away without it."""
@@ -84,12 +84,11 @@ class Attempt:
             async with self.ports.hints.listen(key, hint, owner=lambda: self.owner.token if self.owner else ""):
                 state = EMPTY
                 while (owner := await self._claim(state)) is not None:
-                    self.owner = owner
-                    owner.on_end = self._stop
+                    found, self.owner, owner.on_end = owner.state.sequence, owner, self._stop
                     await self._carry(owner)
                     if isinstance(owner.ended, BusError):  # the run's code may have caught it
                         raise owner.ended
-                    if owner.written or self.lost is None:
+                    if owner.written or self.lost is None or self.lost.sequence == found:
                         await self._leave(owner)
                         return
                     state, self.lost = self.lost, None  # the claim itself was refused: judge again
@@ -140,7 +139,7 @@ class Attempt:
                 return None
             case NotForUs(version):
                 log.warning("journal of a newer version, left to a newer worker", version=version)
-                await self.task.release(_NEWER_VERSION_SECONDS)
+                await self.task.release(_LATER_SECONDS)
                 return None
             case Claim(creates):
                 token = ports.clock.new_id()
@@ -248,12 +247,12 @@ class Attempt:
         if self.lost is None and owner.state.owns(owner.token):  # cancelled to hand over
             owner.defer(*unstarted(owner.view, self.ports.clock.now()))
             await self._release(owner)
-        if self.lost is None and not owner.written:
-            await self.task.release(_NEWER_VERSION_SECONDS if self._newer else 0.0)
+        if not owner.written:  # a claim that was refused although nobody has written will be refused again
+            await self.task.release(_LATER_SECONDS if self._newer or self.lost is not None else 0.0)
             return
         state = self.lost or owner.state
         if state.foreign and state.terminal is None:
-            await self.task.release(_NEWER_VERSION_SECONDS)
+            await self.task.release(_LATER_SECONDS)
             return
         if not self._ours(owner, state):
             self.mine = False  # fenced: the task belongs to the next owner
