@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from callboard.bus.server import live_server
-from callboard.cli.main import app
+from callboard.cli.main import app, main
 from tests.support.program import EXAMPLES, callboard, command, document, environment, wait_until
 
 HELLO = str(EXAMPLES / "hello" / "agents.yaml")
@@ -174,6 +175,18 @@ others = "app.node actors.worker actors.attempt supervisors guards.catalogue gua
 print(*(name for name in others.split() if f"callboard.{name}" in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_commands_do_not_look_for_garbage_while_they_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = gc.get_threshold()
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "argv", ["callboard", "--help"])
+    try:
+        with pytest.raises(SystemExit):
+            main()
+        assert gc.get_threshold()[0] > before[0]
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_help_says_what_each_command_does_in_full() -> None:
