@@ -162,6 +162,12 @@ def test_a_stream_without_its_end_is_truncated(reading: Any) -> None:
         assert (found.kind, found.retryable, found.limits) == ("truncated", True, LIMITS)
 
 
+def test_a_chat_that_is_done_without_a_finish_reason_says_what_is_missing() -> None:
+    usage = {"prompt_tokens": 20, "completion_tokens": 2}
+    found = failure(ChatReading(BODY, LIMITS), chunk(content="Hel"), {"choices": [], "usage": usage}, END)
+    assert (found.kind, "finish_reason" in str(found)) == ("truncated", True)
+
+
 @given(st.lists(JSON, max_size=4), st.sampled_from([ResponseReading, ChatReading]))
 def test_no_event_stops_the_reading(events: list[Any], reading: Any) -> None:
     assert [reading(BODY, LIMITS).read(event) for event in events] == [[] if reading is ChatReading else ()] * len(

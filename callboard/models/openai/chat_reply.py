@@ -16,6 +16,7 @@ from callboard.models.uncounted import estimated
 _STOPS: Final[Mapping[str, Stop]] = {"length": "max_tokens", "content_filter": "content_filter"}
 _THOUGHTS: Final = ("reasoning_content", "reasoning")
 """Where compatible servers put them."""
+_ENDLESS: Final = "the stream ended without a finish_reason; a server that never sends one must be updated"
 _BROKEN: Final = frozenset({"abort", "error", "insufficient_system_resource"})
 """How compatible servers finish an answer that they could not."""
 
@@ -62,7 +63,7 @@ class ChatReading:
 
     def _end(self) -> Sequence[ChatReply]:
         if not self._finish:
-            raise truncated("the stream ended without a finish_reason", self._limits)
+            raise truncated(_ENDLESS, self._limits)
         if self._finish in _BROKEN:
             raise reported({"code": self._finish, "message": "the server gave up on its answer"}, self._limits)
         self.over = True
