@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeGuard
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any, Final, TypeAlias, TypeGuard, get_args
 
 from callboard.bus.guard_words import Missing, Mode
 from callboard.config.alerts import Alerts
@@ -19,6 +20,7 @@ from callboard.guards.kit import Guard
 from callboard.tools.registry import load_module
 
 AnyGuard: TypeAlias = Guard[Any]
+_WAITS: Final = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,20 @@ def _complete(classes: Mapping[str, type[AnyGuard]], guard: CustomGuard, ref: Gu
     except Exception as error:
         given = ", ".join(f"{name}={value!r}" for name, value in guard.settings.items())
         raise ConfigError(f"{ref.at}: {guard.use}({given}) raises {type(error).__name__}: {error}") from error
+    if flaw := _flaw(made):
+        raise ConfigError(f"{ref.at}: {guard.use}: {flaw}")
     return guard if guard.missing is not None else guard.model_copy(update={"missing": made.missing})
+
+
+def _flaw(made: AnyGuard) -> str:
+    """Why it would be a guard that judges nothing; empty: it is none that is known."""
+    missing: object = made.missing
+    if missing not in get_args(Missing):
+        return f"its missing is {missing!r}: it is one of {', '.join(map(repr, get_args(Missing)))}"
+    for name in ("start", "observe", "tick", "wakes"):
+        if any(waits(getattr(made, name)) for waits in _WAITS):
+            return f"its {name} is async, or yields: write 'def {name}', and return the answer"
+    return ""
 
 
 def guard_class(source: str, name: str, text: str) -> type[AnyGuard]:

@@ -41,11 +41,22 @@ class Half(Guard[int]):
 
 def plain(): ...
 """
+ODD = """
+class Waits(Chatty):
+    async def observe(self, state, seen): return state, ()
+
+class Yields(Chatty):
+    def tick(self, state, now): yield Verdict("warn", "late")
+
+class Maybe(Chatty):
+    missing = "sometimes"
+"""
 JOB = "from callboard import worker\n@worker('job')\nasync def job(task, run): return 1\n"
 
 
 def config_of(path: Path, text: str) -> Config:
     (path / "guards.py").write_text(GUARDS)
+    (path / "odd.py").write_text(GUARDS + ODD)
     (path / "jobs.py").write_text(JOB)
     (path / "agents.yaml").write_text(text)
     return load(path / "agents.yaml")
@@ -126,6 +137,9 @@ def test_a_run_whose_guard_is_not_here_says_so(tmp_path: Path) -> None:
             r"yaml:2:19: guards\.custom\.x: guards\.py:Chatty\(limit=0\) raises ValueError: limit must be above 0",
         ),
         ("{use: 'guards.py:Chatty', settings: {max: 1}}", r"guards\.custom\.x: .*raises TypeError: .*'max'"),
+        ("{use: 'odd.py:Waits'}", r"yaml:2:19: guards\.custom\.x: odd\.py:Waits: its observe is async, or yields"),
+        ("{use: 'odd.py:Yields'}", r"odd\.py:Yields: its tick is async, or yields"),
+        ("{use: 'odd.py:Maybe'}", r"odd\.py:Maybe: its missing is 'sometimes': it is one of 'open', 'closed'"),
         ("{use: 'guards.py:Half'}", r"guards\.custom\.x: .*raises TypeError: .*abstract"),
     ],
 )  # fmt: skip
