@@ -12,7 +12,6 @@ from callboard.guards.breaker.gate import breaker_gates
 from callboard.guards.budget.gate import budget_gates
 from callboard.guards.chain import Chain
 from callboard.guards.holds import holding
-from callboard.guards.rate.gate import rate_gates
 from callboard.guards.reducer_gate import ReducerGates
 from callboard.guards.speaking import speaking
 
@@ -32,6 +31,8 @@ async def worker_gates(bus: Bus, guarding: Guarding, *, worker: str) -> AsyncGen
             parts.append(ReducerGates(guarding.hosted, bus.journals, say, bus.clock))
         parts.append(await stack.enter_async_context(breaker_gates(bus, guarding.breaker, worker=worker)))
         if guarding.rate_limits:
+            from callboard.guards.rate.gate import rate_gates  # noqa: PLC0415 - few have limits, all would wait for it
+
             parts.append(await stack.enter_async_context(rate_gates(bus, guarding.rate_limits)))
         parts.append(await stack.enter_async_context(budget_gates(bus, say)))
         yield Chain(parts)

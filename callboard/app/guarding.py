@@ -16,9 +16,7 @@ from callboard.bus.bus import open_bus
 from callboard.bus.service import Service, announced
 from callboard.config.alerts import Alerts
 from callboard.config.guards import RateLimit
-from callboard.guards.alerts.alerting import alerts_child
 from callboard.guards.hosted import Hosted
-from callboard.guards.rate.limiter import rate_child
 from callboard.guards.sidecar.sidecar import Sidecar
 from callboard.supervisors.supervisor import supervisor
 from callboard.supervisors.tree import ChildSpec, SupervisorSpec
@@ -56,6 +54,8 @@ async def run_guard(at: BusAt, guarding: Guarding) -> None:
 
 
 def _rate(at: BusAt, limits: Mapping[str, RateLimit], name: str) -> Run:
+    from callboard.guards.rate.limiter import rate_child  # noqa: PLC0415 - few have limits, all would wait for it
+
     async def run(ready: anyio.Event) -> None:
         async with (
             open_bus(at.urls, subjects=at.subjects, name=f"{name}-rate") as bus,
@@ -68,6 +68,8 @@ def _rate(at: BusAt, limits: Mapping[str, RateLimit], name: str) -> Run:
 
 
 def _alerts(at: BusAt, alerts: Alerts, name: str) -> Run:
+    from callboard.guards.alerts.alerting import alerts_child  # noqa: PLC0415 - few have webhooks, all would wait for it
+
     async def run(ready: anyio.Event) -> None:
         async with (
             open_bus(at.urls, subjects=at.subjects, name=f"{name}-alerts") as bus,

@@ -167,12 +167,23 @@ finally:
     assert told.stderr == f"{loads}\n"
 
 
-def test_a_client_loads_no_worker_no_supervisor_and_no_guard() -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("uses", "others"),
+    [
+        (
+            "app.board app.serving cli.outcome cli.screen",  # of a client
+            "app.node actors.worker actors.attempt supervisors guards.catalogue guards.sidecar guards.chain",
+        ),
+        ("app.embedded", "guards.rate guards.alerts"),  # few configurations have these
+    ],
+)
+def test_nobody_loads_the_parts_of_others(uses: str, others: str) -> None:
+    program = f"""
 import sys
-import callboard.app.board, callboard.app.serving, callboard.cli.outcome, callboard.cli.screen
-others = "app.node actors.worker actors.attempt supervisors guards.catalogue guards.sidecar guards.chain"
-print(*(name for name in others.split() if f"callboard.{name}" in sys.modules))
+from importlib import import_module
+for name in {uses.split()!r}:
+    import_module(f"callboard.{{name}}")
+print(*(name for name in {others.split()!r} if f"callboard.{{name}}" in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
 
