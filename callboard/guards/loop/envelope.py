@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 from pydantic import JsonValue
@@ -17,6 +18,16 @@ _BESIDE: Final = frozenset(
 )
 """What stands beside a content and is none."""
 _INSIDE: Final = ("content", "text", "result", "output", "stdout", "stderr")
+_FOOTER: Final = re.compile(
+    r"(?:(?:^|\n)[^\S\n]*(?:\[[^\]\n]{0,40}\bexit(?:ed)?(?: with)?(?: code| status)?[ :=]{0,3}0\b[^\]\n]{0,120}\]"
+    r"|[(\[](?:Open file|Current (?:working )?directory|cwd|Python interpreter)\b[^\n]{0,200}[)\]]"
+    r"|(?:bash|sh|root|user)[\w@.:~/-]{0,40}[$#>]|(?:Process exited with|Exit) (?:code|status)[ :=]{0,3}0)"
+    r"[^\S\n]*)+\s*\Z",
+    re.IGNORECASE,
+)
+"""What a harness writes below each result: its prompt, where it is, and that the command went well."""
+_FOOT: Final = 512
+_LAST: Final = frozenset(")]$#>0")
 _FAILED: Final = ("isError", "is_error")
 
 
@@ -35,7 +46,14 @@ def opened(value: JsonValue) -> tuple[JsonValue, bool]:
             value = _joined([each["text"] for each in value if isinstance(each, dict)])
         else:
             break
-    return value, failed
+    return _without_footer(value) if isinstance(value, str) else value, failed
+
+
+def _without_footer(text: str) -> str:
+    """Without what stands below each result."""
+    if text.rstrip()[-1:] not in _LAST:
+        return text
+    return text[:-_FOOT] + _FOOTER.sub("", text[-_FOOT:])
 
 
 def _read(text: str) -> JsonValue:

@@ -48,6 +48,12 @@ _NO_DIGITS: Final = str.maketrans("", "", "0123456789")
 _DIGITS: Final = re.compile(r"\d+")
 _REFERENCE: Final = re.compile(r'"ref":"\w+",?')
 """Of an element of a page: it is another one each time that the page is shown."""
+_OPAQUE: Final = re.compile(
+    r'"type":"(?:image|input_image|image_url|computer_screenshot)"|\[(?:image|screenshot)\b'
+    r"|\bscreenshot (?:taken|captured)",
+    re.IGNORECASE,
+)
+"""A picture that was left out, or the word that one was taken."""
 _DESCRIBED: Final = re.compile(r'"(?:element|label|name|text|value)":')
 _NAMES: Final = re.compile(r'"[^"\s]{1,120}"|[\w@-]+(?:[./:@][\w@-]+)+')
 """Paths, addresses, and whatever else is said in one word: of the next item they are others."""
@@ -81,6 +87,8 @@ class Outcome:
     words: Words = ()
     size: int = 0
     """Letters."""
+    opaque: bool = False
+    """It is a picture: what it shows is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class Asking:
     names: tuple[int, ...] = ()
     whole: int = 0
     """What is written as a whole: a place and its content, and nothing else. 0 is nothing."""
+    body: tuple[int, ...] = ()
+    """The pieces of that content: who reads it again reads nothing new."""
 
 
 def asking_of(name: str, arguments: JsonValue) -> Asking:
@@ -109,8 +119,8 @@ def asking_of(name: str, arguments: JsonValue) -> Asking:
     numbers, names = (
         tuple({_crc(f"{name} {each}"): None for each in found.findall(text[:_SAID])}) for found in (_DIGITS, _NAMES)
     )
-    topic, whole = _topic(name, arguments), _whole(name, arguments)
-    return Asking(digest(f"{name}\0{text}"), _crc(bare), topic, words_of(text, of=name), numbers, names, whole)
+    topic, (whole, body) = _topic(name, arguments), _whole(name, arguments)
+    return Asking(digest(f"{name}\0{text}"), _crc(bare), topic, words_of(text, of=name), numbers, names, whole, body)
 
 
 def _topic(name: str, arguments: JsonValue) -> str:
@@ -118,14 +128,17 @@ def _topic(name: str, arguments: JsonValue) -> str:
     return " ".join([name, *said[:_GIST].split()[:2]]) if isinstance(said, str) else name
 
 
-def _whole(name: str, arguments: JsonValue) -> int:
+def _whole(name: str, arguments: JsonValue) -> tuple[int, tuple[int, ...]]:
     if not isinstance(arguments, dict):
-        return 0
+        return 0, ()
     places, bodies = arguments.keys() & _PLACES, arguments.keys() & _BODIES
     if len(places) != 1 or len(bodies) != 1 or arguments.keys() - places - bodies - _ASIDE - _KNOBS:
-        return 0
+        return 0, ()
     place, body = (arguments[found.pop()] for found in (places, bodies))
-    return _crc(f"{name}\0{place}") if isinstance(body, str) and len(body) >= _LONG else 0
+    if not isinstance(body, str) or len(body) < _LONG:
+        return 0, ()
+    pieces = _PIECES.split(without_ids(of_result(lines(body))))
+    return _crc(f"{name}\0{place}"), tuple({_crc(each): None for each in (*pieces, *_faint(pieces))})
 
 
 def words_of(text: str, of: str = "") -> Words:
@@ -166,7 +179,8 @@ def outcome_of(result: Content, problem: Problem | None, *, tool: str, arguments
     exact = same if bare == plain else digest(plain + blob)
     if len(text) < _LONG and not blob:
         gist, shape = _gists(bare, said)
-        return Outcome(exact, same, gist, shape, mood, words=words_of(bare), size=len(bare))
+        opaque = _OPAQUE.search(text) is not None
+        return Outcome(exact, same, gist, shape, mood, words=words_of(bare), size=len(bare), opaque=opaque)
     fault = mood in {"bad", "transient"} and not blob
     pieces, told = _pieces(bare, without_echo(bare, said), fault=fault)
     gist, shape = _gists(_first(bare), said) if fault else (same, same)

@@ -38,7 +38,8 @@ from callboard.guards.loop.signals import Fired, answered_alike
 from callboard.guards.loop.state import Asked, Count, Ladder, LoopState, Memory, Streak, Turn
 from callboard.guards.loop.streaks import after, heard_again, spoken, written_anew
 from callboard.guards.loop.verbs import thinks
-from callboard.guards.loop.weigh import NEWS, WAITED, Weighed, weigh
+from callboard.guards.loop.weigh import weigh
+from callboard.guards.loop.weighed import NEWS, WAITED, Weighed
 from callboard.guards.loop.worth import SURE
 
 Said = tuple[LoopState, Sequence[Verdict]]
@@ -226,7 +227,7 @@ class LoopGuard(Guard[LoopState]):
             weighed = replace(weighed, unchanged=min(weighed.unchanged, (seen.at - state.news_at).total_seconds()))
         elif state.polled and not weighed.is_news and turn.said is None and not turn.garbled:
             weighed = replace(weighed, weight=0.0, mark=None, polled=True)  # a sleep between two looks
-        if (weighed.slept or state.slept) and weighed.errors[0] is None:
+        if (weighed.slept or state.slept) and weighed.errors[0] is None and turn.said is None:
             weighed = replace(weighed, weight=weighed.weight * WAITED)
         stuck = state.streak.stuck if weighed.stuck is None else weighed.stuck
         if stuck >= self._settings.errors:

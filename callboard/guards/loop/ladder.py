@@ -11,7 +11,7 @@ from callboard.config.guards import LoopSettings
 from callboard.guards.kit import Verdict
 from callboard.guards.loop.signals import Fired, fired, hopeless
 from callboard.guards.loop.state import Count, Ladder, LoopState, Streak
-from callboard.guards.loop.weigh import Weighed
+from callboard.guards.loop.weighed import Weighed
 
 _TOLD: Final = 8
 _ONLY_ERRORS: Final = 3
@@ -32,7 +32,11 @@ def climb(
     if ladder.rung == "killed":
         return ladder, ()
     if ladder.rung == "nudged" and (told or not ladder.heard):
-        ladder = replace(ladder, unheeded=ladder.unheeded * (1 - weighed.gain) + weighed.weight, turns=ladder.turns + 1)
+        ladder = replace(
+            ladder,
+            unheeded=ladder.unheeded * (1 - weighed.gain) + weighed.weight * weighed.sure,
+            turns=ladder.turns + 1,
+        )
     if _is_over(ladder, state, settings, at=at):
         return replace(ladder, rung="killed"), (_kill(ladder, state),)
     found = fired(state, settings) if ladder.rung == "calm" else None
@@ -79,7 +83,9 @@ def _is_over(ladder: Ladder, state: LoopState, settings: LoopSettings, *, at: da
         return False
     if ladder.unheeded >= ladder.patience or _only_fails(ladder, state, settings):
         return True
-    return state.streak.unchanged >= settings.unchanged and (at - ladder.at).total_seconds() >= settings.unchanged
+    if ladder.turns < settings.repeats or state.streak.unchanged < settings.unchanged:
+        return False
+    return (at - ladder.at).total_seconds() >= settings.unchanged
 
 
 def _only_fails(ladder: Ladder, state: LoopState, settings: LoopSettings) -> bool:

@@ -33,6 +33,22 @@ _EMPTY: Final = re.compile(
     r"|\b(?:none|nothing|nope|no|false|null|empty|missing)\b|\[\]"
 )
 _VOID: Final = re.compile(r'[\s"(]*(?:null|none|no output)?[\s").]*')
+_UNSET: Final = re.compile(
+    r'"(\w+)":(?:null|""|\[\]|\{\})(?:,|(?=\}))|"((?:is|has)_?\w+|active|admin|archived|default|deleted|disabled|draft|enabled'
+    r'|fork|hidden|locked|more|optional|private|public|read|required|starred|truncated|verified)":false(?:,|(?=\}))'
+)
+"""A field that has no value, or an attribute that does not hold."""
+_FEWEST: Final = 2
+"""Fields. What has so many others is a record."""
+_FOUND: Final = frozenset(
+    """
+    answer available content data documents entries events exists files found hits issues items list matches messages
+    ok output records response result results rows success users valid value values
+    """.split()  # noqa: SIM905 - a list would take a line for each
+)
+"""Names of what was looked for: if that is empty, nothing was found."""
+_SET: Final = re.compile(r'"(?!(?:count|limit|offset|ok|page|query|status|success|total|type)")\w+":(?!0[,}\]]|[\[{])')
+"""A field that says something about a record."""
 _WAITING: Final = re.compile(
     r"\b(?:pending|running|in.progress|queued|waiting|processing|building|starting|not (?:yet|ready|finished)|still)\b"
 )
@@ -43,6 +59,7 @@ _GOOD: Final = re.compile(
     r"|replaced|added|sent|moved|copied|completed?|passed|valid|true|accepted|approved|clicked|typed|filled|stored"
     r"|imported|processed|recorded|logged|uploaded|submitted|modified|renamed|booked|appended|selected|assigned|closed"
     r"|configured|unchanged|screenshots?|installed|already|up.to.date|replacements?|rows? affected"
+    r"|(?:insert 0|update|delete|copy) [1-9]\d*"
     r"|(?:alter|create|drop) (?:table|index|view)|(?:status|code|http)\W{1,4}2\d\d)\b"
 )
 
@@ -73,7 +90,7 @@ def mood_of(text: str, *, failed: bool) -> Mood:
     """
     if len(text) > _SHORT and not failed:
         return _of_ends(text)
-    words = _HARMLESS.sub("ok", text[:_SHORT].lower())
+    words = _HARMLESS.sub("ok", _present(text[:_SHORT].lower()))
     if not failed and _VOID.fullmatch(words):
         return "void"
     if _TRANSIENT.search(words):
@@ -87,6 +104,16 @@ def mood_of(text: str, *, failed: bool) -> Mood:
     if _EMPTY.search(words):
         return "empty"
     return "good" if _GOOD.search(words) else "plain"
+
+
+def _present(text: str) -> str:
+    """Of a record what it has: a field without a value is no missing record, unless it is what was looked for."""
+    if text[:1] not in {"{", "["}:
+        return text
+    rest = _UNSET.sub("", text)
+    if rest == text or len(_SET.findall(rest)) < _FEWEST or any(name in _FOUND for name, _ in _UNSET.findall(text)):
+        return text
+    return rest
 
 
 def _of_ends(text: str) -> Mood:

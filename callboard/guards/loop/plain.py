@@ -38,7 +38,7 @@ _IDS: Final = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\b[a-z]{2,10}_(?=\w*\d)[A-Za-z0-9]{12,}\b|\b[0-9A-Z]{26}\b"
     r"|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b"
 )
-_REFERENCES: Final = re.compile(r"\bref=\w+")
+_REFERENCES: Final = re.compile(r"\bref=\w+|(?m:^\s*\*?\[\d+\])")
 """Of elements of a page, new at each look."""
 _SHORTEST_ID: Final = 7
 _WHOLE: Final = re.compile(r"(?<=[\[:,])(-?\d+)\.0+(?=[,\]}]|$)")
@@ -93,7 +93,7 @@ def of_result(text: str) -> str:
 
 def without_ids(text: str) -> str:
     """Also without ids and hashes."""
-    return _NUMBERED.sub(_or_id, _REFERENCES.sub("ref=~", text) if "ref=" in text else text)
+    return _NUMBERED.sub(_or_id, _REFERENCES.sub("ref=~", text) if "ref=" in text or "[" in text else text)
 
 
 def without_echo(text: str, said: JsonValue) -> str:

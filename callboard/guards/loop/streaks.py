@@ -8,7 +8,7 @@ from typing import Final
 
 from callboard.guards.loop.fingerprint import Hash, Words
 from callboard.guards.loop.state import PERIODS, Count, Cycles, Person, Streak, Turn
-from callboard.guards.loop.weigh import Weighed
+from callboard.guards.loop.weighed import Weighed
 
 _TRAIL: Final = 12
 _SUSPECTS: Final = 32

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from callboard.guards.loop.fingerprint import Asking, Hash, Outcome, Words, digest
 from callboard.guards.loop.known import Sieve
 from callboard.guards.loop.state import CALLS, RESULTS, TOOLS, Answer, Asked, Known, Memory, Turn, youngest
 from callboard.guards.loop.verbs import writes
+from callboard.guards.loop.weighed import NEWS, WORK, Errors, Weighed
 from callboard.guards.loop.worth import (
     DONE,
     DOUBTFUL,
@@ -22,16 +23,14 @@ from callboard.guards.loop.worth import (
     Worth,
     again,
     brings_nothing,
+    has_moved,
+    looks,
+    shown,
     went_well,
     worth,
 )
 
-WORK: Final = 0.0
-NEWS: Final = 0.5
-"""So much gain, and what was before does not count any more."""
 GARBLED: Final = 2.0
-WAITED: Final = 0.5
-"""So much less counts a turn that waited, or the first one after it: who waits spends time, not money."""
 _SLIGHT: Final = 0.1
 """So much is new where only a number is, or the answer is another one of those that were there."""
 _HALF: Final = 0.5
@@ -50,38 +49,11 @@ _LONG: Final = 30
 _MUCH: Final = 24
 """Words. Who is told so many new ones is told something."""
 _STALE: Final = 0.25
+_TOLD: Final = 8
+"""Words. Who says so many beside the calls, most of them new, says what a picture shows."""
 
 
-Errors: TypeAlias = tuple[Hash | None, Hash | None, Hash | None]
 _AGAIN: Final = digest("again")
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """What a turn brought: its ``gain`` and its ``weight``. ``mark`` is what a cycle repeats."""
-
-    weight: float = WORK
-    gain: float = 0.0
-    mark: Hash | None = None
-    suspects: tuple[Hash, ...] = ()
-    errors: Errors = (None, None, None)
-    """What all its calls failed with: as said, without the words of the calls, and whether it was there before."""
-    polled: bool = False
-    unchanged: float = 0.0
-    slept: bool = False
-    """It waited, and did not fail."""
-    stuck: int | None = None
-    """How often in a row a tool that writes has failed by now for a known reason; None: none was called."""
-
-    @property
-    def is_news(self) -> bool:
-        """Is enough of it new?"""
-        return self.gain >= NEWS
-
-    @property
-    def is_work(self) -> bool:
-        """Did it bring something new, or do something?"""
-        return self.is_news or (self.weight == WORK and not self.polled)
 
 
 def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
@@ -96,8 +68,9 @@ def weigh(memory: Memory, turn: Turn, at: datetime) -> tuple[Memory, Weighed]:
         spoke = SURE - _THOUGHT * share if turn.thinks else _SPOKE
         weighed = Weighed(SURE if _note(tally.results, turn.said) or stale else spoke, gain, mark=turn.said)
     else:
+        told = len(turn.text) >= _TOLD and share >= _HALF
         for asked, outcome in turn.answered:
-            tally.add(asked, outcome, at)
+            tally.add(asked, outcome, at, told=told)
         weighed = tally.weighed()
         if stale and weighed.weight:
             weighed = replace(weighed, weight=max(weighed.weight, DOUBTFUL))
@@ -122,6 +95,8 @@ class _Tally:
     faults: list[Outcome] = field(default_factory=list[Outcome])
     unchanged: list[float] = field(default_factory=list[float])
     slept: bool = False
+    worked: bool = False
+    """Beside what it repeats it did something that was not done before."""
     stuck: int | None = None
 
     def hear(self, text: Words) -> bool:
@@ -130,38 +105,41 @@ class _Tally:
         self.known.add(text)
         return stale
 
-    def add(self, asked: Asked, outcome: Outcome, at: datetime) -> None:
+    def add(self, asked: Asked, outcome: Outcome, at: datetime, *, told: bool) -> None:
         before = self.calls.pop(asked.asking.key, None)
         further = self._further(asked.asking)
         like = self._likeness(asked.asking, before)
         found = self._found(asked, outcome, further=further, asked_before=before is not None)
         value = worth(asked, outcome, like, found, before)
-        moved = value.share * MANY >= 1 and before is not None and before.changes == self.changes
-        known = _known(before, outcome, at, moved=moved)
+        changed = before is not None and before.changes < self.changes
+        known = _known(before, outcome, at, moved=not changed and has_moved(value, asked, outcome, found))
         if before is None and asked.kind == "write" and went_well(asked, outcome):
             self.changes += 1
             self.tuned = self.tuned + 1 if like == "step" else -1
         elif before is not None and value.share <= DONE.share and asked.kind in {"read", "write"}:
-            changed = before.changes < self.changes
-            value = Worth(doubt=again(value.doubt, asked, outcome, known, changed=changed, tuned=self.tuned))
+            value = again(value, asked, outcome, known, changed=changed, tuned=self.tuned)
         if value.share * MANY >= NEWS:
             self.tuned = 0
+        value = shown(value, outcome) if told else value
+        self.known.add(asked.asking.body)
         self.calls[asked.asking.key] = replace(known, changes=self.changes)
         if asked.kind == "poll" and value.share < 1:
-            self.unchanged.append((at - known.since).total_seconds())
+            self.unchanged.append((at - known.since).total_seconds() if known.count >= looks(known) else 0.0)
         if asked.kind != "poll" and not asked.sleeps:
             self.suspects.append(asked.asking.key)
         if before is not None or value.share == 1 or (outcome.long and like == "step"):  # else: new, no repeat
             call, result = (asked.asking.bare, outcome.gist) if outcome.long else (asked.asking.key, outcome.same)
             self.marks.append(f"{call}{'' if asked.kind == 'delegate' else result}")
-        self.worths.append(
-            (value, 0 if brings_nothing(outcome) and value.share <= DONE.share else max(_LEAST, outcome.size))
-        )
+        self._put(asked, outcome, value, new=before is None)
+
+    def _put(self, asked: Asked, outcome: Outcome, value: Worth, *, new: bool) -> None:
+        size = 0 if brings_nothing(outcome) and value.share <= DONE.share else max(_LEAST, outcome.size)
+        self.worths.append((value, size))
+        self.worked = self.worked or (new and value.doubt == 0 and value.share < 1)
         self.slept = self.slept or asked.sleeps
         if writes(asked.tool):
-            self._count_failures(
-                asked.asking.topic, known=outcome.mood in {"bad", "transient"} and value.share * MANY < NEWS
-            )
+            failed = outcome.mood in {"bad", "transient"}
+            self._count_failures(asked.asking.topic, known=failed and value.share * MANY < NEWS)
         if outcome.mood == "bad":
             self.faults.append(outcome)
 
@@ -183,7 +161,8 @@ class _Tally:
         return Weighed(
             WORK if quiet else (1 - gain) * sum(doubts) / len(doubts) * _width(len(doubts)),
             gain,
-            mark=digest("|".join(sorted(self.marks))) if self.marks and not self.unchanged else None,
+            sure=sum(value.doubt * value.sure for value, _ in self.worths) / sum(doubts) if any(doubts) else SURE,
+            mark=digest("|".join(sorted(self.marks))) if self.marks and not (self.unchanged or self.worked) else None,
             suspects=tuple(self.suspects),
             errors=self._errors(gain) if failed and not (news and self.faults[0].long) else (None, None, None),
             slept=self.slept and not failed,

@@ -128,9 +128,9 @@ def test_equal_errors_in_a_row_are_seen_whatever_the_arguments():
 
 def test_a_search_that_finds_nothing_may_go_on_for_a_while_but_not_for_ever():
     run = trace()
-    for n in range(40):
+    for n in range(60):
         run.turn(Call("grep", {"pattern": f"p{n}"}, "no matches"))
-    assert said(run) == [("nudge", 17), ("kill", 25)]
+    assert said(run) == [("nudge", 17), ("kill", 49)]
     assert "brought nothing new" in verdict(run, "nudge").reason
 
 
@@ -341,7 +341,7 @@ def test_writes_that_are_acknowledged_in_the_same_words_are_work_but_no_news():
     run = trace()
     for n in range(20):
         run.turn(Call("search", {"q": "x"}, "a list of hits")).turn(Call("put", {"n": n}, "saved"))
-    assert [action for action, _ in said(run)] == ["nudge", "kill"]
+    assert [action for action, _ in said(run)] == ["nudge"]
 
 
 def test_a_check_after_a_change_is_not_denied():
@@ -676,11 +676,11 @@ def test_a_tool_that_watches_by_its_name_is_given_more_time():
     assert kills == [13, 7]
 
 
-def test_the_same_short_answer_to_whatever_is_asked_is_less_and_less_likely():
+def test_the_same_short_answer_to_whatever_is_asked_is_less_and_less_likely_and_no_proof():
     run = trace()
     for n in range(60):
         run.turn(Call("run", {"n": n, "what": words(run.rng, 2)}, "noop"))
-    assert [action for action, _ in said(run)] == ["nudge", "kill"]
+    assert [action for action, _ in said(run)] == ["nudge"]
 
 
 def test_a_long_result_of_scraps_is_new_when_it_was_not_there():
