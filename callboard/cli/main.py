@@ -30,7 +30,7 @@ def callboard() -> None:
 
 def main() -> None:
     """The entry point ``callboard``."""
-    gc.set_threshold(20_000)  # what commands import stays: to look through it for garbage is a tenth of their start
+    gc.set_threshold(20_000)  # what commands import stays: to look for garbage there is 7 % of their start
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character is no reason to fail

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from callboard.actors.code import AgentCode
-from callboard.app.finding import Finding
-from callboard.app.summary import RunSummary
-from callboard.bus.messages import DeadLetter
 from callboard.cli.layout import show_table
 from callboard.cli.shared import say
 from callboard.cli.teller import dollars, plain, short
@@ -21,6 +17,12 @@ from callboard.config.providers import ProviderConfig, entry_of
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.config.times import duration, instant
 from callboard.models.prices import describe_price
+
+if TYPE_CHECKING:  # each is for a command that has it anyway
+    from callboard.actors.code import AgentCode
+    from callboard.app.finding import Finding
+    from callboard.app.summary import RunSummary
+    from callboard.bus.messages import DeadLetter
 
 STYLES: Final = {
     "queued": "dim",

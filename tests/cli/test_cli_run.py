@@ -171,9 +171,10 @@ finally:
     ("uses", "others"),
     [
         (
-            "app.board app.serving cli.outcome cli.screen",  # of a client
-            "app.node actors.worker actors.attempt supervisors guards.catalogue guards.sidecar guards.chain",
+            "app.board app.serving cli.outcome cli.screen cli.tables",  # of a client
+            "app.node actors.code actors.worker supervisors guards.catalogue guards.sidecar guards.chain",
         ),
+        ("app.agents cli.tables cli.guard_tables cli.model_tables", "bus.client bus.connection"),  # of `check`
         ("app.embedded", "guards.rate guards.alerts"),  # few configurations have these
     ],
 )
