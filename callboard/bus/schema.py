@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from callboard.bus.deltas import ModelDelta
 from callboard.bus.guard_messages import GuardEvent, Pulse
-from callboard.bus.messages import KNOWN, DeadLetter, Record, Resume, Task
+from callboard.bus.messages import KNOWN, DeadLetter, Record, Resume, Task, UnknownEvent
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -48,7 +48,18 @@ def export(folder: Path) -> None:
 
 def _text(model: type[BaseModel]) -> str:
     schema: dict[str, Any] = {"$schema": _DIALECT, **model.model_json_schema(mode="validation")}
+    for part in (schema, *schema.get("$defs", {}).values()):
+        _tell_apart(part)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _tell_apart(schema: dict[str, Any]) -> None:
+    """An event says its type, and is not also one of a type that nobody knows: it fits one schema, not two."""
+    kind = schema.get("properties", {}).get("type", {})
+    if kind.get("const") in KNOWN:
+        schema["required"] = ["type", *schema.get("required", ())]
+    elif schema.get("title") == UnknownEvent.__name__:
+        kind["not"] = {"enum": sorted(KNOWN)}
 
 
 if __name__ == "__main__":
