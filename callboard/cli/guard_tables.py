@@ -113,11 +113,17 @@ def _together(budget: BudgetSettings) -> Iterator[str]:
 def caps_of(budget: RunBudget | SharedBudget) -> Iterator[str]:
     """Each cap of a budget, for people."""
     if budget.usd is not None:
-        yield f"${budget.usd:,.2f}" if budget.usd >= 0.01 else f"${budget.usd:g}"  # noqa: PLR2004 - a cent
+        yield _exactly(budget.usd)
     for field, noun in _CAPS.items():
         cap: int | None = getattr(budget, field)
         if cap is not None:
             yield f"{cap:,} {noun}"
+
+
+def _exactly(usd: float) -> str:
+    """To the micro-dollar, in which it is counted; at least in cents."""
+    whole, _, parts = f"{usd:,.6f}".partition(".")
+    return f"${whole}.{parts.rstrip('0').ljust(2, '0')}"
 
 
 def _modes(mode: str, missing: str) -> str:

@@ -25,6 +25,8 @@ Scope: TypeAlias = Literal["run", "agent", "tenant", "global"]
 TOOL: Final = Amount(tool_calls=1)
 HELD_BY_A_TOOL: Final = tally(TOOL)
 _TOOL_CALLS: Final = UNITS.index("tool_calls")
+_TINY: Final = 100
+"""Micro-dollars: less than that is nothing, in four digits."""
 _WORDS: Final = {
     "input_tokens": "input tokens",
     "output_tokens": "output tokens",
@@ -182,4 +184,5 @@ def shown(unit: str, amount: int) -> str:
     """An amount for people."""
     if unit != "usd_micros":
         return f"{amount:,} {_WORDS[unit]}"
-    return f"${amount / MICROS:,.2f}" if amount % 10_000 == 0 else f"${amount / MICROS:,.4f}"
+    digits = 2 if amount % 10_000 == 0 else 4 if amount >= _TINY else 6
+    return f"${amount / MICROS:,.{digits}f}"

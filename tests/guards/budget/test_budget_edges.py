@@ -27,7 +27,7 @@ from callboard.bus.messages import (
 from callboard.bus.ports import Balance, Journals
 from callboard.bus.subjects import RunKey
 from callboard.config.guards import SharedBudget
-from callboard.guards.budget.core import needs, over
+from callboard.guards.budget.core import needs, over, shown
 from callboard.guards.budget.gate import BudgetGates
 from callboard.guards.budget.scopes import RuntimeCap, cap_key
 from callboard.guards.budget.shared import Books, SharedRun
@@ -183,3 +183,18 @@ def test_an_intent_that_is_written_once_more_is_not_counted_twice():
     assert over(again, needs(again)) is None
     other = again._replace(attempt=2)
     assert over(other, needs(other)) is not None
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [
+        (0, "$0.00"),
+        (1, "$0.000001"),
+        (99, "$0.000099"),
+        (13_333, "$0.0133"),
+        (500_000, "$0.50"),
+        (2 * 10**9, "$2,000.00"),
+    ],
+)
+def test_no_amount_but_nothing_is_shown_as_nothing(micros: int, text: str) -> None:
+    assert shown("usd_micros", micros) == text

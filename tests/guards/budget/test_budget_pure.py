@@ -280,7 +280,7 @@ def test_notices_name_the_shares_that_are_spent():
     (notice,) = shares("tenant", "usd_micros", used=600_000, cap=1_000_000, settings=settings)
     assert notice.message == "$0.60 of $1.00 is used (60%, tenant)"
     assert notice.note.startswith("You have $0.40 left")
-    assert shown("usd_micros", 1) == "$0.0000"
+    assert shown("usd_micros", 1) == "$0.000001"
     asked = ask(spec_of(run={"usd": 0.001}))
     found = over(asked, needs(asked))
     first, second = (event(asked, "deny", found, at=at, acted=True) for at in (T0, datetime.now(UTC)))

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from callboard.cli.guard_tables import caps_of
 from callboard.cli.main import app
+from callboard.config.guards import RunBudget
 
 FILE = """\
 agents:
@@ -126,3 +128,11 @@ def test_an_agent_with_a_real_model_is_told_of_a_cache_that_is_not_read_and_a_sc
     assert shown.exit_code == 0, shown.output
     lines = [" ".join(line.split()) for line in shown.output.splitlines()]
     assert lines.count("cache: told of when less than 75% is read within 1 h") == 1
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(2, "$2.00"), (0.015, "$0.015"), (1.125, "$1.125"), (0.000001, "$0.000001"), (1_000_000, "$1,000,000.00")],
+)
+def test_a_cap_is_shown_as_it_is_counted(usd: float, text: str) -> None:
+    assert next(iter(caps_of(RunBudget(usd=usd)))) == text
