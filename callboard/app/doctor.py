@@ -161,7 +161,7 @@ def _guards(services: list[dict[str, Any]]) -> list[Finding]:
         text = "no guard process answers: nobody sees loops. Start `callboard guard run FILE`, or `callboard up`"
         found = [Finding("guards", "odd", text)]
     for name in sorted(_named(services, "callboard-worker", "waits_for") - served):
-        text = f"runs hold because nobody runs their guard {name!r}: start `callboard guard run` with its file"
+        text = f"nobody runs the guard {name!r}, and runs that have it hold: start `callboard guard run` with its file"
         found.append(Finding("guards", "wrong", text))
     return found
 

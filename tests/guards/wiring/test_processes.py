@@ -87,7 +87,7 @@ async def test_the_doctor_says_when_runs_hold_for_a_guard_that_nobody_runs() -> 
         some, holding = await about_guards(bus)
         assert (some.level, some.text) == ("good", "1 alive, with the guards: loop")
         assert holding.level == "wrong"
-        assert "runs hold because nobody runs their guard 'careful'" in holding.text
+        assert "nobody runs the guard 'careful', and runs that have it hold" in holding.text
         async with running(guards_child(at, GUARDING, name="g2")):
             (good,) = await about_guards(bus)
             assert good == Finding(
