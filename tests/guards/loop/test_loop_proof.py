@@ -83,7 +83,24 @@ def test_one_turn_that_opens_fills_and_submits_is_no_circle():
     for _ in range(20):
         fill = Call("fill", {"field": "name", "value": words(run.rng, 3)}, "ok")
         run.turn(Call("goto", {"url": "https://erp.example/new"}, "ok"), fill, Call("submit", {}, "ok"))
+    assert actions(run) == []
+
+
+def test_who_types_another_number_into_a_form_fills_it_in():
+    frame = "\n".join(words(random.Random(n), 9) for n in range(12))
+    run = trace()
+    for n in range(60):
+        run.turn(Call("type", {"field": "amount", "text": f"{n}"}, f"{frame}\namount: {n}"))
     assert "kill" not in actions(run)
+
+
+def test_a_page_whose_counters_move_when_the_same_is_pressed_is_the_same_page():
+    frame = "\n".join(words(random.Random(n), 9) for n in range(5))
+    run = trace()
+    for _ in range(40):
+        counters = "\n".join(f"visits of the last hour: {run.rng.randint(1, 10**6)}" for _ in range(4))
+        run.turn(Call("click", {"text": "Accept all"}, f"{frame}\n{counters}"))
+    assert "kill" in actions(run)
 
 
 def looked_at(results):
@@ -149,7 +166,8 @@ def test_who_reads_what_it_wrote_reads_nothing_new():
         body[n % 12] = f"{words(run.rng, 1)}: {body[n % 12].split(': ')[-1]}"
         run.turn(Call("write_file", {"path": "report.md", "content": "\n".join(body)}, "Wrote it"))
         run.turn(Call("read_file", {"path": "report.md"}, "\n".join(body)))
-    assert "kill" in actions(run)
+    nudged, killed = (judge(run.seen).first(action) for action in ("nudge", "kill"))
+    assert 0 < nudged < killed < 40
 
 
 def test_the_numbers_of_elements_are_no_part_of_a_page():
@@ -165,4 +183,9 @@ def test_words_after_a_sleep_count_as_words():
     for n in range(20):
         run.turn(Call("bash", {"command": f"sleep {n + 100}; echo ok"}, f"Command running with ID: bash_{n}"))
         run.says("Only a timer. Nothing is new: what I have said above stands as it is.")
-    assert judge(run.seen).first("kill")
+    assert judge(run.seen).first("nudge") < 18
+
+
+def test_a_note_about_a_poll_is_read_before_the_run_ends():
+    run = looked_at([{"tb": 1, "state": "COPYING"}] * 12)
+    assert judge(run.seen).first("kill") - judge(run.seen).first("nudge") >= 3
