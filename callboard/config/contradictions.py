@@ -1,4 +1,4 @@
-"""Pure: what each for itself is right in a file, and would bite later: limits of nothing, two prices for one prompt."""
+"""Pure: what each for itself is right in a file, and would bite later: two prices for one prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from callboard.config.chains import Where, models_of
 from callboard.config.file_format import ConfigFile, ModelEntry
-from callboard.config.guards import Price, RateLimit
+from callboard.config.guards import Price
 from callboard.config.nodes import Node, Problem, locate, shown
 from callboard.config.providers import kind_of
 
@@ -18,11 +18,6 @@ _INTERLEAVED: Final = "interleaved-thinking"
 
 def contradictions(file: ConfigFile, root: Node) -> Iterator[Problem]:
     """All of them, with their places."""
-    for name, limit in file.rate_limits.items():
-        if not limit.model_dump(exclude_none=True):
-            spot = locate(root, ("rate_limits", name))
-            names = ", ".join(RateLimit.model_fields)
-            yield Problem(spot.value, spot.path, f"it limits nothing: expected at least one of {names}")
     for name, price in file.prices.items():
         yield from _of_price(price, root, ("prices", name))
     for path, model in models_of(file):

@@ -12,7 +12,6 @@ from callboard.errors import ConfigError
 AGENT = "agents: {a: {model: anthropic/x}}"
 RATES = "input: 1, output: 1"
 TWICE = f"{{{RATES}, steps: [{{above: 9, {RATES}}}, {{above: 8, {RATES}}}, {{above: 9, {RATES}}}]}}"
-NOTHING = "it limits nothing: expected at least one of requests, input_tokens, output_tokens, concurrency"
 KEPT = "another step begins there, too: keep one of them"
 ROOM = "thoughts are part of the answer: expected less than its 'max_output' of 4096"
 LIMITS = "≥ 1024 and below 'max_output'"
@@ -34,8 +33,6 @@ def thinking(settings: str, *, more: str = "", provider: str = "anthropic") -> s
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (f"{AGENT}\nrate_limits: {{anthropic/x: {{}}}}", f"2:28: rate_limits.anthropic/x: {NOTHING}"),
-        (f"{AGENT}\nrate_limits: {{anthropic/*: {{requests: null}}}}", f"2:28: rate_limits.anthropic/*: {NOTHING}"),
         (f"{AGENT}\nprices: {{anthropic/x: {TWICE}}}", f"2:127: prices.anthropic/x.steps.2.above: got 9: {KEPT}"),
         (
             f"agents: {{a: {{model: {{provider: anthropic, name: x, price: {TWICE}}}}}}}",
@@ -79,7 +76,7 @@ def test_what_would_bite_later_is_said_with_its_place(tmp_path: Path, text: str,
 @pytest.mark.parametrize(
     "text",
     [
-        f"{AGENT}\nrate_limits: {{anthropic/x: {{concurrency: 1}}}}",
+        f"{AGENT}\nrate_limits: {{anthropic/x: {{}}}}",
         f"{AGENT}\nprices: {{anthropic/x: {TWICE.replace('{above: 9', '{above: 10', 1)}}}",
         thinking("{type: enabled, budget_tokens: 4095}"),
         thinking("{type: enabled, budget_tokens: 5000}", more=", max_output: 5001"),
