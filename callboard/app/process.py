@@ -112,12 +112,11 @@ async def serve(tree: Run, leaving: anyio.Event, *, linger: float, told: Callabl
 async def _signalled(leaving: anyio.Event) -> None:
     """Return at the first signal; a second one ends the process wherever it is."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("leaving", signal=signal.Signals(number).name)
-            leaving.set()
-            break
+        first = await anext(signals)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os._exit(128 + number))
+    log.info("leaving", signal=signal.Signals(first).name)  # from here on the second one ends it
+    leaving.set()
 
 
 async def probe(at: BusAt) -> None:
