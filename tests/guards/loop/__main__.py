@@ -12,6 +12,8 @@ from tests.guards.loop import (
     families,
     fresh,
     held_out,
+    logged_coding,
+    logged_lost,
     on_track,
     plain_astray,
     plain_on_track,
@@ -46,6 +48,8 @@ SETS: Final[tuple[tuple[str, Any], ...]] = (
     ("8b of other harnesses, kept away from the tuning", _half(1, astray, on_track)),
     ("9a of an independent judge, may be looked at", _half(0, plain_astray, plain_on_track)),
     ("9b of an independent judge, kept away from the tuning", _half(1, plain_astray, plain_on_track)),
+    ("10a of another judge, may be looked at", _half(0, logged_lost, logged_coding)),
+    ("10b of another judge, kept away from the tuning", _half(1, logged_lost, logged_coding)),
 )
 
 
