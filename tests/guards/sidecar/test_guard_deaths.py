@@ -20,13 +20,11 @@ from callboard.guards.hosted import Hosted
 from callboard.guards.pulses import CREDIT
 from callboard.tools.tool import tool
 from tests.guards.sidecar.test_guard_crashes import Guards
-from tests.guards.sidecar.watchers import Journalist, Limit, hosted, strict
+from tests.guards.sidecar.watchers import Journalist, quiet, strict
 from tests.support.bus import bus_url
 from tests.support.fleet import Fleet, fleet, ports, scripted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-QUIET = 10**6
-OPEN = hosted(Limit(kill_at=QUIET, nudge_at=QUIET))
 
 
 @tool(effect="pure")
@@ -100,7 +98,7 @@ async def test_runs_wait_for_a_closed_guard_that_is_killed_and_go_on_when_it_is_
 
 
 async def test_runs_go_on_without_an_open_guard_that_is_killed_and_it_is_said() -> None:
-    async with guarded(OPEN) as (board, key, guards):
+    async with guarded(quiet(), "open") as (board, key, guards):
         await beyond(board, key, CREDIT)
         begun = await killed(board, key, guards)
         warned = (await said(board, "warn"))[-1]
