@@ -5,6 +5,9 @@ PYTEST := -m pytest -n 2 --dist worksteal -m "not cluster"
 PROOFS := tests/model/ tests/simulation/ \
   tests/guards/loop/test_loop_forms.py \
   tests/guards/loop/test_loop_properties.py::test_of_healthy_runs_1_in_100_is_killed_at_most_and_of_degenerate_ones_95_are_caught \
+  tests/guards/breaker/test_breaker_outage.py \
+  tests/guards/conformance/test_same_verdicts.py::test_the_same_is_said_beside_the_bus_at_the_gate_and_in_a_back_test \
+  tests/guards/conformance/test_same_verdicts.py::test_the_same_is_said_of_the_time_that_passes_beside_the_bus_and_in_a_back_test \
   tests/actors/test_relieving.py::test_ten_thousand_histories_more \
   tests/models/test_anthropic_wire.py::test_the_api_accepts_a_request_of_any_of_many_histories
 
