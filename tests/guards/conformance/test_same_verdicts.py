@@ -85,7 +85,15 @@ loops = st.one_of(
     st.builds(lambda step, times: step * times, st.lists(STEP, min_size=1, max_size=2), st.integers(4, 12)),
 ).map(run_of).map(recorded)  # fmt: skip
 prompts = st.lists(turns, max_size=8).map(prompted)
-runs = st.builds(timed, st.one_of(journals, loops, loops, prompts), gaps)
+
+
+def begins(entries: Sequence[Stored]) -> bool:
+    """An owner creates a run with its first entry: none is created behind others."""
+    created = [entry.record is not None and "run.created" in {e.type for e in entry.record.events} for entry in entries]
+    return any(created[:1]) or not any(created)
+
+
+runs = st.builds(timed, st.one_of(journals, loops, loops, prompts), gaps).filter(begins)
 
 
 # ---- one process after the other ----------------------------------------------------------------------------------
