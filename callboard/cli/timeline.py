@@ -21,7 +21,7 @@ from callboard.bus.ports import Stored
 from callboard.bus.subjects import RunKey
 from callboard.cli.phrases import waits_for
 from callboard.cli.tables import STYLES
-from callboard.cli.teller import Teller, dollars, plain, short
+from callboard.cli.teller import Teller, dollars, plain, short, total
 from callboard.clock import SystemClock
 from callboard.config.times import duration
 
@@ -70,7 +70,7 @@ def print_timeline(key: RunKey, entries: Sequence[Stored], held: tuple[Hold, ...
         ("queued", "" if state.owner or held or told.why else "no worker has it: `callboard doctor` says why"),
         ("guard", told.guard),
         ("partial", _partial(state)),
-        ("cost", f"{told.turns} turns · {told.tokens:,} tokens · {dollars(told.cost_usd_micros)}"),
+        ("cost", total(told.turns, told.tokens, told.cost_usd_micros)),
         *(("" if at else "models", _spent(each)) for at, each in enumerate(by_model(_events(entries)))),
         ("workers", f"{', '.join(_workers(entries)) or 'none'}  ({told.attempts} claims)"),
         ("parent", told.parent),
