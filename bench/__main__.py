@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from bench.breaker import protection
 from bench.closed import guard_deaths
 from bench.deployment import all_completed, deployment
 from bench.guards import followed, guard_kills
@@ -117,6 +118,7 @@ async def _on_the_bus(plan: Plan, data: Path, durability: Durability) -> list[Ro
         say(f"guards, {durability}")
         rows += await guard_kills(here, durability, count=plan.kills)
         rows += await followed(here, durability, entries=plan.entries)
+        rows.append(await protection(here, durability, times=plan.kills))
     if durability == "always" or plan is FULL:
         async with deployment(durability, data) as here:
             say(f"takeovers, {durability}")

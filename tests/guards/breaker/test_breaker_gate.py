@@ -20,23 +20,14 @@ from tests.guards.breaker.stage import FAILED, GOOD, MODEL, TOOL, eventually, wo
 CRASHED = Ending("failed", 0.1, error="tool_crashed")
 
 
-async def test_the_failures_of_one_worker_protect_all_others_at_once():
+async def test_the_failures_of_one_worker_protect_all_others():
     async with workers(4) as board:
-        took = []
-        for tries in range(5):
-            ask = ASK._replace(name=f"p/m{tries}")
-            for at in range(4):
-                assert isinstance(await board.call(at, GOOD, ask=ask), Grant)
-            await board.fail(0, ask=ask)
-            with anyio.fail_after(20):
-                began = anyio.current_time()
-                await board.until("open", ask=ask)
-                took.append(anyio.current_time() - began)
-            answers = [await board.call(at, FAILED, ask=ask) for at in range(4)]
-            assert all(isinstance(answer, Refusal) for answer in answers)
-        took.sort()
-        print(f"all of 4 workers protected after: median {took[2] * 1000:.1f} ms, worst {took[-1] * 1000:.1f} ms")
-        assert took[0] < 0.1
+        for at in range(4):
+            assert isinstance(await board.call(at, GOOD), Grant)
+        await board.fail(0)
+        await board.until("open")  # how soon that is, the benchmark says
+        answers = [await board.call(at, FAILED) for at in range(4)]
+        assert all(isinstance(answer, Refusal) for answer in answers)
 
 
 async def test_a_model_call_on_an_open_circuit_is_told_when_to_ask_again():
