@@ -1,4 +1,4 @@
-"""A worker process whose provider is dead. Each physical call leaves a line in a file."""
+"""A worker process whose provider is dead: each physical call is a line in a file. It says when the circuit opens."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from callboard.config.guards import Breaker
 from callboard.config.spec import AgentSpec, ModelChoice
 from callboard.errors import ModelError
 from callboard.guards.breaker.gate import breaker_gates
+from callboard.guards.breaker.names import Line
 from callboard.models.port import ChatReply, ChatRequest
 from tests.support.fleet import ports
 
 MODEL = ModelChoice(provider="scripted", name="dead")
 EVERYBODYS, FIRSTS = (AgentCode(AgentSpec(name=name, model=MODEL)) for name in ("a", "b"))
 """An agent of all workers, and one that only the first worker, ``w0``, has. They ask the same model."""
-LABEL = "scripted/dead"
+CIRCUIT = Line("_", "model", "scripted/dead")
 
 
 class DeadModel:
@@ -50,6 +51,9 @@ async def main(url: str, prefix: str, name: str, path: str) -> None:
         )
         async with worker:
             print("ready", flush=True)
+            while gates.circuit(CIRCUIT).phase != "open":  # noqa: ASYNC110 - nobody is told when a breaker learns something
+                await anyio.sleep(0.01)
+            print("open", flush=True)
             await anyio.sleep_forever()
 
 

@@ -10,33 +10,32 @@ from pathlib import Path
 from subprocess import PIPE
 
 import anyio
+from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from callboard.bus.bus import Bus, open_bus
 from callboard.bus.messages import Task
-from callboard.bus.ports import StateValue
 from callboard.bus.subjects import TaskAddress
 from callboard.clock import SystemClock
-from callboard.guards.breaker.circuit import Circuit, parsed
-from callboard.guards.breaker.names import GUARD, Line
-from tests.guards.breaker.dead_provider import LABEL
+from callboard.guards.breaker.circuit import Circuit
+from tests.guards.breaker.dead_provider import CIRCUIT
 from tests.support.bus import bus_url, fresh_bus
 
 RUNS = 100
-CIRCUIT = Line("_", "model", LABEL)
 
 
-async def started(process) -> None:
+async def told(process: Process, what: str) -> None:
+    assert process.stdout is not None
     with anyio.fail_after(60):
         async for text in TextReceiveStream(process.stdout):
-            if "ready" in text:
+            if what in text:
                 return
     raise AssertionError("a worker ended")
 
 
 @asynccontextmanager
-async def fleet(path: Path) -> AsyncGenerator[tuple[Bus, list[int]]]:
-    """Four worker processes, by their pids, and the bus of a client. Calls of the provider are lines of ``path``."""
+async def fleet(path: Path) -> AsyncGenerator[tuple[Bus, list[Process]]]:
+    """Four worker processes, and the bus of a client. Calls of the provider are lines of ``path``."""
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(fresh_bus())
         bus = await stack.enter_async_context(open_bus(bus_url(), subjects=made.subjects, name="client"))
@@ -47,8 +46,8 @@ async def fleet(path: Path) -> AsyncGenerator[tuple[Bus, list[int]]]:
             processes.append(await stack.enter_async_context(process))
             stack.callback(process.kill)
         for process in processes:
-            await started(process)
-        yield bus, [process.pid for process in processes]
+            await told(process, "ready")
+        yield bus, processes
 
 
 async def submitted(bus: Bus, agent: str, head: str, runs: int) -> None:
@@ -77,26 +76,14 @@ def calls(path: Path) -> list[int]:
     return [int(line.split()[0]) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-async def opened(bus: Bus) -> None:
-    """Return when the bucket says that the circuit is open."""
-    there = anyio.Event()
-
-    def seen(key: tuple[str, ...], value: StateValue) -> None:
-        if key == CIRCUIT.key and parsed(value.value).phase == "open":
-            there.set()
-
-    async with bus.states.watch(GUARD, deliver=seen):
-        with anyio.fail_after(30):
-            await there.wait()
-
-
 async def test_the_failures_of_one_process_protect_the_others_and_then_one_call_finds_out_for_all(tmp_path):
     path = tmp_path / "calls"
-    async with fleet(path) as (bus, (first, *_)):
+    async with fleet(path) as (bus, processes):
         await submitted(bus, "b", "first", 5)
-        await opened(bus)
+        for process in processes:
+            await told(process, "open")
         await all_denied(bus, "protected")
-        assert set(calls(path)) == {first}, "no other process has called the provider"
+        assert set(calls(path)) == {processes[0].pid}, "no other process has called the provider"
         before, now = len(calls(path)), SystemClock().now()
         due = Circuit(phase="open", cause="streak", trips=3, since=now - timedelta(minutes=1), until=now)
         await bus.states.put(*CIRCUIT.key, value=due.model_dump_json().encode())
