@@ -49,10 +49,10 @@ def test_charges_that_are_lost_or_counted_twice_are_found_while_runs_go_on() -> 
     (lost,) = drift(Balance(60, 9), *DONE, OPEN)
     assert (lost.least, lost.most) == (70, 160)
     assert lost.message == (
-        "tenant-usd-2026-11 has counted $0.0001 and holds $0.0000; its runs have used between $0.0001 and $0.0002"
+        "tenant-usd-2026-11 has counted $0.000060 and holds $0.000009; its runs have used between $0.000070 and $0.0002"
     )
     (twice,) = drift(Balance(140), *DONE)
-    assert twice.message.endswith("its runs have used $0.0001")
+    assert twice.message.endswith("its runs have used $0.000070")
     assert drift(Balance(140), *DONE, before=Balance(70)) == []
 
 
