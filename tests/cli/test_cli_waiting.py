@@ -108,13 +108,13 @@ def test_a_run_waits_for_its_closed_guard_and_everything_says_so_until_it_is_the
         with started(*guard, cwd=here.cwd) as first:
             wait_until(lambda: here.turns(run) > 1, within=30)
             assert here.ask("runs", "show", run)["holds"] == []
-            assert _row(here, "careful")[1] == "alive"
+            wait_until(lambda: _row(here, "careful")[1] == "alive", within=30)
             os.kill(first.pid, signal.SIGKILL)
             first.wait(10)
             (here.cwd / "hold").unlink()
             wait_until(lambda: "waits for guard careful" in here.said("runs", "show", run), within=30)
         stopped = here.turns(run)
-        assert _row(here, "careful")[1] == "missing"
+        wait_until(lambda: _row(here, "careful")[1] == "missing", within=30)
         assert 1 < stopped < 12
 
         with started(*guard, cwd=here.cwd):
