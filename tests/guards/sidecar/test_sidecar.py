@@ -37,7 +37,8 @@ async def test_a_run_that_goes_too_far_is_warned_nudged_and_killed():
         said = await here.said()
         acted = [(event.action, event.acted) for event in said if event.action != "warn"]
         assert acted == [("nudge", True), ("kill", True)]
-        assert [event.value for event in said if event.action == "warn"] == [1, 2, 3, 4, 5]
+        warned = sorted(event.value for event in said if event.action == "warn")
+        assert warned == [1, 2, 3, 4, 5], "what leads to writes may be told a little later"
         assert {event.run for event in said} == {"r1"}
 
 
